@@ -76,9 +76,11 @@ class Run(Frozen):
             source,
             tuple(tuple(part.tolist()) for part in parts),
             pipeline.clients(method.synthesis, self.dataset, parts, self.settings, self.seed),
+            self.settings.datasets[self.dataset].synthetic_per_class if method.synthesis else 0,
             method,
             self.settings.training,
             self.seed,
+            self.method in self.settings.personal_methods and not method.fine_tuned,
         )
 
     def result(self, folder: Path) -> "Result":
