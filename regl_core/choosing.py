@@ -7,7 +7,6 @@ the *training* set, with seeds that no table uses, at every β; the best mean is
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -116,12 +115,6 @@ def conclusion(rows: pd.DataFrame) -> str:
             f"{second['value']:g}" + (", at an end of the values tried" if at_end else "")
         )
     return "\n".join(lines)
-
-
-def write(rows: pd.DataFrame, folder: Path) -> None:
-    """Write `scores` to `folder`/choice.csv."""
-    folder.mkdir(parents=True, exist_ok=True)
-    rows.to_csv(folder / "choice.csv", index=False, lineterminator="\n")
 
 
 def means(rows: pd.DataFrame) -> pd.DataFrame:
