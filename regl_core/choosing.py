@@ -8,7 +8,6 @@ table uses, at every β; the best mean is taken.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -128,12 +127,6 @@ def conclusion(rows: pd.DataFrame) -> str:
             f"{second['value']:g}" + (", at an end of the values tried" if at_end else "")
         )
     return "\n".join(lines)
-
-
-def write(rows: pd.DataFrame, folder: Path) -> None:
-    """Write `scores` to `folder`/choice.csv."""
-    folder.mkdir(parents=True, exist_ok=True)
-    rows.to_csv(folder / "choice.csv", index=False, lineterminator="\n")
 
 
 def means(rows: pd.DataFrame) -> pd.DataFrame:

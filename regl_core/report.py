@@ -1,7 +1,6 @@
 """From results to what a reader sees: a table beside the paper's, curves, verdicts in words."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from . import claims, formats
+from . import artefact, claims, formats
 from .curves import curves
 from .errors import ReglError
 from .layout import POOLED, arrange
 from .paper import published
 from .params import Settings
+from .provenance import Provenance, trace
 
 if TYPE_CHECKING:  # results are reported without loading what computes them
     from .runs import PersonalResult, Result
@@ -31,21 +31,21 @@ class Table:
     name: str  # of its files, without ending
     md: str
     tex: str
-    csv: str
+    runs: pd.DataFrame  # the rows of the CSV, as `gather` gives them
 
-    def write(self, folder: Path) -> None:
-        """Write `name`.md, .tex and .csv into `folder`; none of them unless all can be written."""
-        folder.mkdir(parents=True, exist_ok=True)
-        files = [folder / f"{self.name}.{end}" for end in ("md", "tex", "csv")]
-        sides = [file.with_name(f".{file.name}.{os.getpid()}") for file in files]
-        try:
-            for side, text in zip(sides, (self.md, self.tex, self.csv), strict=True):
-                side.write_text(text, encoding="utf-8", newline="\n")
-            for side, file in zip(sides, files, strict=True):
-                os.replace(side, file)
-        finally:
-            for side in sides:
-                side.unlink(missing_ok=True)
+    def write(self, settings: Settings, folder: Path | None = None) -> None:
+        """Write `name`.md, .tex and .csv into `folder`, default figures/<profile>, or none."""
+        texts = self.texts(trace(self.name, settings))
+        files = {f"{self.name}.{end}": text.encode() for end, text in texts.items()}
+        artefact.put(files, settings, folder)
+
+    def texts(self, made: Provenance) -> dict[str, str]:
+        """What is written, by the file's ending, each with its provenance."""
+        return {
+            "md": f"{self.md}\n<!-- {made.line} -->\n",
+            "tex": f"{self.tex}% {made.line}\n",
+            "csv": artefact.csv_text(self.runs, made),
+        }
 
     def _repr_markdown_(self) -> str:
         return self.md
@@ -115,7 +115,7 @@ def table(
         name=f"table{number}",
         md=formats.markdown(layout, caption),
         tex=formats.latex(f"table{number}", layout, caption),
-        csv=runs.to_csv(index=False, float_format="%.2f", lineterminator="\n"),
+        runs=runs,
     )
 
 

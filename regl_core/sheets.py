@@ -1,8 +1,6 @@
 """Images side by side, and how many of them are what they should be."""
 
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -65,11 +63,3 @@ def agreement(
     bar = figure.colorbar(drawn, ax=axes)
     bar.set_label("recognised as it, %", fontsize=8)
     return figure
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write `figure` to `path`, whole or not at all, the same bytes for the same picture."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    side = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    figure.savefig(side, metadata={"Software": None})
-    side.replace(path)

@@ -10,7 +10,12 @@ from regl_core import report
 from regl_core.errors import ReglError
 from regl_core.formats import escape
 from regl_core.paper import published
+from regl_core.params import load
 from regl_core.partition import Dirichlet, Pooled, SingleLabel
+from regl_core.provenance import Provenance
+
+SMOKE = load("smoke")
+MADE = Provenance("table2", "0123456789", "abcdef", "python 3, torch 2")
 
 
 def table(made=PAPERLIKE, number=2, its=DIGITS, changes=None):
@@ -55,18 +60,19 @@ def test_csv_is_one_row_per_run_in_the_order_of_the_grid():
         result("ReGL (FT)", SKEWED[0], 1, 80.0),
         result("FedAvg", SKEWED[0], 0, 29.004),
     ]
-    assert table(made).csv == (
-        "dataset,setting,method,seed,accuracy_pct\n"
-        "digits,all,Centralized,0,91.26\n"
-        "digits,beta=0.01,ReGL (FT),1,80.00\n"
-        "digits,beta=0.01,FedAvg,0,29.00\n"
+    made_by = '0123456789,abcdef,"python 3, torch 2"'
+    assert table(made).texts(MADE)["csv"] == (
+        "dataset,setting,method,seed,accuracy_pct,commit,settings,libraries\n"
+        f"digits,all,Centralized,0,91.26,{made_by}\n"
+        f"digits,beta=0.01,ReGL (FT),1,80.00,{made_by}\n"
+        f"digits,beta=0.01,FedAvg,0,29.00,{made_by}\n"
     )
 
 
 @pytest.mark.parametrize(("number", "partitions"), [(2, SKEWED), (3, (SingleLabel(),))])
 def test_csv_joins_the_published_numbers(number, partitions):
-    text = table(results(dict.fromkeys(METHODS, 50.0), partitions), number).csv
-    runs = pd.read_csv(io.StringIO(text))
+    made = table(results(dict.fromkeys(METHODS, 50.0), partitions), number)
+    runs = pd.read_csv(io.StringIO(made.texts(MADE)["csv"]))
     paper = published(number)
     joined = runs.merge(paper[paper["dataset"] == "imagefruit"], "left", on=["setting", "method"])
     assert len(joined) == len(runs)
@@ -169,9 +175,16 @@ def test_latex_escapes():
 # Writing
 
 
+def test_markdown_and_latex_say_what_made_them():
+    texts = table().texts(MADE)
+    line = "table2: commit 0123456789; settings abcdef; libraries python 3, torch 2"
+    assert texts["md"] == f"{table().md}\n<!-- {line} -->\n"
+    assert texts["tex"] == f"{table().tex}% {line}\n"
+
+
 def test_same_results_give_the_same_bytes(tmp_path):
     for folder in ("one", "two"):
-        table().write(tmp_path / folder)
+        table().write(SMOKE, tmp_path / folder)
     assert sorted(path.name for path in (tmp_path / "one").iterdir()) == [
         "table2.csv",
         "table2.md",
@@ -183,16 +196,16 @@ def test_same_results_give_the_same_bytes(tmp_path):
 
 
 def test_failed_write_leaves_everything_as_it_was(tmp_path, monkeypatch):
-    table().write(tmp_path)
+    table().write(SMOKE, tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    write = Path.write_text
+    write = Path.write_bytes
 
-    def full(path, *arguments, **options):
+    def full(path, content):
         if ".csv" in path.name:
             raise OSError("no space left on device")
-        return write(path, *arguments, **options)
+        return write(path, content)
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="no space"):
-        table(results({"FedAvg": 10})).write(tmp_path)
+        table(results({"FedAvg": 10})).write(SMOKE, tmp_path)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
