@@ -28,9 +28,11 @@ class LocalUpdates:
     after_pct
         float32 (clients, classes): the same of each client's updated model; NaN for a client
         without images.
+    silhouette
+        float32 (clients, classes): how well a class's test images lie apart from the others in
+        the updated model's last features, −1 to 1; NaN as before.
     features, labels
-        float32 (clients, n, d), what the updated model's last layer gets of each test image, and
-        int64 (n,).
+        float32 (clients, n, d), these features of some test images, and int64 (n,).
     """
 
     run: "UpdateRun"
@@ -38,12 +40,13 @@ class LocalUpdates:
     synthetic: Tensor
     before_pct: Tensor
     after_pct: Tensor
+    silhouette: Tensor
     features: Tensor
     labels: Tensor
 
     @property
     def clients(self) -> list[int]:
-        """The clients that have real images, those with the most classes to gain first."""
+        """The clients that have real images, those of the fewest classes first."""
         owned = (self.real > 0).sum(1)
         return sorted(owned.nonzero()[:, 0].tolist(), key=lambda client: int(owned[client]))
 

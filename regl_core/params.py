@@ -190,11 +190,33 @@ class Profile(Frozen):
     methods: Methods  # of Tables 2 and 3: the global model's accuracy
     personal_methods: Methods  # of Table 4: the accuracy of each client's own model
 
+    @model_validator(mode="after")
+    def _vary_what_there_is(self) -> Self:
+        for name in self.ablations.datasets:
+            if name not in self.datasets:
+                raise ValueError(
+                    f"given ablations.datasets with {shown(name)}{nearest(name, self.datasets)}, "
+                    f"expected names out of datasets: {', '.join(self.datasets)}"
+                )
+        return self
+
 
 class Settings(Profile):
     """All that determines the numbers of a profile, and the profile's name."""
 
     profile: Name
+
+    def altered(self, changes: Mapping[str, Any]) -> "Settings":
+        """These settings with `changes`, as for `load`, made to them. ReglError if one is wrong."""
+        tree = self.model_dump(exclude={"profile"})
+        return Settings(profile=self.profile, **alter(tree, changes))
+
+    def for_ablations(self) -> "Settings":
+        """These settings, measured where `ablations.validation_share` says (paper, Sec. 5.3)."""
+        share = self.ablations.validation_share
+        return self.altered(
+            {f"datasets.{name}.validation_share": share for name in self.ablations.datasets}
+        )
 
 
 def load(profile: str, changes: Mapping[str, Any] = {}, folder: Path = ROOT / "params") -> Settings:

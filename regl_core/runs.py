@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import JsonValue, model_validator
 
@@ -112,6 +112,7 @@ class Result:
 
     run: Run
     accuracy: tuple[float, ...]
+    task: ClassVar[str] = "generalization"  # as the paper calls it
 
     @property
     def accuracy_pct(self) -> float:
@@ -136,6 +137,7 @@ class PersonalResult:
 
     run: PersonalRun
     clients: tuple[Sequence[float] | None, ...]
+    task: ClassVar[str] = "personalization"  # as the paper calls it
 
     @property
     def personal(self) -> Personal:

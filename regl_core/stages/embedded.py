@@ -56,8 +56,8 @@ class Distance(Stage):
     """How far all clients' images lie from the real ones.
 
     Writes distance.json: kernel and frechet (`distances`), over the images of all clients and
-    classes. And points.safetensors: the real features (n, d) and as many synthetic ones, evenly spread
-    over clients and classes.
+    classes. And points.safetensors: the real features (n, d) and as many synthetic ones, evenly
+    spread over clients and classes.
     """
 
     real: EmbeddedReal

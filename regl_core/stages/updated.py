@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
+from sklearn.metrics import silhouette_samples
 from torch import Tensor, nn
 
 from ..errors import ReglError
@@ -14,6 +15,8 @@ from ..training import ClientData, Phase, local_sgd, repeatable
 from .inputs import Tick
 from .trained import Trained, final, network, plain
 
+SHOWN = 600  # test images whose features are kept, for a picture
+
 
 @dataclass(frozen=True)
 class Updated(Stage):
@@ -21,9 +24,11 @@ class Updated(Stage):
 
     Writes classes.safetensors: real and synthetic, int64 (clients, classes), numbers of images;
     before_pct, float32 (classes,), and after_pct, float32 (clients, classes), accuracies on the
-    test images of each class, NaN for a client without images. And features.safetensors: what
-    the last layer gets of each test image from each client's updated model, float32
-    (clients, n, d), zero for a client without images; labels, int64 (n,).
+    test images of each class, NaN for a client without images; silhouette, float32 (clients,
+    classes), how well the test images of each class lie apart from those of the others in the
+    updated model's last features, −1 to 1 (Rousseeuw 1987), NaN as before. And
+    features.safetensors: these features, float32 (clients, n, d), zero for a client without
+    images, of test images evenly spread over the test set; their labels, int64 (n,).
 
     Raises
     ------
@@ -51,7 +56,9 @@ class Updated(Stage):
         before = by_class(right, test.labels, len(dataset.classes))
         data = how.clients(dataset, tuple(synthetic))
         after = torch.full((len(data), len(dataset.classes)), float("nan"))
-        features = torch.zeros(len(data), *last.shape)
+        apart = torch.full_like(after, float("nan"))
+        shown = torch.linspace(0, len(last) - 1, min(len(last), SHOWN)).long()
+        features = torch.zeros(len(data), len(shown), last.shape[1])
         for client, own in enumerate(data):
             if len(own):
                 start.into(net)
@@ -59,7 +66,8 @@ class Updated(Stage):
                 with repeatable():
                     phase = Phase(how.training.local_epochs)
                     local_sgd(net, own.to(test.labels.device), how.training, path, [phase])
-                right, features[client] = judged(net, test)
+                right, last = judged(net, test)
+                features[client], apart[client] = last[shown], separation(last, dataset.test.labels)
                 after[client] = by_class(right, test.labels, len(dataset.classes))
             tick((client + 1) / len(data))
         counts = [
@@ -69,8 +77,8 @@ class Updated(Stage):
         ]
         real, drawn = (torch.stack(column) for column in zip(*counts, strict=True))
         table = {"real": real, "synthetic": drawn, "before_pct": before, "after_pct": after}
-        save_file(table, folder / "classes.safetensors")
-        points = {"features": features, "labels": dataset.test.labels}
+        save_file({**table, "silhouette": apart}, folder / "classes.safetensors")
+        points = {"features": features, "labels": dataset.test.labels[shown]}
         save_file(points, folder / "features.safetensors")
 
 
@@ -98,3 +106,9 @@ def by_class(right: Tensor, labels: Tensor, classes: int) -> Tensor:
     """Accuracy in % on each class, float32 (classes,); NaN for a class without images."""
     hits = torch.bincount(labels, right.float(), minlength=classes)
     return (100 * hits / torch.bincount(labels, minlength=classes)).float().cpu()
+
+
+def separation(features: Tensor, labels: Tensor) -> Tensor:
+    """Mean silhouette of each class's features (n, d) among all, float32 (classes,)."""
+    each = torch.from_numpy(silhouette_samples(features.numpy(), labels.numpy()))
+    return (torch.bincount(labels, each) / torch.bincount(labels)).float()
