@@ -32,7 +32,7 @@ def frechet_distance(real: Tensor, other: Tensor) -> float:
     between sets of one size.
     """
     real, other = real.double(), other.double()
-    one, two = torch.cov(real.T).atleast_2d(), torch.cov(other.T).atleast_2d()
+    one, two = torch.cov(real.T), torch.cov(other.T)
     values, vectors = torch.linalg.eigh(one)
     root = vectors * values.clamp_min(0).sqrt() @ vectors.T
     # tr (A B)^½ is tr (A^½ B A^½)^½, whose matrix is symmetric.

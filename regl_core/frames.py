@@ -1,4 +1,4 @@
-"""The numbers of the figures, as the rows of their CSV: what pictures and verdicts are made from."""
+"""The numbers of the figures, as rows of their CSV: what pictures and verdicts are made from."""
 
 from collections.abc import Iterable, Sequence
 

@@ -144,7 +144,7 @@ def rules(results: "Sequence[PersonalResult]") -> pd.DataFrame:
 def references(
     datasets: Sequence[str], tables: Mapping[str, int], setting: str, method: str
 ) -> pd.DataFrame:
-    """What the paper's `tables` print for `method`, in %: a row per data set, a column per table."""
+    """What the paper's `tables` print for `method`, in %: a row per data set."""
     found = {title: published(number) for title, number in tables.items()}
     own = {
         title: rows[(rows["setting"] == setting) & (rows["method"] == method)]

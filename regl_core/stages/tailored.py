@@ -33,6 +33,11 @@ class Tailored(Stage):
         """The foundation that made the images."""
         return self.tuned.vanilla.models
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Their names, in the order of the images."""
+        return self.tuned.vanilla.classes
+
     def count(self) -> int:
         """Number of images made."""
         return self.tuned.vanilla.count()
