@@ -1,6 +1,8 @@
 """Federated training on real and synthetic images (Sec. 4.2)."""
 
 import json
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from .. import federation, models
-from ..checkpoint import Checkpoint
+from ..checkpoint import Checkpoint, Progress
 from ..data import Dataset, Split, resized
 from ..foundation import pick_device
 from ..methods.base import Method
@@ -27,7 +29,8 @@ from .vanilla import Vanilla, load_images
 class Trained(Stage):
     """One federation. Writes accuracy.json, personal.json and weights.safetensors.
 
-    accuracy.json: of the global model on the test set after each round, in percent.
+    accuracy.json: of the global model on the test set after each round, in percent. It is there
+    from the first round on (`Store.glimpse`).
     personal.json: of each client on its own test split after each round, or null where it
     lacks training or test images (`federation.History`).
 
@@ -63,10 +66,10 @@ class Trained(Stage):
             self.training,
             self.seed,
             tick,
-            Checkpoint(folder / CHECKPOINT / "progress.safetensors"),
+            _Followed(folder / CHECKPOINT / "progress.safetensors", folder / "accuracy.json"),
             tests(dataset, self.parts, self.seed) if self.personal else (),
         )
-        (folder / "accuracy.json").write_text(json.dumps(history.accuracy))
+        _write_whole(folder / "accuracy.json", history.accuracy)
         curves = [None if None in curve else curve for curve in zip(*history.personal, strict=True)]
         (folder / "personal.json").write_text(json.dumps(curves))
         weights = history.weights
@@ -89,6 +92,27 @@ class Trained(Stage):
                 )
             both.append(plain(split))
         return both
+
+
+class _Followed(Checkpoint):
+    """Also writes the accuracies so far to a file after each round, for whoever looks on."""
+
+    def __init__(self, path: Path, accuracy: Path) -> None:
+        super().__init__(path)
+        self._accuracy, self._rounds = accuracy, 0
+
+    def save(self, progress: Progress) -> None:
+        if progress.round > self._rounds:
+            _write_whole(self._accuracy, progress.accuracy)
+            self._rounds = progress.round
+        super().save(progress)
+
+
+def _write_whole(path: Path, numbers: Sequence[float]) -> None:
+    """`numbers` as JSON, which another process may read at any moment."""
+    beside = path.with_name(f"{path.name}.partial")
+    beside.write_text(json.dumps(numbers))
+    os.replace(beside, path)
 
 
 def network(dataset: Dataset, training: TrainingSettings, seed: int) -> nn.Module:
