@@ -12,10 +12,10 @@ from .errors import ReglError
 from .provenance import COLUMNS
 
 # As the paper first shows them. Figure 2 is a drawing, docs/fig2.svg, which no notebook makes.
-ORDER = tuple(
-    "fig1 table1 fig2 fig3 table2 table3 fig4 table4 fig5 fig6 table5 table6 table7 fig7 fig8"
-    .split()
-)  # fmt: skip
+ORDER = (
+    *("fig1", "table1", "fig2", "fig3", "table2", "table3", "fig4", "table4"),
+    *("fig5", "fig6", "table5", "table6", "table7", "fig7", "fig8"),
+)
 DRAWN = "fig2"
 ENDINGS = ("csv", "md", "tex", "png", "pdf")  # of what a notebook makes
 PAGE = ("index.html", "claims.csv", "notebooks")
@@ -66,11 +66,12 @@ def others(files: Sequence[Path]) -> tuple[Made, dict[str, str]]:
     made = {file.name: made_by(file) for file in files}
     told = [it for it in made.values() if it]
     usual = Counter(told).most_common(1)[0][0] if told else ()
-    return usual, {name: _difference(it, usual) for name, it in made.items() if it != usual}
+    odd = {name: it for name, it in made.items() if it != usual or not it}
+    return usual, {name: _difference(it, usual) for name, it in odd.items()}
 
 
 def _difference(made: Made, usual: Made) -> str:
     if not made:
-        return "does not say which"
+        return "does not say what made it"
     pairs = zip(COLUMNS, made, usual, strict=True)
     return ", ".join(f"{column} {own}" for column, own, most in pairs if own != most)

@@ -97,8 +97,6 @@ def render(
             made=dict(zip(COLUMNS, usual or [getattr(made, c) for c in COLUMNS], strict=True)),
             others=others,
             full_name=gallery.full_name,
-            where=_where,
-            evidence=_evidence,
         )
     )
 
@@ -183,11 +181,3 @@ def _number(cell: Cell | None) -> Number | None:
         shade=f"{'more' if difference > 0 else 'less'}{darkness}" if darkness else "",
         place=cell.place,
     )
-
-
-def _where(verdict: Verdict) -> str:
-    return f"{verdict.dataset}, {spoken(verdict.setting)}"
-
-
-def _evidence(verdict: Verdict) -> Sequence[str]:
-    return verdict.evidence.split("; ")

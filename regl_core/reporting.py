@@ -12,32 +12,36 @@ if TYPE_CHECKING:
     from .claims import Verdict
 
 
-def make(names: Sequence[str], profile: str, changes: Mapping[str, Any]) -> None:
+def make(names: Sequence[str], profile: str, changes: Mapping[str, Any], root: Path = ROOT) -> None:
     """Compute all that the notebooks `names` ask for, together, and then run them.
+
+    root : where notebooks/ and figures/ lie.
 
     Raises ReglError: before any computation where a name, a setting or a notebook is wrong,
     else as `planning.compute` and `notebooks.execute`.
     """
     load(profile, changes)
-    find(names)
+    notebooks = root / "notebooks"
+    find(names, notebooks)
 
     from .planning import compute  # takes seconds, for which no error should wait
     from .runs import STORE
     from .store import Store
 
-    compute(names, profile, changes, Store(STORE))
-    execute(names, profile, changes, folder_of(profile) / "notebooks")
+    compute(names, profile, changes, Store(STORE), folder=notebooks)
+    execute(names, profile, changes, root / "figures" / profile / "notebooks", notebooks)
 
 
-def report(profile: str, changes: Mapping[str, Any]) -> None:
+def report(profile: str, changes: Mapping[str, Any], root: Path = ROOT) -> None:
     """Make every table and figure, the verdicts on the claims, and the page that shows them.
 
     Raises ReglError as `make`, and where figures/<profile> holds what no notebook makes.
     """
-    folder, settings = folder_of(profile), load(profile, changes)
-    gallery.check(folder, known())
-    make(gallery.artefacts(known()), profile, changes)
-    print(f"all results: {build(folder, settings, changes)}", flush=True)
+    folder, settings = root / "figures" / profile, load(profile, changes)
+    names = known(root / "notebooks")
+    gallery.check(folder, names)
+    make(gallery.artefacts(names), profile, changes, root)
+    print(f"all of it: {build(folder, settings, changes, root)}", flush=True)
 
 
 def build(folder: Path, settings: Settings, changes: Mapping[str, Any], root: Path = ROOT) -> Path:
@@ -74,13 +78,7 @@ def judge(folder: Path, settings: Settings) -> "dict[str, list[Verdict]]":
     for name in gallery.ORDER:
         if (file := folder / f"{name}.csv").exists():
             runs = pd.read_csv(file).drop(columns=list(COLUMNS), errors="ignore")
-            kind, number = name[:-1], int(name[-1])
-            paper = report.beside(number if kind == "table" else 1, settings)
-            paper = paper if kind == "table" else paper.iloc[:0]
-            verdicts[name] = claims.judge(name, runs, paper)
+            table = name.startswith("table")
+            paper = report.beside(int(name[-1]) if table else 1, settings)
+            verdicts[name] = claims.judge(name, runs, paper if table else paper[:0])
     return verdicts
-
-
-def folder_of(profile: str) -> Path:
-    """Where what is made at a profile lies."""
-    return ROOT / "figures" / profile
