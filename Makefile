@@ -1,27 +1,29 @@
 # Everything a reader or a developer does here; `make` alone lists it.
 
 PROFILE ?= desk
-TABLES ?= 2 3 4
+TABLES ?= $(patsubst notebooks/table%.ipynb,%,$(sort $(wildcard notebooks/table*.ipynb)))
+FIGURES ?= $(patsubst notebooks/fig%.ipynb,%,$(sort $(wildcard notebooks/fig*.ipynb)))
 SET ?=
 PYTHON ?= python3
 VENV ?= .venv
 
 py := $(VENV)/bin/python
 ready := $(VENV)/.ready
-notebooks = $(addprefix table,$(TABLES)) --profile $(PROFILE) $(if $(SET),--set $(SET))
+settings = --profile $(PROFILE) $(if $(SET),--set $(SET))
+tables = $(addprefix table,$(TABLES)) $(settings)
 supported := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
 # Notebooks and tests import regl_core from wherever they run, without installing it.
 link := import os, sysconfig; open(sysconfig.get_path("purelib") + "/regl_core.pth", "w").write(os.getcwd())
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup tables plan test test-mutations lab foundation bench clean-env
+.PHONY: help setup tables figures report plan test test-mutations lab foundation bench clean-env
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo 'PROFILE=$(PROFILE)  settings in params/$(PROFILE).yaml: smoke, desk or paper'
-	@echo 'TABLES="$(TABLES)"  which tables'
+	@echo 'TABLES="$(TABLES)", FIGURES="$(FIGURES)"  which tables and figures'
 	@echo 'SET="$(SET)"  single settings to alter, as SET="training.rounds=3 seeds=[0,1]"'
 	@echo 'PYTHON=$(PYTHON)  the Python 3.11 or 3.12 to make the environment with'
 	@echo 'VENV=$(VENV)  the environment, as VENV=$$CONDA_PREFIX in an active conda environment'
@@ -41,10 +43,16 @@ $(ready): requirements.lock
 	@touch $@
 
 tables: $(ready)  ## compute TABLES at PROFILE: figures/PROFILE/tableN.csv, .md, .tex
-	@set -f; $(py) -m regl_core run $(notebooks)
+	@set -f; $(py) -m regl_core run $(tables)
+
+figures: $(ready)  ## compute FIGURES at PROFILE: figures/PROFILE/figN.png, .pdf and .csv
+	@set -f; $(py) -m regl_core run $(addprefix fig,$(FIGURES)) $(settings)
+
+report: $(ready)  ## everything, and figures/PROFILE/index.html to see it: tables, figures, claims
+	@set -f; $(py) -m regl_core report $(settings)
 
 plan: $(ready)  ## say what `make tables` would compute, and how long it would take
-	@set -f; $(py) -m regl_core plan $(notebooks)
+	@set -f; $(py) -m regl_core plan $(tables)
 
 test: $(ready)  ## lint, unit tests, and every notebook at the smoke profile
 	$(py) -m ruff check

@@ -6,6 +6,7 @@ Processor time is measured, which other programs disturb least. Some minutes.
 """
 
 import copy
+import gc
 import statistics
 import time
 from collections.abc import Callable
@@ -112,6 +113,8 @@ def main() -> None:
         work()
         return (time.process_time() - start) / ROUNDS
 
+    gc.collect()
+    gc.freeze()  # else a search for garbage among all imported modules comes upon one of the two
     print("one round: method, bare PyTorch (s), their ratio: median (quartiles)")
     for name, loss_of in PASSES.items():
         method = methods.get(name, {})

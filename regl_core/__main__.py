@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .errors import ReglError
-from .params import ROOT, load
+from .params import load
 from .settings_file import parse
 
 
@@ -25,10 +25,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, changes: dict[str, Any]) -> None:
-    from .notebooks import execute
+    from .reporting import make
 
-    out = ROOT / "figures" / options.profile / "notebooks"
-    execute(options.names, options.profile, changes, out)
+    make(options.names, options.profile, changes)
+
+
+def _report(options: argparse.Namespace, changes: dict[str, Any]) -> None:
+    from .reporting import report
+
+    report(options.profile, changes)
 
 
 def _plan(options: argparse.Namespace, changes: dict[str, Any]) -> None:
@@ -85,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, act, count, text in (
         ("run", _run, "+", "run notebooks, which make the tables and figures"),
+        ("report", _report, None, "make every table and figure, and one page that shows them all"),
         ("plan", _plan, "*", "say what running them would compute, and how long it would take"),
         ("check", _check, None, "validate the settings and print them"),
     ):

@@ -1,4 +1,4 @@
-"""Running notebooks through papermill: everything is checked first, a failure is kept and shown.
+"""Running notebooks: everything is checked first, a failure is kept and shown.
 
 Every notebook takes the same two parameters, in a cell tagged "parameters":
 
@@ -7,19 +7,18 @@ Every notebook takes the same two parameters, in a cell tagged "parameters":
 """
 
 import ast
-import os
+import multiprocessing
+import signal
 import sys
-import tempfile
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import nbformat
-import papermill
-from jupyter_client.kernelspec import KernelSpec
-from jupyter_client.manager import AsyncKernelManager
-from traitlets import default
 
 from .errors import ReglError
 from .frozen import nearest
@@ -51,12 +50,13 @@ def execute(
     changes: Mapping[str, Any],
     out: Path,
     folder: Path = ROOT / "notebooks",
+    at_once: int = 2,
 ) -> None:
-    """Run the notebooks `names` of `folder` one after another, with this very Python.
+    """Run the notebooks `names` of `folder`, several `at_once`, with this very Python.
 
-    What a notebook prints appears as it is printed. The executed copy is `out`/<name>.ipynb;
-    that of a notebook which failed, or did not come to its end, is `out`/<name>.failed.ipynb.
-    The working directory is the root of the repository.
+    What a notebook prints appears as it is printed, by whole lines where another runs beside
+    it. The executed copy is `out`/<name>.ipynb; that of a notebook which failed, or did not come
+    to its end, is `out`/<name>.failed.ipynb. The working directory is the root of the repository.
 
     Raises
     ------
@@ -65,25 +65,101 @@ def execute(
         at the end, when notebooks failed. The others have run all the same.
     """
     load(profile, changes)
-    paths = find(names, folder)
+    waiting = find(names, folder)
     out.mkdir(parents=True, exist_ok=True)
-    failures = []
-    for path in paths:
-        copy = out / path.name
-        print(f"{path.stem}: runs at profile {profile}", flush=True)
-        start = time.monotonic()
-        try:
-            _run(path, {"profile": profile, "changes": dict(changes)}, copy)
-        except ReglError as error:
-            failures.append(path.stem)
-            print(error, file=sys.stderr, flush=True)
-        else:
-            print(f"{path.stem}: done in {time.monotonic() - start:.0f} s, {copy}", flush=True)
+    parameters = {"profile": profile, "changes": dict(changes)}
+    count, failures = len(waiting), []
+    with _processes(min(at_once, count)) as alive:
+        while True:
+            for process in [it for it in alive if it.path is None][: len(waiting)]:
+                print(f"{waiting[0].stem}: runs at profile {profile}", flush=True)
+                process.start(waiting[0], parameters, out / waiting.pop(0).name)
+            busy = [it for it in alive if it.path is not None]
+            if not busy:
+                break
+            ready = wait([it.pipe for it in busy])
+            for process in [it for it in busy if it.pipe in ready]:
+                name = process.path.stem
+                match process.news(whole_lines=len(alive) > 1):
+                    case "failed":
+                        failures.append(name)
+                    case "dead":
+                        failures.append(name)
+                        alive.remove(process)
+    failures += [path.stem for path in waiting]
     if failures:
         raise ReglError(
-            f"{len(failures)} of {len(paths)} notebooks failed: {', '.join(failures)}; "
+            f"{len(failures)} of {count} notebooks failed: {', '.join(failures)}; "
             f"their copies, {out}/<name>.failed.ipynb, show where"
         )
+
+
+@dataclass
+class _Process:
+    """A process that runs notebooks, the pipe to it, and the notebook that it runs."""
+
+    process: BaseProcess
+    pipe: Connection
+    path: Path | None = None
+    held: dict[str, str] = field(default_factory=dict)  # beginnings of lines, by stream
+
+    def start(self, path: Path, parameters: dict[str, Any], copy: Path) -> None:
+        self.path = path
+        with suppress(BrokenPipeError):  # it is dead, which `news` will tell
+            self.pipe.send((path, parameters, copy))
+
+    def news(self, whole_lines: bool) -> str:
+        """Show what it has to tell: a text, or that it is "done", has "failed" or is "dead"."""
+        try:
+            kind, text = self.pipe.recv()
+        except (EOFError, OSError):
+            self.process.join()
+            kind, text = "dead", f"{self.path.stem}: its process ended ({self.process.exitcode})"
+        if kind in ("stdout", "stderr"):
+            text = self.held.pop(kind, "") + text
+            end = text.rfind("\n") + 1 if whole_lines else len(text)
+            self.held[kind] = text[end:]
+            print(text[:end], end="", file=getattr(sys, kind), flush=True)
+            return kind
+        for stream, rest in self.held.items():
+            if rest:
+                print(rest, file=getattr(sys, stream), flush=True)
+        self.held.clear()
+        print(text, file=sys.stdout if kind == "done" else sys.stderr, flush=True)
+        self.path = None
+        return kind
+
+
+@contextmanager
+def _processes(count: int) -> Iterator[list[_Process]]:
+    """`count` processes; an error that leaves the block stops them, and their kernels."""
+    context = multiprocessing.get_context("spawn")
+    processes = []
+    try:
+        for _ in range(count):
+            here, there = context.Pipe()
+            process = context.Process(target=_serve, args=(there,))
+            process.start()
+            there.close()  # the process has the only other end: its death ends the pipe
+            processes.append(_Process(process, here))
+        yield list(processes)
+    except BaseException:
+        for it in processes:
+            it.process.terminate()
+        raise
+    finally:
+        for it in processes:
+            it.pipe.close()
+        for it in processes:
+            it.process.join()
+
+
+def _serve(pipe: Connection) -> None:
+    # The parent says what an interrupt means; a handler, because kernels would inherit SIG_IGN.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    from .execution import serve  # takes seconds, which the parent need not wait for
+
+    serve(pipe)
 
 
 def _checked(name: str, folder: Path) -> Path:
@@ -115,70 +191,3 @@ def _assigned(source: str) -> list[str]:
     for statement in ast.parse(source).body:
         targets += getattr(statement, "targets", None) or [getattr(statement, "target", statement)]
     return sorted(ast.unparse(target) for target in targets)
-
-
-def _run(path: Path, parameters: dict[str, Any], copy: Path) -> None:
-    """Execute one notebook; `copy` appears only if it comes to its end."""
-    side = copy.with_name(f"{path.stem}.failed.ipynb")
-    with tempfile.TemporaryDirectory(prefix="regl-") as sockets:
-        try:
-            papermill.execute_notebook(
-                _literal(path),
-                _literal(side),
-                parameters,
-                kernel_name="python3",
-                language="python",
-                progress_bar=False,
-                start_timeout=300,  # seconds; a busy machine needs many
-                stdout_file=sys.stdout,
-                stderr_file=sys.stderr,
-                cwd=ROOT,
-                kernel_manager_class=_kernel_manager(Path(sockets)),
-            )
-        except papermill.PapermillExecutionError as error:
-            where, what = error.exec_count, f"{error.ename}: {error.evalue}"
-        except Exception as error:  # a kernel that died or never started
-            where, what = _begun(side), f"{type(error).__name__}: {error}"
-        else:
-            os.replace(side, copy)
-            return
-    raise ReglError(f"{path.stem}: failed in cell [{where}]: {what}\n  see {side}")
-
-
-def _literal(path: Path) -> str:
-    """`path` as papermill reads it, which takes braces for fields to fill in."""
-    return str(path.resolve()).replace("{", "{{").replace("}", "}}")
-
-
-def _begun(copy: Path) -> int:
-    """Number of the cells of an executed notebook that were begun, thus that of the last one."""
-    if not copy.exists():
-        return 0
-    cells = nbformat.read(copy, as_version=4).cells
-    code = [cell for cell in cells if cell.cell_type == "code" and cell.source.strip()]
-    return sum(bool(cell.metadata.papermill.start_time) for cell in code)
-
-
-def _kernel_manager(folder: Path) -> type[AsyncKernelManager]:
-    """Starts kernels with this Python and talks to them through sockets in `folder`.
-
-    Kernels registered by the user or the system could be another Python's, and many kernels
-    at once race for network ports.
-    """
-
-    class ThisPython(AsyncKernelManager):
-        @property
-        def kernel_spec(self) -> KernelSpec:
-            start = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher"]
-            quiet = "--log-level=CRITICAL"  # else it calls the stop after a failure an error
-            return KernelSpec(argv=[*start, "-f", "{connection_file}", quiet], language="python")
-
-        @default("transport")
-        def _through_files(self) -> str:
-            return "ipc"
-
-        @default("connection_file")
-        def _in_folder(self) -> str:
-            return str(folder / "kernel.json")
-
-    return ThisPython

@@ -1,8 +1,8 @@
-"""What running notebooks would compute, said before any of it is computed: `make plan`."""
+"""What running notebooks would compute, said before any of it is computed, and computing it."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import nbformat
 import pandas as pd
@@ -10,13 +10,19 @@ import pandas as pd
 from .errors import ReglError
 from .params import ROOT, load
 from .pipeline import Pipeline
-from .runner import Plan, plan
-from .runs import Run, cores
+from .runner import Plan, plan, run_stages
+from .runs import cores
 from .stage import Stage
 from .store import Store
 
 
-def grid_of(notebook: Path, profile: str, changes: Mapping[str, Any]) -> list[Run]:
+class Item(Protocol):
+    """What a grid lists: something that knows the stage which computes it."""
+
+    def stage(self, pipeline: Pipeline) -> Stage: ...
+
+
+def grid_of(notebook: Path, profile: str, changes: Mapping[str, Any]) -> Sequence[Item]:
     """The runs that `notebook` asks for: what its cells up to the one tagged "grid" build.
 
     These cells only import, load settings and list runs; they compute nothing.
@@ -24,19 +30,70 @@ def grid_of(notebook: Path, profile: str, changes: Mapping[str, Any]) -> list[Ru
     Raises
     ------
     ReglError
-        No cell is tagged "grid", or those cells raise it (a wrong setting, say).
+        No cell is tagged "grid", or those cells fail (a wrong setting, say).
     """
     names: dict[str, Any] = {"__name__": notebook.stem}
     for cell in nbformat.read(notebook, as_version=4).cells:
-        tags = cell.metadata.get("tags", [])
         if cell.cell_type != "code":
             continue
-        exec(compile(cell.source, f"{notebook.name}", "exec"), names)  # our own notebook
-        if "parameters" in tags:
+        try:
+            exec(compile(cell.source, f"{notebook.name}", "exec"), names)  # our own notebook
+        except ReglError:
+            raise
+        except Exception as error:
+            what = f"{type(error).__name__}: {error}"
+            raise ReglError(f"{notebook}: cell {cell.get('id', '')!r} failed: {what}") from error
+        if "parameters" in _tags(cell):
             names |= {"profile": profile, "changes": dict(changes)}
-        if "grid" in tags:
+        if "grid" in _tags(cell):
             return names["grid"]
     raise ReglError(f"{notebook}: no cell is tagged grid; tag the one that lists the runs")
+
+
+def compute(
+    names: Sequence[str],
+    profile: str,
+    changes: Mapping[str, Any],
+    store: Store,
+    workers: int | None = None,
+    folder: Path = ROOT / "notebooks",
+) -> None:
+    """Say what the notebooks `names` ask for, and have all of it in `store`.
+
+    All together, in one pool with one progress bar. Notebooks without a cell tagged "grid" are
+    left out. Raises ReglError as `grid_of` and `run_stages`.
+    """
+    paths = [path for path in (folder / f"{name}.ipynb" for name in names) if _has_grid(path)]
+    if not paths:
+        return
+    pipeline, workers = Pipeline(), workers or cores()
+    targets = [item.stage(pipeline) for path in paths for item in grid_of(path, profile, changes)]
+    print(_told(len(paths), targets, plan(targets, store, workers), workers), flush=True)
+    run_stages(targets, store, workers)
+
+
+def _told(notebooks: int, targets: Sequence[Stage], what: Plan, workers: int) -> str:
+    total, runs = what.total, len({target.key for target in targets})
+    asked = f"{len(targets)} runs asked for by {_many(notebooks, 'notebook')}, {runs} different"
+    stages = f"{total.stages} stages behind them, {total.unique} different"
+    missing = f"{total.missing} to compute, about {_many(what.seconds / 60, 'minute')} on "
+    return f"{asked}; {stages}; " + (
+        f"{missing}{_many(workers, 'core')}" if total.missing else "all of them there"
+    )
+
+
+def _many(count: float, what: str) -> str:
+    shown = str(count) if isinstance(count, int) else f"{count:.1f}"
+    return f"{shown} {what}{'' if shown == '1' else 's'}"
+
+
+def _has_grid(notebook: Path) -> bool:
+    cells = nbformat.read(notebook, as_version=4).cells
+    return any("grid" in _tags(cell) for cell in cells)
+
+
+def _tags(cell: nbformat.NotebookNode) -> Sequence[str]:
+    return cell.metadata.get("tags", ())
 
 
 def plan_notebooks(

@@ -85,7 +85,7 @@ class Scores:
         return self.compare(what, [(setting, one)], [(setting, other)], above)
 
     def slope(self, what: str, method: str, levels: Levels, quantity: Quantity) -> Comparison:
-        """That the least-squares line through the scores of `method` at some levels rises."""
+        """That the least-squares line through the scores of `method` rises; needs two levels."""
         centred = np.array(list(levels)) - np.mean(list(levels))
         weights = centred / (centred**2).sum()
         keys = [(setting, method) for setting in levels.values()]

@@ -5,16 +5,15 @@ from types import ModuleType
 
 import pytest
 
-from regl_core import notebooks
+from regl_core import notebooks, reporting
 from regl_core.__main__ import main
 from regl_core.errors import ReglError
-from regl_core.params import ROOT
 
 
 @pytest.fixture
 def executed(monkeypatch):
     calls = []
-    monkeypatch.setattr(notebooks, "execute", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(reporting, "make", lambda *arguments: calls.append(arguments))
     return calls
 
 
@@ -22,13 +21,12 @@ def test_run_passes_names_profile_and_changes_on(executed):
     more = ["--set", "training.rounds=3", "seeds=[0,1]", "--set", "training.rate=1.0e-4"]
     assert main(["run", "table2", "table3", "--profile", "smoke", *more]) == 0
     changes = {"training.rounds": 3, "seeds": [0, 1], "training.rate": 1e-4}
-    out = ROOT / "figures/smoke/notebooks"
-    assert executed == [(["table2", "table3"], "smoke", changes, out)]
+    assert executed == [(["table2", "table3"], "smoke", changes)]
 
 
 def test_run_is_at_the_desk_profile_unless_told(executed):
     assert main(["run", "table2"]) == 0
-    assert executed == [(["table2"], "desk", {}, ROOT / "figures/desk/notebooks")]
+    assert executed == [(["table2"], "desk", {})]
 
 
 def test_a_value_may_hold_what_it_likes(executed):
@@ -43,6 +41,7 @@ def test_a_value_may_hold_what_it_likes(executed):
         (["run", "table2", "--profile", "dsk"], "profile 'dsk' is unknown (did you mean desk?)"),
         (["run", "table2", "--set", "training.roundz=3"], "did you mean rounds?"),
         (["run", "table2", "--set", "training.rate=1e-4"], "write 1.0e-4"),
+        (["report", "--profile", "dsk"], "did you mean desk?"),
         (["check", "--set", "training.rounds"], "--set training.rounds: expected key=value"),
         (["check", "--set", "lora.rank=1", "lora.rank=2"], "lora.rank is set twice"),
         (["check", "--set", "seeds=[0"], "--set seeds=[0: expected YAML"),
@@ -69,7 +68,7 @@ def test_failed_notebooks_have_status_2(monkeypatch, capsys):
     def fail(*_):
         raise ReglError("1 of 2 notebooks failed: table2")
 
-    monkeypatch.setattr(notebooks, "execute", fail)
+    monkeypatch.setattr(reporting, "make", fail)
     assert main(["run", "table2", "table3"]) == 2
     assert capsys.readouterr().err == "error: 1 of 2 notebooks failed: table2\n"
 
@@ -78,9 +77,16 @@ def test_interrupted_it_says_how_to_go_on(monkeypatch, capsys):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(notebooks, "execute", interrupt)
+    monkeypatch.setattr(reporting, "make", interrupt)
     assert main(["run", "table2"]) == 130
     assert "run it again" in capsys.readouterr().err
+
+
+def test_report_passes_profile_and_changes_on(monkeypatch):
+    calls = []
+    monkeypatch.setattr(reporting, "report", lambda *arguments: calls.append(arguments))
+    assert main(["report", "--profile", "smoke", "--set", "seeds=[0]"]) == 0
+    assert calls == [("smoke", {"seeds": [0]})]
 
 
 def test_check_shows_every_setting_as_changed(capsys):

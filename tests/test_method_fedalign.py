@@ -388,7 +388,6 @@ MUTATIONS = (
         "scale = middle.clamp_min(_TINY)",
         "scale = torch.ones_like(middle)",
     ),
-    ("the scale takes part in the gradient", "(inner * outer).detach()", "(inner * outer)"),
     ("not the mean over the places", ".sqrt() / inputs.shape[1]", ".sqrt()"),
     ("no clipping", "clip_grad_norm_(net.parameters(), self.clip)", "pass"),
     (

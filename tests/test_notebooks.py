@@ -139,7 +139,39 @@ def test_wrong_arguments_are_errors_before_anything_runs(folder, names, profile,
     assert not (folder / "out").exists()
 
 
-def test_interrupted_it_leaves_neither_a_finished_copy_nor_a_kernel(folder):
+def test_two_run_at_once_and_their_lines_stay_whole(folder, capsys):
+    # Each waits for the other in the middle of a line.
+    for me, other in ("ab", "ba"):
+        write(
+            folder,
+            me,
+            f"""import pathlib, time, sys
+here = pathlib.Path({str(folder)!r})
+print("{me}1 ", end="", flush=True)
+(here / "{me}").touch()
+end = time.monotonic() + 100
+while not (here / "{other}").exists():
+    assert time.monotonic() < end
+    time.sleep(0.1)
+time.sleep(0.5)
+print("{me}2")
+print("no end", end="")""",
+        )
+    execute(["a", "b"], "smoke", {}, folder / "out", folder)
+    lines = capsys.readouterr().out.splitlines()
+    assert {"a1 a2", "b1 b2"} <= set(lines)
+    assert lines.count("no end") == 2
+
+
+def test_more_notebooks_than_processes_all_run_in_order(folder, capsys):
+    for name in "abc":
+        write(folder, name, f"print('{name}')")
+    execute(["c", "a", "b"], "smoke", {}, folder / "out", folder, at_once=1)
+    assert [line for line in capsys.readouterr().out.splitlines() if len(line) == 1] == [*"cab"]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_stopped_it_leaves_neither_a_finished_copy_nor_a_kernel(folder, how):
     started = folder / "started"
     sleep = f"import os, time, pathlib; pathlib.Path({str(started)!r}).write_text(str(os.getpid()))"
     write(folder, "long", f"{sleep}\ntime.sleep(600)")
@@ -152,12 +184,16 @@ def test_interrupted_it_leaves_neither_a_finished_copy_nor_a_kernel(folder):
     while not (started.exists() and started.read_text()):
         assert process.poll() is None
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(how)
     process.communicate(timeout=300)
     assert process.returncode != 0
     assert not (folder / "out/long.ipynb").exists()
+    end = time.monotonic() + 60
     with pytest.raises(ProcessLookupError):
-        os.kill(int(started.read_text()), 0)
+        while time.monotonic() < end:
+            os.kill(int(started.read_text()), 0)
+            assert how == signal.SIGKILL  # its processes notice by themselves
+            time.sleep(0.1)
 
 
 def test_stored_notebooks_can_be_run_and_hold_nothing_computed():

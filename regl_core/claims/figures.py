@@ -1,5 +1,6 @@
 """Claims on figures that show other numbers than a method's accuracy: Figs. 4, 6 and 7."""
 
+import math
 from collections.abc import Iterator
 
 import pandas as pd
@@ -37,8 +38,8 @@ def _separates(runs: pd.DataFrame, paper: pd.DataFrame) -> Iterator[Verdict]:
                 scores.compare(f"silhouette higher with {FT} than with FedAvg", [regl], [fedavg]),
             ]
             means = [
-                _means("silhouette of classes the client lacks", scores, setting, ("FedAvg", FT)),
-                _means("of classes it owns", others, setting, ("FedAvg", FT)),
+                *_means("classes the client lacks", scores, setting, ("FedAvg", FT)),
+                *_means("besides, classes it owns", others, setting, ("FedAvg", FT)),
             ]
             yield all_true(14, scores, setting, comparisons, after=means)
 
@@ -54,9 +55,9 @@ def _closer(runs: pd.DataFrame, paper: pd.DataFrame) -> Iterator[Verdict]:
         for setting in scores.settings:
             closer = _smaller("kernel distance", scores, setting)
             after = [
-                _means("kernel distance", scores, setting, (TF, FT)),
+                *_means("kernel distance", scores, setting, (TF, FT)),
                 f"besides, {_smaller('Fréchet distance', others, setting).words}",
-                _means("Fréchet distance", others, setting, (TF, FT)),
+                *_means("Fréchet distance", others, setting, (TF, FT)),
             ]
             yield all_true(12, scores, setting, [closer], after=after)
 
@@ -66,9 +67,12 @@ def _smaller(distance: str, scores: Scores, setting: str) -> Comparison:
     return scores.compare(what, [(setting, TF)], [(setting, FT)])
 
 
-def _means(what: str, scores: Scores, setting: str, methods: tuple[str, ...]) -> str:
-    told = (f"{scores.mean(setting, method):.3g} ({method})" for method in methods)
-    return f"mean {what} {', '.join(told)}".replace("-", "−")
+def _means(what: str, scores: Scores, setting: str, methods: tuple[str, ...]) -> list[str]:
+    means = {method: scores.mean(setting, method) for method in methods}
+    if any(map(math.isnan, means.values())):
+        return []
+    told = ", ".join(f"{mean:.3g} ({method})" for method, mean in means.items())
+    return [f"{what}: mean {told}".replace("-", "−")]
 
 
 def _local_updates(runs: pd.DataFrame, paper: pd.DataFrame) -> Iterator[Verdict]:
@@ -84,14 +88,15 @@ def _wrecked(runs: pd.DataFrame, paper: pd.DataFrame) -> Iterator[Verdict]:
     the accuracy before is told besides.
     """
     lacking = runs["real"] == 0
-    before = runs.assign(before=runs["before_pct"].where(lacking))
+    known = runs.assign(before=runs["before_pct"].where(lacking))
     loss = runs.assign(loss=(runs["before_pct"] - runs["after_pct"]).where(lacking))
-    pairs = zip(_scores(loss, paper, "loss", POINTS), _scores(before, paper, "before"), strict=True)
+    pairs = zip(_scores(loss, paper, "loss", POINTS), _scores(known, paper, "before"), strict=True)
     what = f"FedAvg loses more than {WIDE:.0f} points on classes that a client lacks"
     for scores, befores in pairs:
         for setting in scores.settings:
             loses = scores.contrast(what, {(setting, "FedAvg"): 1.0}, WIDE)
-            after = [f"{befores.mean(setting, 'FedAvg'):.1f} % before"]
+            before = befores.mean(setting, "FedAvg")
+            after = [] if math.isnan(before) else [f"they are at {before:.1f} % before"]
             yield all_true(13, scores, setting, [loses], after=after, part="FedAvg")
 
 

@@ -48,7 +48,7 @@ def accuracies(axes: Axes, bars: Mapping[str, Mapping[str, Sequence[float]]]) ->
     axes.set_xticks(range(len(bars)), list(bars))
     axes.set(ylabel="test accuracy (%)", ylim=(0, 100))
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=3)
 
 
 def ownership(panels: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor, bmm, nn
 from torch.func import functional_call
 from torch.nn.utils import clip_grad_norm_
 
@@ -115,21 +115,22 @@ def spectral_norm(inputs: Tensor, outputs: Tensor, iterations: int) -> Tensor:
     The power method takes σ² to be |Sⁿ1| / |Sⁿ⁻¹1|, S = TTᵀ, and after one step |S1|, 1 itself
     not being normalised. Sᵏ1 = Aᵀ(GH)ᵏ⁻¹GA1 with G = BBᵀ and H = AAᵀ, which are HW × HW: small.
     """
-    inner, outer = inputs @ inputs.mT, outputs @ outputs.mT
-    # The quotient is as large as S: a constant scale changes neither value nor gradient. The top
-    # eigenvalue of S is 1/HW to 1 of its trace; scaled by the middle of the two, powers of S stay
-    # within float32 at either end.
+    # bmm, as @ takes its time to look at shapes. The quotient is as large as S: a constant scale
+    # changes neither value nor gradient. The top eigenvalue of S is 1/HW to 1 of its trace;
+    # scaled by the middle of the two, powers of S stay within float32 at either end.
+    channels = inputs.mT
+    inner, outer = bmm(inputs, channels), bmm(outputs, outputs.mT)
     middle = (inner * outer).detach().sum((1, 2), keepdim=True) / inputs.shape[1] ** 0.5
     scale = middle.clamp_min(_TINY)
     outer = outer / scale
-    place = outer @ inputs.sum(2, keepdim=True)
+    place = bmm(outer, inputs.sum(2, keepdim=True))
     divisor = 1
     if iterations > 1:
-        step = outer @ inner
-        place = torch.linalg.matrix_power(step, iterations - 2) @ place
-        divisor = _length(inputs.mT @ place).clamp_min(_TINY)
-        place = step @ place
-    value = scale * _length(inputs.mT @ place) / divisor
+        step = bmm(outer, inner)
+        place = bmm(torch.linalg.matrix_power(step, iterations - 2), place)
+        divisor = _length(bmm(channels, place)).clamp_min(_TINY)
+        place = bmm(step, place)
+    value = scale * _length(bmm(channels, place)) / divisor
     return value.clamp_min(_TINY).sqrt() / inputs.shape[1]
 
 

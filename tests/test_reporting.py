@@ -1,0 +1,211 @@
+"""The page: what stands on it, in which order, and that it needs nothing but itself."""
+
+import re
+from html.parser import HTMLParser
+
+import nbformat
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from toy_results import PAPERLIKE
+
+from regl_core import artefact, report
+from regl_core.errors import ReglError
+from regl_core.params import load
+from regl_core.reporting import build
+from regl_core.reporting import report as make_report
+
+SMOKE = load("smoke")
+SVG = '<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg" id="drawn"><g/></svg>'
+
+
+class Links(HTMLParser):
+    """Collects what a page points at."""
+
+    def __init__(self):
+        super().__init__()
+        self.hrefs, self.ids, self.sources = [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        for key, where in (("href", self.hrefs), ("id", self.ids), ("src", self.sources)):
+            where += [found[key]] if key in found else []
+
+
+def write(root, name, title, *sources):
+    parameters = 'profile = "smoke"\nchanges = {}'
+    cells = [
+        new_markdown_cell(f"# {title}\n\nWhat it is *about*.\n\nMore."),
+        new_code_cell(parameters, metadata={"tags": ["parameters"]}),
+        *map(new_code_cell, sources),
+    ]
+    nbformat.write(new_notebook(cells=cells), root / f"notebooks/{name}.ipynb")
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A root with two tables, a figure and a drawing."""
+    for folder in ("notebooks", "docs", "params", "figures/smoke/notebooks"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "params/smoke.yaml").touch()
+    (tmp_path / "docs/fig2.svg").write_text(SVG)
+    folder = tmp_path / "figures/smoke"
+    write(tmp_path, "table2", "Table 2: skewed & split")
+    write(tmp_path, "table4", "Table 4: one each")
+    write(tmp_path, "fig1", "Figure 1: a start")
+    report.table(2, PAPERLIKE, SMOKE, {}).write(SMOKE, folder)
+    rows = [
+        ("digits", f"beta={beta}", method, seed, level + seed)
+        for beta in (0.01, 0.5)
+        for method, level in {
+            "Separate": 70,
+            "FedRep": 60,
+            "ReGL (TF)": 80,
+            "ReGL (FT)": 90,
+        }.items()
+        for seed in range(3)
+    ]
+    columns = ["dataset", "setting", "method", "seed", "accuracy_pct"]
+    artefact.write_csv(pd.DataFrame(rows, columns=columns), "table4", SMOKE, folder)
+    artefact.save(Figure(figsize=(0.01, 0.01)), "fig1", SMOKE, folder)
+    nbformat.write(
+        nbformat.read(tmp_path / "notebooks/table2.ipynb", 4), folder / "notebooks/table2.ipynb"
+    )
+    return tmp_path
+
+
+def built(root, **changes):
+    return build(root / "figures/smoke", SMOKE, changes, root).read_text()
+
+
+def test_sections_stand_in_the_papers_order_after_the_claims(root):
+    links = Links()
+    links.feed(built(root))
+    assert links.ids == ["claims", "fig1", "fig2", "drawn", "table2", "table4"]
+
+
+def test_every_link_leads_somewhere(root):
+    links = Links()
+    links.feed(built(root))
+    folder = root / "figures/smoke"
+    for href in links.hrefs:
+        assert href[1:] in links.ids if href.startswith("#") else (folder / href).exists(), href
+    assert {"notebooks/table2.html", "table2.csv", "table2.tex", "fig1.pdf"} <= set(links.hrefs)
+    assert "../../params/smoke.yaml" in links.hrefs
+
+
+def test_pages_need_no_network(root):
+    text = built(root)
+    links = Links()
+    links.feed(text)
+    assert "http" not in text and "//cdn" not in text
+    assert all(source.startswith("data:image/png;base64,") for source in links.sources)
+    page = (root / "figures/smoke/notebooks/table2.html").read_text()
+    assert "http" not in page and "<link" not in page
+    assert len(page) < 400_000
+
+
+def test_a_number_stands_beside_the_papers_with_its_sign(root):
+    text = re.sub(r"<[^>]+>|\s", " ", built(root))
+    text = re.sub(" +", " ", text)
+    assert "Table 2: skewed &amp; split" in text and "What it is about ." in text
+    assert "FedAvg 30.0 ± 1.0 (29.0) +1.0 50.0 ± 1.0 (51.2) −1.2" in text
+    assert "ReGL (FT) 87.0 ± 2.0 (77.6) +9.4" in text
+
+
+@pytest.mark.parametrize(
+    ("ours", "shade"), [(29.9, ""), (32.0, "more1"), (50.0, "more4"), (20.0, "less2")]
+)
+def test_the_shade_grows_with_the_difference(root, ours, shade):
+    rows = [("digits", "beta=0.01", "FedAvg", 0, ours)]  # 29.0 in the paper
+    columns = ["dataset", "setting", "method", "seed", "accuracy_pct"]
+    folder = root / "figures/smoke"
+    artefact.write_csv(pd.DataFrame(rows, columns=columns), "table2", SMOKE, folder)
+    section = built(root).partition('id="table2"')[2]
+    assert re.search(r'class="difference ([a-z0-9]*)"', section)[1] == shade
+
+
+def test_more_settings_than_methods_run_down_the_page(root):
+    write(root, "table5", "Table 5: skews")
+    columns = ["dataset", "setting", "method", "seed", "accuracy_pct"]
+    rows = [("digits", f"beta={beta}", "FedAvg", 0, 50.0) for beta in (0.01, 0.1, 0.5)]
+    artefact.write_csv(pd.DataFrame(rows, columns=columns), "table5", SMOKE, root / "figures/smoke")
+    section = built(root).partition('id="table5"')[2].partition("</table>")[0]
+    assert re.findall(r'scope="col">(.*?)<', section) == ["FedAvg"]
+    assert re.findall(r'scope="row">(.*?)<', section) == ["β = 0.01", "β = 0.1", "β = 0.5"]
+
+
+def test_claims_come_first_by_number_and_go_into_a_csv(root):
+    text = built(root)
+    numbers = [int(number) for number in re.findall(r'class="nr">(\d+)<', text)]
+    assert numbers == sorted(numbers) and {2, 3, 4, 6, 7} <= set(numbers)
+    rows = pd.read_csv(root / "figures/smoke/claims.csv")
+    columns = ["claim", "artefact", "verdict", "evidence", "seeds"]
+    assert list(rows) == [*columns, "commit", "settings", "libraries"]
+    assert rows["claim"].is_monotonic_increasing
+    assert set(rows["artefact"]) == {"table2", "table4"}
+    assert rows.set_index("claim").loc[7, "verdict"] == "does not hold"
+    ours = text.partition('id="claims"')[2].partition("</section>")[0]
+    assert f"holds: {(rows['verdict'] == 'holds').sum()}<" in ours
+    assert "At β = 0.5 most personalised methods beat Separate." in ours
+
+
+def test_what_is_missing_is_left_out(tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    text = build(tmp_path / "figures/smoke", SMOKE, {}, tmp_path).read_text()
+    assert "<section" not in text
+
+
+def test_a_foreign_file_is_an_error(root):
+    (root / "figures/smoke/table3.csv").touch()
+    with pytest.raises(ReglError, match=r"no notebook makes table3\.csv"):
+        built(root)
+    with pytest.raises(ReglError, match=r"no notebook makes table3\.csv"):
+        make_report("smoke", {}, root)
+
+
+def test_another_version_is_named(root):
+    assert "another version" not in built(root)
+    changed = load("smoke", {"seeds": [7]})
+    artefact.save(Figure(figsize=(0.01, 0.01)), "fig1", changed, root / "figures/smoke")
+    note = built(root).partition("another version")[2].partition("</ul>")[0]
+    assert "fig1.png" in note and "table2.csv" not in note
+
+
+def test_changes_are_told_and_nothing_is_taken_for_html(root):
+    text = built(root, **{"methods.<b>": 1})
+    assert "methods.&lt;b&gt;" in text and "<b>&#34;" not in text
+    assert "skewed &amp; split" in text
+
+
+def test_the_same_files_give_the_same_bytes(root):
+    assert built(root) == built(root)
+
+
+def test_a_whole_report_of_two_notebooks(root, capsys):
+    folder = root / "figures/smoke"
+    (root / "notebooks/table4.ipynb").unlink()
+    for file in (*folder.glob("table*"), *folder.glob("notebooks/*")):
+        file.unlink()
+    make = f"""
+import pandas as pd
+from pathlib import Path
+from matplotlib.figure import Figure
+from regl_core import artefact
+from regl_core.params import load
+settings, folder = load(profile, changes), Path({str(folder)!r})
+rows = [("digits", "beta=0.01", "FedAvg", 0, 30.0 + settings.training.rounds)]
+"""
+    columns = '["dataset", "setting", "method", "seed", "accuracy_pct"]'
+    csv = f'artefact.write_csv(pd.DataFrame(rows, columns={columns}), "table2", settings, folder)'
+    write(root, "table2", "Table 2: a", make + csv)
+    write(root, "fig1", "Figure 1: b", make + 'artefact.save(Figure(), "fig1", settings, folder)')
+    make_report("smoke", {"training.rounds": 3}, root)
+    assert str(folder / "index.html") in capsys.readouterr().out
+    text = (folder / "index.html").read_text()
+    assert "33.0" in text and "training.rounds" in text
+    assert "another version" not in text
+    assert load("smoke", {"training.rounds": 3}).training.rounds == 3
+    for name in ("table2", "fig1"):
+        assert "<details" in (folder / f"notebooks/{name}.html").read_text()
