@@ -54,8 +54,9 @@ def test_a_partition_is_shared_by_all_methods_and_vanilla_images_by_all_partitio
     assert fedavg.synthetic == ()
     other = run("ReGL (TF)", SingleLabel()).stage(pipeline)
     assert other.synthetic[: len(free.synthetic)] == free.synthetic
-    assert len({stage.key for stage in other.synthetic}) == len(other.parts)
-    for mine, stage in zip(tuned.parts, tuned.synthetic, strict=True):
+    assert all(len(pieces) == 1 for pieces in other.synthetic)
+    assert len({stage.key for (stage,) in other.synthetic}) == len(other.parts)
+    for mine, (stage,) in zip(tuned.parts, tuned.synthetic, strict=True):
         if mine:
             assert isinstance(stage, Tailored)
             assert stage.tuned.described.indices == mine
@@ -69,7 +70,7 @@ def test_a_client_without_images_falls_back_to_the_vanilla_model() -> None:
         if not all(run(seed=seed, partition=Dirichlet(beta=0.01, clients=5)).stage(pipeline).parts)
     )
     stage = run("ReGL (FT)", Dirichlet(beta=0.01, clients=5), seed).stage(pipeline)
-    for mine, images in zip(stage.parts, stage.synthetic, strict=True):
+    for mine, (images,) in zip(stage.parts, stage.synthetic, strict=True):
         assert isinstance(images, Tailored if mine else Vanilla)
 
 
