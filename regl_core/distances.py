@@ -12,7 +12,7 @@ def kernel_distance(real: Tensor, other: Tensor) -> float:
     where the two sets come from one distribution.
     """
     real, other = real.double(), other.double()
-    width = torch.pdist(real).median().clamp_min(torch.finfo(torch.float64).tiny)
+    width = torch.pdist(real).median().clamp_min(torch.finfo(torch.float64).eps)
 
     def kernel(one: Tensor, two: Tensor) -> Tensor:
         return torch.exp(-torch.cdist(one, two).square() / (2 * width.square()))

@@ -86,6 +86,27 @@ def test_settings_that_play_no_part_leave_a_key_alone() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"published": None}, {"clients": 7}, {"synthetic_per_class": 4}],
+    ids=lambda change: next(iter(change)),
+)
+def test_settings_of_a_data_set_that_its_images_do_not_depend_on_leave_keys_alone(change) -> None:
+    pipeline = Pipeline()
+    other = load("smoke", {"datasets": {"digits": change}})
+    assert run(settings=other).stage(pipeline).key == run().stage(pipeline).key
+    mine, theirs = (run("ReGL (FT)", settings=s).stage(pipeline) for s in (SETTINGS, other))
+    assert [own[0].key for own in mine.synthetic] == [own[0].key for own in theirs.synthetic]
+    assert (mine.key == theirs.key) == ("synthetic_per_class" not in change)
+
+
+@pytest.mark.parametrize("key", ["train_per_class", "image_side", "split_seed", "validation_share"])
+def test_settings_that_change_the_images_change_the_key(key) -> None:
+    values = {"train_per_class": 7, "image_side": 24, "split_seed": 1, "validation_share": 0.2}
+    other = load("smoke", {f"datasets.digits.{key}": values[key]})
+    assert run(settings=other).stage(Pipeline()).key != run().stage(Pipeline()).key
+
+
 def _bytes(store: Store) -> dict[str, bytes]:
     return {
         str(path.relative_to(store.root)): path.read_bytes()
