@@ -47,7 +47,7 @@ def trials(profile: str, changes: Mapping[str, Any]) -> list[Trial]:
         for name in settings.datasets
     }
     found = []
-    for kind, group, name, parameter, key, values in _questions(settings):
+    for kind, group, name, parameter, key, values, seeds in _questions(settings):
         for value in values:
             its = load(profile, {**changes, **held_out, key: value})
             found += [
@@ -65,7 +65,7 @@ def trials(profile: str, changes: Mapping[str, Any]) -> list[Trial]:
                 )
                 for dataset, cut in its.datasets.items()
                 for beta in its.betas
-                for seed in its.choice.seeds
+                for seed in seeds
             ]
     if not found:
         raise ReglError(
@@ -77,16 +77,18 @@ def trials(profile: str, changes: Mapping[str, Any]) -> list[Trial]:
 
 def _questions(
     settings: Settings,
-) -> Iterator[tuple[type[Run], str, str, str, str, tuple[float, ...]]]:
-    """Kind of run, group, method, parameter, the setting's dotted name, the values to try."""
+) -> Iterator[tuple[type[Run], str, str, str, str, tuple[float, ...], tuple[int, ...]]]:
+    """Kind of run, group, method, parameter, its setting's dotted name, values to try, seeds."""
     if "FedAvg" in settings.methods:
-        yield Run, "training", "FedAvg", "rate", "training.rate", settings.choice.rates
+        how = settings.choice
+        yield Run, "training", "FedAvg", "rate", "training.rate", how.rates, how.rate_seeds
     known = methods.known()
     for group, kind in GROUPS.items():
         for name in getattr(settings, group):
             if known[name].candidates:
                 parameter, values = known[name].candidates
-                yield kind, group, name, parameter, f"{group}.{name}.{parameter}", values
+                key = f"{group}.{name}.{parameter}"
+                yield kind, group, name, parameter, key, values, settings.choice.seeds
 
 
 def scores(tried: Sequence[Trial], results: Sequence[Result | PersonalResult]) -> pd.DataFrame:

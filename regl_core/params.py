@@ -159,6 +159,7 @@ class ChoiceSettings(Frozen):
     validation_share: Annotated[float, Field(gt=0, lt=1)]  # of the training images, held out
     seeds: Several[Seed]  # of the trials
     rates: Several[Positive]  # values of training.rate tried, for FedAvg
+    rate_seeds: Several[Seed]  # of these trials
 
 
 class AblationSettings(Frozen):

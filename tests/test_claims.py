@@ -168,6 +168,6 @@ def test_frame_has_a_row_per_verdict_that_says_where():
     (row,) = rows.to_dict("records")
     evidence = row.pop("evidence")
     expected = {"claim": 7, "artefact": "table4", "seeds": 2}
-    assert row == expected | {"verdict": "not decided (too few seeds)"}
-    assert evidence.startswith("digits, β = 0.5: 0 of 1 do, 0 do not; FedRep > Separate in 0 of 2")
+    assert row == expected | {"verdict": "not decided"}
+    assert evidence.startswith("digits, β = 0.5 (too few seeds): 0 of 1 do, 0 do not; FedRep > Separate in 0 of 2")
     assert list(frame([])) == list(rows)

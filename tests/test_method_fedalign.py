@@ -135,10 +135,21 @@ def test_the_student_sees_the_first_quarter_of_the_input_and_the_teacher_all_of_
 
 @pytest.mark.parametrize(
     "channels,width,kept",
-    [(32, 0.25, 8), (16, 0.25, 8), (80, 0.25, 24), (40, 0.5, 24), (44, 0.25, 16), (5, 0.25, 5)],
+    [
+        (32, 0.25, 8),
+        (16, 0.25, 8),
+        (80, 0.25, 24),
+        (40, 0.5, 24),
+        (44, 0.25, 16),
+        (208, 0.25, 56),
+        (5, 0.25, 5),
+    ],
 )
 def test_channels_of_the_student(channels, width, kept):
-    """A half is rounded up: 20 to 24. 8 would be more than a tenth below 11: 16."""
+    """A half is rounded up: 52 to 56. More than a tenth below is too few.
+
+    So 16 for 20 becomes 24, and 8 for 11 becomes 16.
+    """
     weight = nn.Conv2d(8, channels, 1).weight
     assert _first(weight, width, 0).shape == (kept, 8, 1, 1)
 

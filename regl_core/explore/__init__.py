@@ -5,5 +5,6 @@ Python as well, by its `value` and its `click()`.
 """
 
 from .board import Board
+from .trial import attended, try_out
 
-__all__ = ["Board"]
+__all__ = ["Board", "attended", "try_out"]

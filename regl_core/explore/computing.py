@@ -20,7 +20,7 @@ class Computing(widgets.VBox):
 
     def __init__(self, job: Job, label: str, *beside: widgets.Widget) -> None:
         self.go = widgets.Button(description=label, icon="play", button_style="primary")
-        self.go.layout.width = "260px"
+        self.go.layout.width = "220px"
         self.stop = widgets.Button(description="Stop", icon="stop", disabled=True)
         self.bar = widgets.FloatProgress(max=1.0, layout={"width": "200px", "visibility": "hidden"})
         self.words, self.refusal = widgets.HTML("&nbsp;"), widgets.HTML()

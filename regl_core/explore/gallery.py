@@ -28,7 +28,7 @@ class Gallery(Computing):
         options = [(name, k) for k, name in enumerate(names)]
         self.of_class = widgets.Dropdown(options=options, description="class")
         self.of_class.layout.width = "220px"
-        self.whose = widgets.ToggleButtons(
+        self.whose = widgets.Dropdown(
             options=["of this client", "of all clients"], description="real images"
         )
         self.rows = {row: (widgets.HTML(), _strip()) for row in ("real", "TF", "FT")}
@@ -77,13 +77,16 @@ class Gallery(Computing):
         chosen = own if mine else train
         who = f"client {client}" if mine else "all clients together"
         real = chosen.images[chosen.labels == k]
-        of = "all images of any class" if len(own) else "nothing: it owns no image, so this is TF"
-        lacks = "" if (own.labels == k).any() else f", of which none is of <i>{name}</i>"
+        tuning = f"drawn by the model tuned on the {len(own)} images of client {client}"
+        if not len(own):
+            tuning = f"client {client} owns no image to tune on and draws with the model as it is"
+        elif not (own.labels == k).any():
+            tuning += f", none of them of <i>{name}</i>"
         self.shown = {"real": real}
         self._fill("real", f"<b>real</b>: {who} has {len(real)} of <i>{name}</i>", real)
         for row, stage, how in (
             ("TF", free, "drawn by the model as it is"),
-            ("FT", tuned, f"drawn by the model tuned on {of} that client {client} owns{lacks}"),
+            ("FT", tuned, tuning),
         ):
             images = load_images(store.path(stage))[k] if store.has(stage) else None
             if images is None:

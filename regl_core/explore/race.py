@@ -32,9 +32,14 @@ class Race(Computing):
         self._runs: dict[str, Run] = {}
         self._stages: dict[str, Trained] = {}
         self._title, self._next = "press the button to run", None
-        super().__init__(setup.job, "Run FedAvg and ReGL on this partition", self.tuned)
+        super().__init__(setup.job, "Run FedAvg and ReGL", self.tuned)
         self.children += (self.picture,)
         self._draw()
+
+    @property
+    def rounds(self) -> int:
+        """Rounds that a curve has in the end."""
+        return self._setup.settings.training.rounds
 
     def table(self) -> pd.DataFrame:
         """`curves`, a row per round."""
@@ -87,5 +92,4 @@ class Race(Computing):
         return f"<b>{'; '.join(told)}</b>: {first.measure}."
 
     def _draw(self) -> None:
-        rounds = self._setup.settings.training.rounds
-        self.picture.value = pictures.race(self.curves, rounds, self._title)
+        self.picture.value = pictures.race(self.curves, self.rounds, self._title)
