@@ -111,7 +111,8 @@ def test_per_class_has_a_row_per_client_with_images_and_class():
 
 def test_separation_means_owned_and_lacking_classes_apart():
     rows = frames.separation([MADE]).set_index("client")
-    assert rows.loc[0, ["silhouette_lacking", "silhouette_owned"]].tolist() == [0.1, 0.4]
+    means = rows.loc[0, ["silhouette_lacking", "silhouette_owned"]].tolist()
+    assert means == pytest.approx([0.1, 0.4], abs=1e-6)
     assert np.isnan(rows.loc[2, "silhouette_lacking"])  # it lacks none
     assert rows.loc[2, "silhouette_owned"] == 0.25
     assert list(rows.index) == [0, 2]

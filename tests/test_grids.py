@@ -89,6 +89,10 @@ def test_at_the_papers_settings_a_table_has_the_cells_that_are_published(table):
     rows = published(table)
     name = f"table{table}"
     found = {cell(name, run) for run in grid(name, "paper")}
+    if table == 3:  # the paper sets Centralized beside it in words alone
+        ours = {(dataset, "all", "Centralized") for dataset in load("paper").datasets}
+        assert ours < found
+        found -= ours
     assert found == set(rows[["dataset", "setting", "method"]].itertuples(index=False, name=None))
 
 

@@ -1,5 +1,7 @@
 """What one local update does: the measures by hand, and that it is a client's next turn."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from regl_core import methods
 from regl_core.analyses import UpdateRun
 from regl_core.errors import ReglError
 from regl_core.federation import federate
+from regl_core.methods.base import Method
 from regl_core.methods.fedavg import FedAvg
 from regl_core.params import load
 from regl_core.partition import Dirichlet
@@ -180,11 +183,27 @@ def test_synthetic_images_are_counted_apart(store, tmp_path):
 
 
 @pytest.mark.parametrize("name", sorted(set(methods.known()) - KEPT))
-def test_a_method_with_a_local_update_of_its_own_is_refused(name, tmp_path):
-    stage = run("FedAvg").stage(Pipeline())
-    other = updated.Updated(
-        type(stage.trained)(**{**stage.trained.__getstate__(), "method": methods.get(name, {})})
-    )
-    with pytest.raises(ReglError, match=rf"{name!r} has a local update of its own"):
-        other.compute(tmp_path, (tmp_path,), lambda fraction: None)
-    assert not any(tmp_path.iterdir())
+def test_a_method_with_a_local_update_of_its_own_is_refused_before_anything_runs(name):
+    refused(methods.get(name, {}), name)
+
+
+@pytest.mark.parametrize("name", sorted(KEPT))
+def test_a_method_with_fedavgs_local_update_is_not(name):
+    trained = run().stage(Pipeline()).trained
+    updated.Updated(replace(trained, method=methods.get(name, {})))
+
+
+def test_a_method_that_sends_its_clients_something_else_is_refused():
+    class Ahead(FedAvg):
+        name = "ahead"
+
+        def answer(self, server, client):
+            return super().answer(server, client)
+
+    refused(Ahead(), "ahead")
+
+
+def refused(method: Method, name: str) -> None:
+    trained = replace(run().stage(Pipeline()).trained, method=method)
+    with pytest.raises(ReglError, match=rf"'{re.escape(name)}' has a local update of its own"):
+        updated.Updated(trained)

@@ -38,6 +38,9 @@ class Updated(Stage):
 
     trained: Trained
 
+    def __post_init__(self) -> None:
+        _as_in_fedavg(self.trained)
+
     def needs(self) -> tuple[Stage, ...]:
         return self.trained, *self.trained.needs()
 
@@ -46,7 +49,6 @@ class Updated(Stage):
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         how, (trained, *synthetic) = self.trained, inputs
-        _as_in_fedavg(how)
         dataset = how.source.load()
         net, test = network(dataset, how.training, how.seed), plain(dataset.test)
         test = test.to(next(net.parameters()).device)
@@ -84,7 +86,7 @@ class Updated(Stage):
 
 def _as_in_fedavg(how: Trained) -> None:
     kind = type(how.method)
-    own = ("network", "start", "prepare", "phases", "loss", "correct")
+    own = ("network", "answer", "start", "prepare", "phases", "loss", "correct")
     if any(getattr(kind, name) is not getattr(FedAvg, name) for name in own):
         raise ReglError(
             f"method {how.method.name!r} has a local update of its own, expected FedAvg's, as "
