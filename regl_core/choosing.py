@@ -1,11 +1,12 @@
 """How hyper-parameters are chosen: one small budget for every method, and never the test set.
 
-A method that has something to choose names four values of one hyper-parameter
-(`Method.candidates`), its default among them. Each value is tried on images held out of
-the *training* set, with seeds that no table uses, at every β; the best mean is taken.
+First the learning rate, for FedAvg; it serves all methods, the paper gives none. Then each method
+that has something to choose names four values of one hyper-parameter (`Method.candidates`), its
+default among them. Each value is tried on images held out of the *training* set, with seeds that no
+table uses, at every β; the best mean is taken.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +28,7 @@ TRIAL = ["group", "method", "parameter", "value"]
 
 @dataclass(frozen=True)
 class Trial:
-    """A run that tries one value. group: of the settings, "methods" or "personal_methods"."""
+    """A run that tries one value. group: of the settings, one of GROUPS, or "training"."""
 
     run: Run
     group: str
@@ -36,45 +37,58 @@ class Trial:
 
 
 def trials(profile: str, changes: Mapping[str, Any]) -> list[Trial]:
-    """Every value of every method of the profile, at every β, with every seed of `choice`.
+    """Every value of the learning rate and of every method, at every β, with every seed.
 
     Raises ReglError if no method of the profile has one to choose.
     """
-    settings, known = load(profile, changes), methods.known()
+    settings = load(profile, changes)
     held_out = {
         f"datasets.{name}.validation_share": settings.choice.validation_share
         for name in settings.datasets
     }
     found = []
-    for group, kind in GROUPS.items():
-        for name in getattr(settings, group):
-            parameter, values = known[name].candidates or ("", ())
-            for value in values:
-                tried = {f"{group}.{name}.{parameter}": value}
-                its = load(profile, {**changes, **held_out, **tried})
-                found += [
-                    Trial(
-                        kind(
-                            dataset=dataset,
-                            partition=Dirichlet(beta=beta, clients=cut.clients),
-                            method=name,
-                            seed=seed,
-                            settings=its,
-                        ),
-                        group,
-                        parameter,
-                        value,
-                    )
-                    for dataset, cut in its.datasets.items()
-                    for beta in its.betas
-                    for seed in its.choice.seeds
-                ]
+    for kind, group, name, parameter, key, values, seeds in _questions(settings):
+        for value in values:
+            its = load(profile, {**changes, **held_out, key: value})
+            found += [
+                Trial(
+                    kind(
+                        dataset=dataset,
+                        partition=Dirichlet(beta=beta, clients=cut.clients),
+                        method=name,
+                        seed=seed,
+                        settings=its,
+                    ),
+                    group,
+                    parameter,
+                    value,
+                )
+                for dataset, cut in its.datasets.items()
+                for beta in its.betas
+                for seed in seeds
+            ]
     if not found:
         raise ReglError(
             f"params/{profile}.yaml: no method in it has a hyper-parameter to choose; add one "
-            "that has, such as FedProx, below methods"
+            "that has, such as FedAvg or FedProx, below methods"
         )
     return found
+
+
+def _questions(
+    settings: Settings,
+) -> Iterator[tuple[type[Run], str, str, str, str, tuple[float, ...], tuple[int, ...]]]:
+    """Kind of run, group, method, parameter, its setting's dotted name, values to try, seeds."""
+    if "FedAvg" in settings.methods:
+        how = settings.choice
+        yield Run, "training", "FedAvg", "rate", "training.rate", how.rates, how.rate_seeds
+    known = methods.known()
+    for group, kind in GROUPS.items():
+        for name in getattr(settings, group):
+            if known[name].candidates:
+                parameter, values = known[name].candidates
+                key = f"{group}.{name}.{parameter}"
+                yield kind, group, name, parameter, key, values, settings.choice.seeds
 
 
 def scores(tried: Sequence[Trial], results: Sequence[Result | PersonalResult]) -> pd.DataFrame:

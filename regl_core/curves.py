@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from .columns import Place, by_partition
 from .formats import spoken
 from .layout import POOLED
 
@@ -23,13 +24,15 @@ MARKERS = ("o", "s", "^", "D", "v", "X")
 LINES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))
 
 
-def curves(results: "Sequence[Result]") -> Figure:
+def curves(results: "Sequence[Result]", place: Place = by_partition) -> Figure:
     """Test accuracy (%) after each communication round: a panel per data set and setting.
+
+    `place` says which setting and method a result belongs to.
 
     A line is a method's mean over the seeds, the band around it their range. A method trained on
     all images at once stands in each panel of its data set.
     """
-    keys = [(result.run.dataset, result.run.partition.setting) for result in results]
+    keys = [(result.run.dataset, place(result)[0]) for result in results]
     panels = [key for key in dict.fromkeys(keys) if key[1] != POOLED] or list(dict.fromkeys(keys))
     methods = list(dict.fromkeys(result.run.method for result in results))
     looks = islice(zip(cycle(COLOURS), cycle(MARKERS), cycle(LINES), strict=False), len(methods))

@@ -105,4 +105,4 @@ def escape(text: str) -> str:
 def spoken(setting: str) -> str:
     """A setting's name as a reader would write it: ``beta=0.01`` is β = 0.01."""
     words = setting.replace("beta", "β").replace("=", " = ").replace(";", ", ")
-    return words.replace("_", " ")
+    return words.replace("_", " ").replace("iid", "IID")

@@ -12,23 +12,24 @@ from .seeds import derive
 class ResNetSmall(nn.Module):
     """A residual network for small images: four stages of one block (He et al. 2016).
 
-    The stem is a 3 × 3 convolution without max-pooling. The stages have `width` × (1, 2, 4, 8)
-    channels; each but the first halves the side. Global average pooling and one linear layer
-    follow. Layers are named as in torchvision's ResNets, so that a method finds the head (`fc`)
-    and the last stage (`layer4`) of either by the same name.
+    The stem is a 3 × 3 convolution that halves the side, as the shipped digits are of 8 pixels,
+    doubled; there is no max-pooling. The stages have `width` × (1, 2, 4, 8) channels, the second
+    and the third halve the side. Global average pooling and one linear layer follow. Layers are
+    named as in torchvision's ResNets, so that a method finds the head (`fc`) and the last stage
+    (`layer4`) of either by the same name.
 
     Input float (n, 3, side, side), output logits float (n, classes).
     """
 
     def __init__(self, classes: int, width: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, width, 3, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(3, width, 3, stride=2, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
         self.layer1 = _stage(width, width, stride=1)
         self.layer2 = _stage(width, 2 * width, stride=2)
         self.layer3 = _stage(2 * width, 4 * width, stride=2)
-        self.layer4 = _stage(4 * width, 8 * width, stride=2)
+        self.layer4 = _stage(4 * width, 8 * width, stride=1)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(8 * width, classes)
         for module in self.modules():

@@ -91,6 +91,7 @@ class SynthesisSettings(Frozen):
     guidance: Annotated[float, Field(ge=0)]  # weight of classifier-free guidance, 1 is none
     sampling_steps: Count
     batch_size: Count  # images
+    per_stage: Count  # images per class made and stored in one piece
 
 
 class LoraSettings(Frozen):
@@ -157,6 +158,20 @@ class ChoiceSettings(Frozen):
 
     validation_share: Annotated[float, Field(gt=0, lt=1)]  # of the training images, held out
     seeds: Several[Seed]  # of the trials
+    rates: Several[Positive]  # values of training.rate tried, for FedAvg
+    rate_seeds: Several[Seed]  # of these trials
+
+
+class AblationSettings(Frozen):
+    """What Tables 1 and 5 to 7 and Figure 5 vary, and on which images they are measured."""
+
+    datasets: Several[Name]  # of those above
+    global_shares: Several[Annotated[float, Field(ge=0, lt=1)]]  # of all images, shared; Table 1
+    betas: Several[Positive]  # Table 5
+    local_epochs: Several[Count]  # Table 6
+    clients: Several[Count]  # besides a data set's own number; Table 7
+    synthetic_per_class: Several[Count]  # images per class and client; Figure 5
+    validation_share: Annotated[float, Field(ge=0, lt=1)]  # 0: measured on the test set
 
 
 class Profile(Frozen):
@@ -171,15 +186,38 @@ class Profile(Frozen):
     training: TrainingSettings
     personalization: PersonalizationSettings
     probe: ProbeSettings
+    ablations: AblationSettings
     choice: ChoiceSettings
     methods: Methods  # of Tables 2 and 3: the global model's accuracy
     personal_methods: Methods  # of Table 4: the accuracy of each client's own model
+
+    @model_validator(mode="after")
+    def _vary_what_there_is(self) -> Self:
+        for name in self.ablations.datasets:
+            if name not in self.datasets:
+                raise ValueError(
+                    f"given ablations.datasets with {shown(name)}{nearest(name, self.datasets)}, "
+                    f"expected names out of datasets: {', '.join(self.datasets)}"
+                )
+        return self
 
 
 class Settings(Profile):
     """All that determines the numbers of a profile, and the profile's name."""
 
     profile: Name
+
+    def altered(self, changes: Mapping[str, Any]) -> "Settings":
+        """These settings with `changes`, as for `load`, made to them. ReglError if one is wrong."""
+        tree = self.model_dump(exclude={"profile"})
+        return Settings(profile=self.profile, **alter(tree, changes))
+
+    def for_ablations(self) -> "Settings":
+        """These settings, measured where `ablations.validation_share` says (paper, Sec. 5.3)."""
+        share = self.ablations.validation_share
+        return self.altered(
+            {f"datasets.{name}.validation_share": share for name in self.ablations.datasets}
+        )
 
 
 def load(profile: str, changes: Mapping[str, Any] = {}, folder: Path = ROOT / "params") -> Settings:

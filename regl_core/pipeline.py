@@ -24,7 +24,10 @@ class Pipeline:
 
     def source(self, name: str, settings: Settings) -> tuple[Source, data.Dataset]:
         """The data set `name`, as stages name it and as it is."""
-        cut = settings.datasets[name]
+        # What `data.load` does not read must not tell computations apart: with more synthetic
+        # images a client's tuned model stays the same, and FedAvg stays what it is.
+        unread = {"clients": 1, "synthetic_per_class": 0, "published": None}
+        cut = settings.datasets[name].model_copy(update=unread)
         known = f"{name} {cut.model_dump_json()}"
         if known not in self._data:
             dataset = data.load(name, cut)
@@ -32,26 +35,20 @@ class Pipeline:
         return self._data[known]
 
     def vanilla(
-        self, classes: tuple[str, ...], count: int, settings: Settings, seed: int, client: int
+        self, classes: tuple[str, ...], settings: Settings, seed: int, client: int, start: int = 0
     ) -> Vanilla:
-        """A client's training-free images, `count` of each class."""
+        """A client's training-free images, `synthesis.per_stage` of each class."""
         known = settings.foundation.model_dump_json()
         if known not in self._models:
             digest = foundation.digest(settings.foundation)
             self._models[known] = Models(settings.foundation, digest)
-        return Vanilla(self._models[known], classes, count, settings.synthesis, seed, client)
+        return Vanilla(self._models[known], classes, start, settings.synthesis, seed, client)
 
-    def tailored(
+    def tuned(
         self, vanilla: Vanilla, source: Source, owned: Sequence[int], settings: Settings
-    ) -> Synthetic:
-        """As many images from the model tuned on the training images `owned`.
-
-        A client that owns none has nothing to tune on: its images are the training-free ones.
-        """
-        if not owned:
-            return vanilla
-        described = Described(vanilla.models, source, tuple(owned))
-        return Tailored(Tuned(described, vanilla, settings.lora))
+    ) -> Tuned:
+        """The model tuned on the training images `owned`, with `vanilla` for what they lack."""
+        return Tuned(Described(vanilla.models, source, tuple(owned)), vanilla, settings.lora)
 
     def clients(
         self,
@@ -60,19 +57,24 @@ class Pipeline:
         parts: Sequence[torch.Tensor],
         settings: Settings,
         seed: int,
-    ) -> tuple[Synthetic, ...]:
-        """The synthetic images that every client makes for itself, of one `Method.synthesis`."""
-        count = settings.datasets[dataset].synthetic_per_class
-        if kind is None or count == 0:
+    ) -> tuple[tuple[Synthetic, ...], ...]:
+        """The synthetic images that every client makes for itself, of one `Method.synthesis`.
+
+        They come in pieces, so that of many images some can be used, and none is lost to a kill.
+        A client that owns no image has nothing to tune on: its images are the training-free ones.
+        """
+        starts = range(
+            0, settings.datasets[dataset].synthetic_per_class, settings.synthesis.per_stage
+        )
+        if kind is None or not starts:
             return ()
         source, images = self.source(dataset, settings)
-        drawn = [
-            self.vanilla(images.classes, count, settings, seed, client)
-            for client in range(len(parts))
-        ]
-        if kind == "vanilla":
-            return tuple(drawn)
-        return tuple(
-            self.tailored(mine, source, part.tolist(), settings)
-            for mine, part in zip(drawn, parts, strict=True)
-        )
+        made: list[tuple[Synthetic, ...]] = []
+        for client, part in enumerate(parts):
+            drawn = [self.vanilla(images.classes, settings, seed, client, i) for i in starts]
+            if kind == "vanilla" or not len(part):
+                made.append(tuple(drawn))
+            else:
+                tuned = self.tuned(drawn[0], source, part.tolist(), settings)
+                made.append(tuple(Tailored(tuned, start) for start in starts))
+        return tuple(made)

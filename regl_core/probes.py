@@ -14,7 +14,8 @@ from .runner import run_stages
 from .runs import STORE, cores
 from .seeds import torch_generator
 from .stages.probed import Judge, Probed
-from .stages.vanilla import load_images
+from .stages.tailored import Tailored
+from .stages.vanilla import Vanilla, load_images
 from .store import Store
 
 
@@ -37,9 +38,12 @@ class Probe(Frozen):
         source, dataset = pipeline.source(self.dataset, self.settings)
         labels = dataset.train.labels
         index = torch.isin(labels, torch.tensor(self.owned)).nonzero()[:, 0].tolist()
-        count = self.settings.probe.images_per_class
-        vanilla = pipeline.vanilla(dataset.classes, count, self.settings, self.seed, client=0)
-        images = pipeline.tailored(vanilla, source, index, self.settings)
+        probe = {"per_stage": self.settings.probe.images_per_class}
+        synthesis = self.settings.synthesis.model_copy(update=probe)
+        its = self.settings.model_copy(update={"synthesis": synthesis})
+        images: Vanilla | Tailored = pipeline.vanilla(dataset.classes, its, self.seed, client=0)
+        if index:
+            images = Tailored(pipeline.tuned(images, source, index, its), start=0)
         judge = Judge(source, self.settings.training, self.settings.probe, self.seed)
         return Probed(judge, images)
 

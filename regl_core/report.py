@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from . import artefact, claims, formats
+from .columns import Place, by_partition
 from .curves import curves
 from .errors import ReglError
 from .layout import POOLED, arrange
@@ -19,7 +20,7 @@ from .provenance import Provenance, trace
 if TYPE_CHECKING:  # results are reported without loading what computes them
     from .runs import PersonalResult, Result
 
-__all__ = ["Table", "beside", "curves", "gather", "rules", "table", "verdicts"]
+__all__ = ["Table", "beside", "curves", "gather", "references", "rules", "table", "verdicts"]
 
 RUN = ["dataset", "setting", "method", "seed"]
 
@@ -51,8 +52,12 @@ class Table:
         return self.md
 
 
-def gather(results: "Sequence[Result | PersonalResult]") -> pd.DataFrame:
+def gather(
+    results: "Sequence[Result | PersonalResult]", place: Place = by_partition
+) -> pd.DataFrame:
     """One row per result, in the order given: what a table and its verdicts are made from.
+
+    `place` says which column and row of the table a result belongs to.
 
     Returns
     -------
@@ -67,10 +72,7 @@ def gather(results: "Sequence[Result | PersonalResult]") -> pd.DataFrame:
     """
     if not results:
         raise ReglError("report: no results, expected at least one run in the grid")
-    rows = [
-        (r.run.dataset, r.run.partition.setting, r.run.method, r.run.seed, round(r.accuracy_pct, 2))
-        for r in results
-    ]
+    rows = [(r.run.dataset, *place(r), r.run.seed, round(r.accuracy_pct, 2)) for r in results]
     runs = pd.DataFrame(rows, columns=[*RUN, "accuracy_pct"])
     if (twice := runs[runs.duplicated(RUN)]).size:
         dataset, setting, method, seed = twice.iloc[0][RUN]
@@ -102,15 +104,17 @@ def table(
     results: "Sequence[Result | PersonalResult]",
     settings: Settings,
     changes: Mapping[str, Any],
+    place: Place = by_partition,
 ) -> Table:
     """Table `number` of the paper from `results`, ours beside the published numbers.
 
     `changes` are those made to the profile, for the caption. The same results give the same
     bytes. Raises ReglError as `gather` does.
     """
-    runs = gather(results)
+    runs = gather(results, place)
     layout = arrange(runs, beside(number, settings))
-    caption = _caption(number, runs, results[0].measure, settings, changes)
+    measures = "; ".join(dict.fromkeys(result.measure for result in results))
+    caption = _caption(number, runs, measures, settings, changes)
     return Table(
         name=f"table{number}",
         md=formats.markdown(layout, caption),
@@ -137,10 +141,27 @@ def rules(results: "Sequence[PersonalResult]") -> pd.DataFrame:
     return means.swaplevel(axis=1).sort_index(axis=1, sort_remaining=False).round(1)
 
 
-def verdicts(number: int, results: "Sequence[Result | PersonalResult]", settings: Settings) -> str:
-    """What `results` say about the paper's claims on its Table `number`, as Markdown."""
-    found = claims.judge(f"table{number}", gather(results), beside(number, settings))
-    return claims.in_words(found)
+def references(
+    datasets: Sequence[str], tables: Mapping[str, int], setting: str, method: str
+) -> pd.DataFrame:
+    """What the paper's `tables` print for `method`, in %: a row per data set."""
+    found = {title: published(number) for title, number in tables.items()}
+    own = {
+        title: rows[(rows["setting"] == setting) & (rows["method"] == method)]
+        for title, rows in found.items()
+    }
+    columns = {title: rows.set_index("dataset")["accuracy_pct"] for title, rows in own.items()}
+    return pd.DataFrame(columns).loc[list(datasets)]
+
+
+def verdicts(name: str, runs: pd.DataFrame, settings: Settings) -> str:
+    """What the CSV `runs` of the table or figure `name` says about the paper's claims on it.
+
+    As Markdown. The paper's figures come without numbers to set beside.
+    """
+    number = int(name[-1]) if name.startswith("table") else None
+    paper = published(1)[:0] if number is None else beside(number, settings)
+    return claims.in_words(claims.judge(name, runs, paper))
 
 
 def _caption(

@@ -13,6 +13,7 @@ from .stage import Stage
 from .store import Store
 from .workers import Failed, Finished, Progress, Workers
 
+Watch = Callable[[float, str], None]  # gets the share of the work done, and what is running
 SHORTEST = 1e-3  # seconds; no stage is estimated at less
 TELLING = 2.0  # estimated seconds; from a stage of less no pace is learnt
 
@@ -89,11 +90,18 @@ def plan(targets: Sequence[Stage], store: Store, workers: int) -> Plan:
     return Plan(tuple(count(kind, {kind}) for kind in stages), total, seconds)
 
 
-def run_stages(targets: Sequence[Stage], store: Store, workers: int, progress: bool = True) -> None:
+def run_stages(
+    targets: Sequence[Stage],
+    store: Store,
+    workers: int,
+    progress: bool = True,
+    watch: Watch = lambda fraction, running: None,
+) -> None:
     """Have every one of `targets` in `store`, computing with `workers` processes what is missing.
 
     What a target that is there was made from is not asked for. `progress` shows one bar.
-    The results are the same for any number of workers.
+    The results are the same for any number of workers. `watch` is called at least once a second
+    while there is something to compute; what it raises kills the workers and leaves from here.
 
     Raises
     ------
@@ -106,12 +114,12 @@ def run_stages(targets: Sequence[Stage], store: Store, workers: int, progress: b
         return
     store.sweep()
     with Workers(store, min(workers, len(todo.stages))) as pool, _bar(todo, progress) as bar:
-        failures = _drive(todo, pool, bar)
+        failures = _drive(todo, pool, bar, watch)
     if failures:
         raise ReglError(_report(failures))
 
 
-def _drive(todo: _Todo, pool: Workers, bar: tqdm) -> list[tuple[Stage, Failed]]:
+def _drive(todo: _Todo, pool: Workers, bar: tqdm, watch: Watch) -> list[tuple[Stage, Failed]]:
     """Compute what is to do, the longest chain first, up to the first failure."""
     chains = todo.chains()
     waiting = sorted(todo.stages, key=lambda key: -chains[key])
@@ -126,9 +134,11 @@ def _drive(todo: _Todo, pool: Workers, bar: tqdm) -> list[tuple[Stage, Failed]]:
             pool.start(todo.stages[key])
         kinds = "+".join(sorted({stage.kind for stage in pool.running})) or "stages"
         finished = len(fractions) - len(unfinished)
-        bar.set_description_str(f"{kinds} {finished}/{len(fractions)}", refresh=False)
+        running = f"{kinds} {finished}/{len(fractions)}"
+        bar.set_description_str(running, refresh=False)
         done = sum(todo.seconds[key] * fraction for key, fraction in fractions.items())
         bar.update(max(done - bar.n, 0.0))
+        watch(done / sum(todo.seconds.values()), running)
         if not pool.running:
             break
         for stage, news in pool.news(seconds=1.0):

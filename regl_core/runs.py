@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import JsonValue, model_validator
 
@@ -76,9 +76,11 @@ class Run(Frozen):
             source,
             tuple(tuple(part.tolist()) for part in parts),
             pipeline.clients(method.synthesis, self.dataset, parts, self.settings, self.seed),
+            self.settings.datasets[self.dataset].synthetic_per_class if method.synthesis else 0,
             method,
             self.settings.training,
             self.seed,
+            self.method in self.settings.personal_methods and not method.fine_tuned,
         )
 
     def result(self, folder: Path) -> "Result":
@@ -110,6 +112,7 @@ class Result:
 
     run: Run
     accuracy: tuple[float, ...]
+    task: ClassVar[str] = "generalization"  # as the paper calls it
 
     @property
     def accuracy_pct(self) -> float:
@@ -134,6 +137,7 @@ class PersonalResult:
 
     run: PersonalRun
     clients: tuple[Sequence[float] | None, ...]
+    task: ClassVar[str] = "personalization"  # as the paper calls it
 
     @property
     def personal(self) -> Personal:

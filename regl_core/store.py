@@ -75,6 +75,20 @@ class Store:
                     self._compute(stage, inputs, tick)
         return self._folder(stage)
 
+    def glimpse(self, stage: Stage, name: str) -> str | None:
+        """What the text file `name` of `stage` says so far; None if it is not there yet.
+
+        From the finished result, or else from whichever process is computing it.
+        """
+        if self.has(stage):
+            return (self._folder(stage) / name).read_text()
+        latest: tuple[float, str] | None = None
+        for path in self.root.glob(f"tmp/{stage.key}-*/{name}"):
+            with suppress(FileNotFoundError):  # finished or cleared this very moment
+                found = path.stat().st_mtime, path.read_text()
+                latest = max(latest or found, found)
+        return latest[1] if latest else None
+
     def entries(self, kind: str) -> Iterator[dict[str, Any]]:
         """The content of every intact entry.json of this kind of stage, whatever its code."""
         for path in self.root.glob(f"{kind}/*/*"):

@@ -140,7 +140,7 @@ def local_sgd(
     phase has a fresh optimiser. `correct` is called between backward and step.
     """
     trainable = {name: p for name, p in net.named_parameters() if p.requires_grad}
-    steps = done = 0
+    size, steps, done = training.batch_size, 0, 0
     try:
         for phase in phases:
             net.zero_grad()  # a parameter that rests now must not show `correct` an old gradient
@@ -148,10 +148,10 @@ def local_sgd(
                 parameter.requires_grad_(phase.params is None or name in phase.params)
             moving = [parameter for parameter in trainable.values() if parameter.requires_grad]
             optimizer = sgd(moving, training.rate, training)
-            for _ in range(phase.epochs):
-                order = batches(data, training.batch_size, *path, done)
-                epoch(net, optimizer, data, order, loss, correct)
-                steps, done = steps + len(order), done + 1
+            epochs = range(done, done + phase.epochs)
+            order = [index for number in epochs for index in batches(data, size, *path, number)]
+            epoch(net, optimizer, data, order, loss, correct)
+            steps, done = steps + len(order), done + phase.epochs
     finally:
         net.zero_grad()
         for parameter in trainable.values():

@@ -19,21 +19,24 @@ def test_every_method_gets_the_same_budget_and_no_test_image():
     assert {"FedProx", "FedOpt", "MOON", "FedAlign", "DynaFed", "FedCAC"} <= set(runs.index)
     test = data.load("digits", SMOKE.datasets["digits"]).test
     hidden = {image.numpy().tobytes() for image in test.images}
-    source, part = Pipeline().source("digits", tried[0].run.settings)
+    first = tried[0].run.settings
+    _, part = Pipeline().source("digits", first)
     for split in (part.train, part.test):
         assert not hidden & {image.numpy().tobytes() for image in split.images}
-    assert all(trial.run.settings.datasets["digits"] == source.settings for trial in tried)
+    assert all(trial.run.settings.datasets == first.datasets for trial in tried)
     assert not {trial.run.seed for trial in tried} & set(SMOKE.seeds)
     assert {isinstance(trial.run, PersonalRun) for trial in tried} == {True, False}
 
 
 def test_a_trial_has_the_value_it_says():
     for trial in choosing.trials("smoke", {}):
-        assert getattr(trial.run.build(), trial.parameter) == trial.value
+        settings = trial.run.settings
+        holder = settings.training if trial.group == "training" else trial.run.build()
+        assert getattr(holder, trial.parameter) == trial.value
 
 
 def test_a_profile_without_candidates_is_an_error(monkeypatch):
-    monkeypatch.setattr(choosing, "GROUPS", {})
+    monkeypatch.setattr(choosing, "_questions", lambda settings: ())
     with pytest.raises(ReglError, match=r"smoke\.yaml: no method"):
         choosing.trials("smoke", {})
 
@@ -83,6 +86,10 @@ def test_the_settings_of_desk_are_those_chosen():
         if methods.known()[name].candidates
     }
     best = choosing.chosen(rows)
+    rate = best.pop(("training", "FedAvg"))
+    assert rate == ("rate", settings.training.rate)
+    tried = rows.loc[rows["group"] == "training", "value"]
+    assert tuple(tried.unique()) == settings.choice.rates
     assert best.keys() == expected
     for (group, name), (parameter, value) in best.items():
         own = rows[(rows["group"] == group) & (rows["method"] == name)]

@@ -67,7 +67,7 @@ def test_wide_lead_with_one_class_per_client(regl, expected):
 
 def test_two_seeds_decide_no_claim():
     means = {"Centralized": 90, "FedAvg": (30, 50), "ReGL (TF)": (70, 72), "ReGL (FT)": 89}
-    text = report.verdicts(2, results(means, spread=(-1.0, 1.0)), DIGITS)
+    text = report.verdicts("table2", report.gather(results(means, spread=(-1.0, 1.0))), DIGITS)
     assert text.count("**not decided** (too few seeds)") == 5
     assert "holds" not in text
     assert "95 % interval" not in text
@@ -89,7 +89,7 @@ def test_claim_with_a_missing_method_never_holds(missing):
 
 def test_verdicts_are_told_below_their_claim_for_each_data_set():
     both = PAPERLIKE + results(dict.fromkeys(METHODS, 40.0), dataset="mine")
-    text = report.verdicts(2, both, toy_settings(digits="imagefruit", mine=None))
+    text = report.verdicts("table2", report.gather(both), toy_settings(digits="imagefruit", mine=None))
     for claim in CLAIMS:
         assert (f"**Claim {claim.number}.** {claim.text}" in text) == (claim.artefact == "table2")
     assert "- digits, β = 0.01: **holds**.\n    - With" in text
@@ -168,6 +168,6 @@ def test_frame_has_a_row_per_verdict_that_says_where():
     (row,) = rows.to_dict("records")
     evidence = row.pop("evidence")
     expected = {"claim": 7, "artefact": "table4", "seeds": 2}
-    assert row == expected | {"verdict": "not decided (too few seeds)"}
-    assert evidence.startswith("digits, β = 0.5: 0 of 1 do, 0 do not; FedRep > Separate in 0 of 2")
+    assert row == expected | {"verdict": "not decided"}
+    assert evidence.startswith("digits, β = 0.5 (too few seeds): 0 of 1 do, 0 do not; FedRep > Separate in 0 of 2")
     assert list(frame([])) == list(rows)

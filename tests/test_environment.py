@@ -20,7 +20,7 @@ LOCK = (ROOT / "requirements.lock").read_text()
 PINS = [pin for pin in LOCK.replace("\\\n", " ").splitlines() if pin.strip()]
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
 TARGETS = [
-    *("help", "setup", "tables", "plan", "test", "test-mutations"),
+    *("help", "setup", "tables", "figures", "report", "plan", "test", "test-mutations"),
     *("lab", "foundation", "bench", "clean-env"),
 ]
 
@@ -168,7 +168,10 @@ def test_variables_reach_the_command_line(checkout, target):
     assert calls(checkout)[-1] == expected
 
 
-def test_tables_are_two_to_four_at_the_desk_profile(checkout):
+def test_tables_are_those_that_have_a_notebook_at_the_desk_profile(checkout):
+    (checkout / "notebooks").mkdir()
+    for name in ("table4", "table2", "table3", "fig1"):
+        (checkout / "notebooks" / f"{name}.ipynb").touch()
     assert make(checkout, "tables", "PYTHON=python/good").returncode == 0
     assert calls(checkout)[-1] == "-m regl_core run table2 table3 table4 --profile desk"
 

@@ -14,7 +14,7 @@ from regl_core import methods
 from regl_core.errors import ReglError
 from regl_core.federation import federate
 from regl_core.identities import gap
-from regl_core.methods.fedalign import FedAlign, _first, slimmed, spectral_norm, transmitting_matrix
+from regl_core.methods.fedalign import FedAlign, _first, by_place, slimmed, spectral_norm
 from regl_core.methods.fedavg import FedAvg
 from regl_core.models import ResNetSmall, build
 from regl_core.training import ClientData, cross_entropy
@@ -44,6 +44,22 @@ def gradients(method, net, data) -> dict[str, torch.Tensor]:
     net.zero_grad()
     method.loss(net, data.images, data.labels, None).backward()
     return {name: p.grad.clone() for name, p in net.named_parameters()}
+
+
+def transmitting_matrix(inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
+    """T of each image, (n, C_in, C_out), as the class says it."""
+    rows, columns = by_place(inputs, outputs)
+    return rows.mT @ columns / rows.shape[1]
+
+
+def power_method(matrices: torch.Tensor, iterations: int) -> torch.Tensor:
+    """σ of each matrix by the plain method: one product after the other, normalised each time."""
+    vectors = matrices.new_ones(len(matrices), matrices.shape[1], 1)
+    for _ in range(iterations):
+        vectors = matrices @ (matrices.mT @ vectors)
+        value = vectors.norm(dim=1, keepdim=True)
+        vectors = vectors / value
+    return value.sqrt()
 
 
 def kept(name: str, tensor: torch.Tensor) -> torch.Tensor:
@@ -119,22 +135,76 @@ def test_the_student_sees_the_first_quarter_of_the_input_and_the_teacher_all_of_
 
 @pytest.mark.parametrize(
     "channels,width,kept",
-    [(32, 0.25, 8), (16, 0.25, 8), (80, 0.25, 24), (40, 0.5, 24), (44, 0.25, 16), (5, 0.25, 5)],
+    [
+        (32, 0.25, 8),
+        (16, 0.25, 8),
+        (80, 0.25, 24),
+        (40, 0.5, 24),
+        (44, 0.25, 16),
+        (208, 0.25, 56),
+        (5, 0.25, 5),
+    ],
 )
 def test_channels_of_the_student(channels, width, kept):
-    """A half is rounded up: 20 to 24. 8 would be more than a tenth below 11: 16."""
+    """A half is rounded up: 52 to 56. More than a tenth below is too few.
+
+    So 16 for 20 becomes 24, and 8 for 11 becomes 16.
+    """
     weight = nn.Conv2d(8, channels, 1).weight
     assert _first(weight, width, 0).shape == (kept, 8, 1, 1)
 
 
 def test_power_iteration_by_hand_and_in_the_limit():
-    """T = diag(2, 1), T·Tᵀ = diag(4, 1): from (1, 1) to (4, 1), then (16, 1)/√17."""
-    diagonal = torch.diag(torch.tensor([2.0, 1.0]))[None]
-    assert spectral_norm(diagonal, 1).item() == pytest.approx(17**0.25, abs=1e-6)
-    assert spectral_norm(diagonal, 2).item() == pytest.approx((257 / 17) ** 0.25, abs=1e-6)
-    matrices = torch.rand(5, 6, 9, generator=torch.Generator().manual_seed(0))
-    exact = torch.linalg.svdvals(matrices)[:, 0]
-    assert torch.allclose(spectral_norm(matrices, 10).flatten(), exact, rtol=1e-5)
+    """A = I, B = diag(4, 2) at two places: T = diag(2, 1), T·Tᵀ = diag(4, 1).
+
+    From (1, 1) to (4, 1), then to (16, 1), (64, 1).
+    """
+    features = torch.eye(2)[None], torch.diag(torch.tensor([4.0, 2.0]))[None]
+    for steps, square in (1, 17**0.5), (2, (257 / 17) ** 0.5), (3, (4097 / 257) ** 0.5):
+        assert spectral_norm(*features, steps).item() == pytest.approx(square**0.5, abs=1e-6)
+    draw = torch.Generator().manual_seed(0)
+    rows, columns = torch.rand(5, 7, 6, generator=draw), torch.rand(5, 7, 9, generator=draw)
+    exact = torch.linalg.svdvals(rows.mT @ columns / 7)[:, 0]
+    assert torch.allclose(spectral_norm(rows, columns, 10).flatten(), exact, rtol=1e-5)
+
+
+@pytest.mark.parametrize("places", [1, 4, 30])
+@pytest.mark.parametrize("iterations", [1, 2, 3, 10])
+def test_powers_of_the_small_matrix_are_the_plain_power_method(places, iterations):
+    """Value and gradient, with fewer places than channels and with more."""
+    draw = torch.Generator().manual_seed(places)
+    shapes = (3, places, 5), (3, places, 8)
+    features = [torch.randn(shape, generator=draw, dtype=torch.float64) for shape in shapes]
+    features = [tensor.requires_grad_() for tensor in features]
+    ours = spectral_norm(*features, iterations)
+    plain = power_method(features[0].mT @ features[1] / places, iterations)
+    assert torch.allclose(ours, plain, rtol=1e-10, atol=0)
+    gradients = (torch.autograd.grad(value.sum(), features) for value in (ours, plain))
+    for one, other in zip(*gradients, strict=True):
+        assert torch.allclose(one, other, rtol=1e-8, atol=1e-10)
+    assert torch.autograd.gradcheck(lambda *given: spectral_norm(*given, iterations), features)
+
+
+@pytest.mark.parametrize("size", [1e-6, 1e-3, 1e3, 1e8])
+def test_features_of_any_size(size):
+    """One eigenvalue above all others, or all alike: scaled powers are largest, and smallest."""
+    draw = torch.Generator().manual_seed(0)
+    for rows in torch.rand(2, 196, 256, generator=draw), torch.eye(196)[None]:
+        columns = size * rows
+        found = spectral_norm(rows, columns.requires_grad_(), 10)
+        exact = torch.linalg.matrix_norm(rows.double().mT @ columns.double(), 2) / 196
+        assert found.flatten().tolist() == pytest.approx(exact.tolist(), rel=1e-4)
+        assert torch.autograd.grad(found.sum(), columns)[0].isfinite().all()
+
+
+def test_features_that_are_zero_have_no_norm_and_no_gradient():
+    """Of three images one has no inputs, one no outputs; the third has its norm nonetheless."""
+    rows, columns = torch.ones(3, 4, 5), torch.ones(3, 4, 6)
+    rows[0], columns[1] = 0, 0
+    found = spectral_norm(rows.requires_grad_(), columns.requires_grad_(), 10)
+    assert found.flatten().tolist() == pytest.approx([0, 0, 30**0.5], abs=1e-6)
+    for gradient in torch.autograd.grad(found.sum(), (rows, columns)):
+        assert gradient.isfinite().all() and not gradient[:2].any() and gradient[2].all()
 
 
 def test_the_student_is_the_block_with_fewer_channels():
@@ -184,7 +254,7 @@ def test_the_term_brings_student_and_teacher_together():
         inner, outer = seen[-1]
         student = slimmed(net.layer4, 0.25, inner[:, :8])
         pairs = (inner[:, :8], student), (inner, outer)
-        values = [spectral_norm(transmitting_matrix(*pair), 10) for pair in pairs]
+        values = [spectral_norm(*by_place(*pair), 10) for pair in pairs]
         seen.append((values[0] - values[1]).square().mean().item())
         on, off = (gradients(FedAlign(mu=mu), net, data) for mu in (1.0, 0.0))
         with torch.no_grad():
@@ -318,7 +388,18 @@ MUTATIONS = (
         "supervised / apart",
     ),
     ("the term is not scaled to CE", "self.mu * scale * apart", "self.mu * apart"),
-    ("eigenvalues in place of singular values", "return value.sqrt()", "return value"),
+    (
+        "eigenvalues in place of singular values",
+        "value.clamp_min(_TINY).sqrt()",
+        "value.clamp_min(_TINY)",
+    ),
+    ("a step of the power method too few", "iterations - 2", "max(iterations - 3, 0)"),
+    (
+        "powers that are not scaled",
+        "scale = middle.clamp_min(_TINY)",
+        "scale = torch.ones_like(middle)",
+    ),
+    ("not the mean over the places", ".sqrt() / inputs.shape[1]", ".sqrt()"),
     ("no clipping", "clip_grad_norm_(net.parameters(), self.clip)", "pass"),
     (
         "the student has all channels",

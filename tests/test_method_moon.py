@@ -269,8 +269,8 @@ MUTATIONS = (
     ),
     (
         "global and previous networks are the same",
-        'for one in (task.start, task.state["previous"])]',
-        "for one in (task.start, task.start)]",
+        'frozen(task.start, task.state["previous"])',
+        "frozen(task.start, task.start)",
     ),
     ("no nonlinearity in the projection head", "nn.ReLU()", "nn.Identity()"),
     (

@@ -24,11 +24,13 @@ def test_resnet_small_has_the_size_it_says():
 
 
 @pytest.mark.parametrize("side, last", [(16, 2), (24, 3), (32, 4)])
-def test_three_stages_halve_the_side(side, last):
+def test_the_stem_and_two_stages_halve_the_side(side, last):
     net, seen = small(side=side), []
-    net.layer4.register_forward_hook(lambda module, inputs, output: seen.append(output.shape))
+    for part in (net.bn1, net.layer1, net.layer2, net.layer3, net.layer4):
+        part.register_forward_hook(lambda module, inputs, output: seen.append(output.shape[1:]))
     net(torch.zeros(2, 3, side, side))
-    assert seen == [(2, 128, last, last)]
+    sides = (4 * last, 4 * last, 2 * last, last, last)
+    assert seen == [(c, s, s) for c, s in zip((16, 16, 32, 64, 128), sides, strict=True)]
 
 
 def test_both_networks_call_their_parts_the_same():

@@ -138,6 +138,26 @@ def test_an_end_in_the_middle_is_clean(store, log, how):
     assert log.read_text() == "a\na\n"
 
 
+def test_an_onlooker_hears_of_it_and_can_end_it(store, log):
+    heard = []
+    stages = [Logged(str(log), name) for name in "ab"]
+    run_stages(stages, store, 1, progress=False, watch=lambda *news: heard.append(news))
+    assert heard[0] == (0.0, "Logged 0/2") and heard[-1] == (1.0, "stages 2/2")
+    endless = Logged(str(log), "c")
+    Path(f"{log}.hang").touch()
+
+    def enough(fraction: float, running: str) -> None:
+        if fraction > 0:
+            raise KeyError("enough")
+
+    with pytest.raises(KeyError, match="enough"):
+        run_stages([endless], store, 1, progress=False, watch=enough)
+    Path(f"{log}.hang").unlink()
+    assert not store.has(endless)
+    run_stages([endless], store, 1, progress=False)  # its lock is free
+    assert store.has(endless)
+
+
 def test_plan_counts_sharing_and_what_is_there(store, log):
     targets = diamond(log)
     todo = plan(targets, store, workers=2)

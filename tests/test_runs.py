@@ -54,8 +54,9 @@ def test_a_partition_is_shared_by_all_methods_and_vanilla_images_by_all_partitio
     assert fedavg.synthetic == ()
     other = run("ReGL (TF)", SingleLabel()).stage(pipeline)
     assert other.synthetic[: len(free.synthetic)] == free.synthetic
-    assert len({stage.key for stage in other.synthetic}) == len(other.parts)
-    for mine, stage in zip(tuned.parts, tuned.synthetic, strict=True):
+    assert all(len(pieces) == 1 for pieces in other.synthetic)
+    assert len({stage.key for (stage,) in other.synthetic}) == len(other.parts)
+    for mine, (stage,) in zip(tuned.parts, tuned.synthetic, strict=True):
         if mine:
             assert isinstance(stage, Tailored)
             assert stage.tuned.described.indices == mine
@@ -69,7 +70,7 @@ def test_a_client_without_images_falls_back_to_the_vanilla_model() -> None:
         if not all(run(seed=seed, partition=Dirichlet(beta=0.01, clients=5)).stage(pipeline).parts)
     )
     stage = run("ReGL (FT)", Dirichlet(beta=0.01, clients=5), seed).stage(pipeline)
-    for mine, images in zip(stage.parts, stage.synthetic, strict=True):
+    for mine, (images,) in zip(stage.parts, stage.synthetic, strict=True):
         assert isinstance(images, Tailored if mine else Vanilla)
 
 
@@ -83,6 +84,27 @@ def test_settings_that_play_no_part_leave_a_key_alone() -> None:
     assert run("ReGL (FT)", settings=fewer).stage(pipeline).key != (
         run("ReGL (FT)").stage(pipeline).key
     )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"published": None}, {"clients": 7}, {"synthetic_per_class": 4}],
+    ids=lambda change: next(iter(change)),
+)
+def test_settings_of_a_data_set_that_its_images_do_not_depend_on_leave_keys_alone(change) -> None:
+    pipeline = Pipeline()
+    other = load("smoke", {"datasets": {"digits": change}})
+    assert run(settings=other).stage(pipeline).key == run().stage(pipeline).key
+    mine, theirs = (run("ReGL (FT)", settings=s).stage(pipeline) for s in (SETTINGS, other))
+    assert [own[0].key for own in mine.synthetic] == [own[0].key for own in theirs.synthetic]
+    assert (mine.key == theirs.key) == ("synthetic_per_class" not in change)
+
+
+@pytest.mark.parametrize("key", ["train_per_class", "image_side", "split_seed", "validation_share"])
+def test_settings_that_change_the_images_change_the_key(key) -> None:
+    values = {"train_per_class": 7, "image_side": 24, "split_seed": 1, "validation_share": 0.2}
+    other = load("smoke", {f"datasets.digits.{key}": values[key]})
+    assert run(settings=other).stage(Pipeline()).key != run().stage(Pipeline()).key
 
 
 def _bytes(store: Store) -> dict[str, bytes]:

@@ -180,6 +180,15 @@ def test_a_killed_process_leaves_garbage_that_goes(tmp_path):
     assert contents(store.ensure(stage)) == {"begun.txt": b"a", "name.txt": b"a"}
 
 
+def test_a_file_can_be_read_while_it_is_made(tmp_path):
+    store, log = Store(tmp_path / "store"), tmp_path / "log"
+    stage, seen = Logged(str(log), "a", seconds=0.1), []
+    assert store.glimpse(stage, "begun.txt") is None
+    store.ensure(stage, lambda fraction: seen.append(store.glimpse(stage, "begun.txt")))
+    assert set(seen) == {"a"}
+    assert store.glimpse(stage, "begun.txt") == "a"
+
+
 def test_entries_skip_what_is_damaged(tmp_path):
     store = Store(tmp_path)
     for value in range(3):

@@ -54,16 +54,17 @@ def frame(verdicts: Iterable[Verdict]) -> pd.DataFrame:
     Returns
     -------
     DataFrame with the columns ``claim`` (int, number), ``artefact``, ``verdict`` ("holds", "does
-    not hold", or "not decided" with the reason in brackets), ``evidence`` (where, and sentences
-    joined by "; ") and ``seeds`` (int, the fewest behind any comparison that decides).
+    not hold" or "not decided"), ``evidence`` (where, in brackets why nothing is decided, and
+    sentences joined by "; ") and ``seeds`` (int, the fewest behind any comparison that decides).
     """
     claims = {claim.number: claim for claim in CLAIMS}
     rows = []
     for verdict in verdicts:
         claim = claims[verdict.claim]
         sentences = filter(None, [*verdict.evidence, _why(claim, [verdict])])
-        evidence = f"{verdict.where}: {'; '.join(sentences)}"
-        rows.append((claim.number, claim.artefact, verdict.outcome, evidence, verdict.seeds))
+        reason = verdict.outcome.removeprefix(verdict.verdict)
+        evidence = f"{verdict.where}{reason}: {'; '.join(sentences)}"
+        rows.append((claim.number, claim.artefact, verdict.verdict, evidence, verdict.seeds))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

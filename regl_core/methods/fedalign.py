@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor, bmm, nn
 from torch.func import functional_call
 from torch.nn.utils import clip_grad_norm_
 
@@ -73,7 +73,7 @@ class FedAlign(FedAvg):
         inner, outer = (features.detach() for features in seen)
         part = _first(inner, self.width, 1)
         student, teacher = (
-            spectral_norm(transmitting_matrix(*pair), self.power_iterations)
+            spectral_norm(*by_place(*pair), self.power_iterations)
             for pair in ((part, slimmed(net.layer4, self.width, part)), (inner, outer))
         )
         apart = F.mse_loss(student, teacher)
@@ -100,22 +100,42 @@ def slimmed(block: nn.Module, width: float, inputs: Tensor) -> Tensor:
     return functional_call(block, part, (inputs,))
 
 
-def transmitting_matrix(inputs: Tensor, outputs: Tensor) -> Tensor:
-    """T of each image, (n, C_in, C_out), of features (n, C_in, ·, ·) and (n, C_out, H, W)."""
-    inputs = F.adaptive_avg_pool2d(inputs, outputs.shape[2:]).flatten(2)
-    outputs = outputs.flatten(2)
-    return inputs @ outputs.transpose(1, 2) / outputs.shape[2]
+def by_place(inputs: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Features (n, C_in, ·, ·) and (n, C_out, H, W) as (n, HW, C_in), pooled, and (n, HW, C_out).
+
+    The channels come last, as they lie in memory in `ResNetSmall`.
+    """
+    inputs = F.adaptive_avg_pool2d(inputs, outputs.shape[2:])
+    return inputs.movedim(1, 3).flatten(1, 2), outputs.movedim(1, 3).flatten(1, 2)
 
 
-def spectral_norm(matrices: Tensor, iterations: int) -> Tensor:
-    """The largest singular value of each of the matrices (n, rows, columns), as (n, 1, 1)."""
-    squares = matrices @ matrices.transpose(1, 2)
-    vectors = matrices.new_ones(len(matrices), matrices.shape[1], 1)
-    for _ in range(iterations):
-        vectors = squares @ vectors
-        value = torch.linalg.vector_norm(vectors, dim=1, keepdim=True).clamp_min(_TINY)
-        vectors = vectors / value
-    return value.sqrt()
+def spectral_norm(inputs: Tensor, outputs: Tensor, iterations: int) -> Tensor:
+    """σ(T) of each image, (n, 1, 1), from features A and B as `by_place` gives them: T = AᵀB/HW.
+
+    The power method takes σ² to be |Sⁿ1| / |Sⁿ⁻¹1|, S = TTᵀ, and after one step |S1|, 1 itself
+    not being normalised. Sᵏ1 = Aᵀ(GH)ᵏ⁻¹GA1 with G = BBᵀ and H = AAᵀ, which are HW × HW: small.
+    """
+    # bmm, as @ takes its time to look at shapes. The quotient is as large as S: a constant scale
+    # changes neither value nor gradient. The top eigenvalue of S is 1/HW to 1 of its trace;
+    # scaled by the middle of the two, powers of S stay within float32 at either end.
+    channels = inputs.mT
+    inner, outer = bmm(inputs, channels), bmm(outputs, outputs.mT)
+    middle = (inner * outer).detach().sum((1, 2), keepdim=True) / inputs.shape[1] ** 0.5
+    scale = middle.clamp_min(_TINY)
+    outer = outer / scale
+    place = bmm(outer, inputs.sum(2, keepdim=True))
+    divisor = 1
+    if iterations > 1:
+        step = bmm(outer, inner)
+        place = bmm(torch.linalg.matrix_power(step, iterations - 2), place)
+        divisor = _length(bmm(channels, place)).clamp_min(_TINY)
+        place = bmm(step, place)
+    value = scale * _length(bmm(channels, place)) / divisor
+    return value.clamp_min(_TINY).sqrt() / inputs.shape[1]
+
+
+def _length(vectors: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
 
 
 def _first(tensor: Tensor, width: float, dim: int) -> Tensor:

@@ -36,11 +36,11 @@ class FedProx(FedAvg):
     ] = 0.01
 
     def prepare(self, task: Task) -> Any:
-        return list(task.start.params.values())
+        return list(task.now.net.parameters()), list(task.start.params.values())
 
     @torch.no_grad()
     def correct(self, net: nn.Module, context: Any) -> None:
-        pairs = zip(net.parameters(), context, strict=True)
+        pairs = zip(*context, strict=True)
         # A parameter without a gradient took no part in the loss and still is where it started.
         moving = [(w, x) for w, x in pairs if w.grad is not None]
         away = torch._foreach_sub([w for w, _ in moving], [x for _, x in moving])

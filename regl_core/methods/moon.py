@@ -77,7 +77,7 @@ class Moon(FedAvg):
         """The frozen networks, global and previous; None before there is a previous one."""
         if "previous" not in task.state:
             return None
-        return [_frozen(task.now.net, one) for one in (task.start, task.state["previous"])]
+        return task.now.net.frozen(task.start, task.state["previous"])
 
     def loss(self, net: nn.Module, images: Tensor, labels: Tensor, context: Any) -> Tensor:
         z = net.project(images)
@@ -104,6 +104,7 @@ class Projected(nn.Module):
     def __init__(self, body: nn.Module, projection: nn.Module, fc: nn.Linear) -> None:
         super().__init__()
         self.body, self.projection, self.fc = body, projection, fc
+        self._frozen: tuple[nn.Module, ...] = ()  # a tuple's networks are no part of this one
 
     def project(self, images: Tensor) -> Tensor:
         """z, float (n, projection_size)."""
@@ -112,9 +113,15 @@ class Projected(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         return self.fc(self.project(images))
 
+    def frozen(self, *weights: Weights) -> Sequence[nn.Module]:
+        """Networks like this one, with these weights until the next call, which uses them again.
 
-def _frozen(net: nn.Module, weights: Weights) -> nn.Module:
-    """A network like `net` with these weights, for good."""
-    net = copy.deepcopy(net).eval().requires_grad_(False)
-    weights.into(net)
-    return net
+        To copy a small network takes as long as a batch.
+        """
+        if len(self._frozen) != len(weights):
+            self._frozen = ()
+            like = [copy.deepcopy(self).eval().requires_grad_(False) for _ in weights]
+            self._frozen = tuple(like)
+        for net, one in zip(self._frozen, weights, strict=True):
+            one.into(net)
+        return self._frozen

@@ -4,14 +4,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors.torch import load_file
-
 from ..params import PersonalizationSettings
 from ..personalization import of_own_classes, personalize
 from ..stage import Stage
-from ..weights import Weights
 from .inputs import Tick
-from .trained import Trained, clients, network, tests
+from .trained import Trained, final, network, tests
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,7 @@ class Personalized(Stage):
     settings: PersonalizationSettings
 
     def needs(self) -> tuple[Stage, ...]:
-        return self.trained, *self.trained.synthetic
+        return self.trained, *self.trained.needs()
 
     def cost(self) -> float:
         per_round = self.trained.cost() / self.trained.training.rounds
@@ -40,19 +37,13 @@ class Personalized(Stage):
         how = self.trained
         dataset = how.source.load()
         net = network(dataset, how.training, how.seed)
-        state = load_file(trained / "weights.safetensors")
-        names = dict(net.named_parameters())
-        weights = Weights(
-            {name: tensor for name, tensor in state.items() if name in names},
-            {name: tensor for name, tensor in state.items() if name not in names},
-        )
-        data = clients(dataset, how.parts, tuple(synthetic))
+        data = how.clients(dataset, tuple(synthetic))
         if self.settings.synthetic == "own":
             real = map(len, how.parts)
             data = [of_own_classes(one, count) for one, count in zip(data, real, strict=True)]
         results = personalize(
             net,
-            weights,
+            final(trained, net),
             data,
             tests(dataset, how.parts, how.seed),
             self.settings,

@@ -17,9 +17,13 @@ from .vanilla import noise, save_images
 
 @dataclass(frozen=True)
 class Tailored(Stage):
-    """As many images as `Vanilla` made, of every class. Writes images.safetensors, prompts.json."""
+    """As many images as a stage `Vanilla` makes, those of each class from number `start` on.
+
+    Writes images.safetensors, prompts.json.
+    """
 
     tuned: Tuned
+    start: int
 
     def needs(self) -> tuple[Stage, ...]:
         return self.tuned, self.tuned.described
@@ -28,6 +32,11 @@ class Tailored(Stage):
     def models(self) -> Models:
         """The foundation that made the images."""
         return self.tuned.vanilla.models
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Their names, in the order of the images."""
+        return self.tuned.vanilla.classes
 
     def count(self) -> int:
         """Number of images made."""
@@ -43,20 +52,22 @@ class Tailored(Stage):
         labels = source.load().train.labels[list(self.tuned.described.indices)].tolist()
         texts = json.loads((described / "captions.json").read_text())
         prompts: list[str] = []
+        count = like.synthesis.per_stage
         for k, name in enumerate(like.classes):
             # An owned class borrows the captions of its own images, a missing one any caption.
             own = [text for text, label in zip(texts, labels, strict=True) if label == k]
             pool = own or texts
-            generator = torch_generator(like.seed, "captions", like.client, name)
-            drawn = torch.randint(len(pool), (like.per_class,), generator=generator)
+            generator = torch_generator(like.seed, "captions", like.client, name, self.start)
+            drawn = torch.randint(len(pool), (count,), generator=generator)
             prompts += [conditions.multimodal_prompt(name, pool[i]) for i in drawn.tolist()]
         visual = conditions.ClassFeatures(**load_file(tuned / "visual.safetensors"))
-        of_class = torch.arange(len(like.classes)).repeat_interleave(like.per_class)
-        features = tokens(self.tuned, visual, of_class, like.seed, "features", like.client)
+        of_class = torch.arange(len(like.classes)).repeat_interleave(count)
+        path = like.seed, "features", like.client, self.start
+        features = tokens(self.tuned, visual, of_class, *path)
         sampling = like.synthesis.model_copy(update={"guidance": self.tuned.lora.guidance})
         with tuning.tuned(foundation, tuned / "adapter", self.tuned.lora.strength):
             images = generation.sample(
-                foundation, prompts, features, noise(like, "tailored"), sampling, tick
+                foundation, prompts, features, noise(like, "tailored", self.start), sampling, tick
             )
         (folder / "prompts.json").write_text(json.dumps(prompts))
         save_images(folder, images, len(like.classes))

@@ -1,15 +1,17 @@
 """Federated training on real and synthetic images (Sec. 4.2)."""
 
 import json
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from .. import federation, models
-from ..checkpoint import Checkpoint
+from ..checkpoint import Checkpoint, Progress
 from ..data import Dataset, Split, resized
 from ..foundation import pick_device
 from ..methods.base import Method
@@ -17,6 +19,7 @@ from ..params import TrainingSettings
 from ..partition import test_split
 from ..stage import CHECKPOINT, Stage
 from ..training import ClientData
+from ..weights import Weights
 from .inputs import Source, Tick
 from .tailored import Tailored
 from .vanilla import Vanilla, load_images
@@ -26,26 +29,31 @@ from .vanilla import Vanilla, load_images
 class Trained(Stage):
     """One federation. Writes accuracy.json, personal.json and weights.safetensors.
 
-    accuracy.json: of the global model on the test set after each round, in percent.
+    accuracy.json: of the global model on the test set after each round, in percent. It is there
+    from the first round on (`Store.glimpse`).
     personal.json: of each client on its own test split after each round, or null where it
     lacks training or test images (`federation.History`).
 
     parts: each client's indices into the training set. synthetic: each client's images of
-    every class, or empty for a method that asks for none.
+    every class, in one piece or several, or empty for a method that asks for none; of each class
+    the first `synthetic_per_class` are trained on. personal: whether personal.json is asked for.
     """
 
     source: Source
     parts: tuple[tuple[int, ...], ...]
-    synthetic: tuple[Vanilla | Tailored, ...]
+    synthetic: tuple[tuple[Vanilla | Tailored, ...], ...]
+    synthetic_per_class: int
     method: Method
     training: TrainingSettings
     seed: int
+    personal: bool
 
     def needs(self) -> tuple[Stage, ...]:
-        return self.synthetic
+        return tuple(piece for own in self.synthetic for piece in own)
 
     def cost(self) -> float:
-        images = sum(map(len, self.parts)) + sum(stage.count() for stage in self.synthetic)
+        drawn = sum(len(own[0].classes) * self.synthetic_per_class for own in self.synthetic)
+        images = sum(map(len, self.parts)) + drawn
         return 1 + 0.0004 * images * self.training.rounds * self.training.local_epochs
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
@@ -53,19 +61,58 @@ class Trained(Stage):
         history = federation.federate(
             self.method,
             network(dataset, self.training, self.seed),
-            clients(dataset, self.parts, inputs),
+            self.clients(dataset, inputs),
             plain(dataset.test),
             self.training,
             self.seed,
             tick,
-            Checkpoint(folder / CHECKPOINT / "progress.safetensors"),
-            tests(dataset, self.parts, self.seed),
+            _Followed(folder / CHECKPOINT / "progress.safetensors", folder / "accuracy.json"),
+            tests(dataset, self.parts, self.seed) if self.personal else (),
         )
-        (folder / "accuracy.json").write_text(json.dumps(history.accuracy))
+        _write_whole(folder / "accuracy.json", history.accuracy)
         curves = [None if None in curve else curve for curve in zip(*history.personal, strict=True)]
         (folder / "personal.json").write_text(json.dumps(curves))
         weights = history.weights
         save_file({**weights.params, **weights.buffers}, folder / "weights.safetensors")
+
+    def clients(self, dataset: Dataset, inputs: tuple[Path, ...]) -> list[ClientData]:
+        """Each client's O_m = D_m ∪ S_m (Sec. 4.2), real images first; `inputs` of `needs`."""
+        folders = iter(inputs)
+        both = []
+        for index in range(len(self.parts)):
+            split = dataset.train.subset(torch.tensor(self.parts[index], dtype=torch.int64))
+            if self.synthetic:
+                pieces = [load_images(next(folders)) for _ in self.synthetic[index]]
+                images = torch.cat(pieces, dim=1)[:, : self.synthetic_per_class]
+                images = resized(images, dataset.train.images.shape[-1])
+                labels = torch.arange(len(images)).repeat_interleave(images.shape[1])
+                split = Split(
+                    torch.cat([split.images, images.flatten(0, 1)]),
+                    torch.cat([split.labels, labels]),
+                )
+            both.append(plain(split))
+        return both
+
+
+class _Followed(Checkpoint):
+    """Also writes the accuracies so far to a file after each round, for whoever looks on."""
+
+    def __init__(self, path: Path, accuracy: Path) -> None:
+        super().__init__(path)
+        self._accuracy, self._rounds = accuracy, 0
+
+    def save(self, progress: Progress) -> None:
+        if progress.round > self._rounds:
+            _write_whole(self._accuracy, progress.accuracy)
+            self._rounds = progress.round
+        super().save(progress)
+
+
+def _write_whole(path: Path, numbers: Sequence[float]) -> None:
+    """`numbers` as JSON, which another process may read at any moment."""
+    beside = path.with_name(f"{path.name}.partial")
+    beside.write_text(json.dumps(numbers))
+    os.replace(beside, path)
 
 
 def network(dataset: Dataset, training: TrainingSettings, seed: int) -> nn.Module:
@@ -73,6 +120,15 @@ def network(dataset: Dataset, training: TrainingSettings, seed: int) -> nn.Modul
     side = dataset.train.images.shape[-1]
     net = models.build(training.model, len(dataset.classes), training.width, side, seed)
     return net.to(pick_device(training.device))
+
+
+def final(folder: Path, net: nn.Module) -> Weights:
+    """The last global model of a federation in `folder`, on the CPU; `net` has its architecture."""
+    state, names = load_file(folder / "weights.safetensors"), dict(net.named_parameters())
+    return Weights(
+        {name: tensor for name, tensor in state.items() if name in names},
+        {name: tensor for name, tensor in state.items() if name not in names},
+    )
 
 
 def plain(split: Split) -> ClientData:
@@ -85,25 +141,3 @@ def tests(dataset: Dataset, parts: tuple[tuple[int, ...], ...], seed: int) -> li
     owned = [torch.tensor(part, dtype=torch.int64) for part in parts]
     split = test_split(dataset.train.labels, owned, dataset.test.labels, len(dataset.classes), seed)
     return [plain(dataset.test.subset(index)) for index in split]
-
-
-def clients(
-    dataset: Dataset, parts: tuple[tuple[int, ...], ...], synthetic: tuple[Path, ...]
-) -> list[ClientData]:
-    """Each client's O_m = D_m ∪ S_m (Sec. 4.2), real images first; S_m from its own folder."""
-    real = [dataset.train.subset(torch.tensor(part, dtype=torch.int64)) for part in parts]
-    if not synthetic:
-        return [plain(split) for split in real]
-    both = []
-    for split, folder in zip(real, synthetic, strict=True):
-        images = resized(load_images(folder), dataset.train.images.shape[-1])
-        labels = torch.arange(len(images)).repeat_interleave(images.shape[1])
-        both.append(
-            plain(
-                Split(
-                    torch.cat([split.images, images.flatten(0, 1)]),
-                    torch.cat([split.labels, labels]),
-                )
-            )
-        )
-    return both

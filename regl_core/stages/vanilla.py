@@ -14,21 +14,22 @@ from .inputs import Models, Tick
 
 @dataclass(frozen=True)
 class Vanilla(Stage):
-    """One client's images of every class, from the model as it is, with the client's own noise.
+    """Some of a client's images, from the model as it is, with the client's own noise.
 
-    Writes images.safetensors: uint8 (classes, per_class, 3, side, side).
+    Of every class `synthesis.per_stage`, those from number `start` on.
+    Writes images.safetensors: uint8 (classes, per_stage, 3, side, side).
     """
 
     models: Models
     classes: tuple[str, ...]
-    per_class: int
+    start: int
     synthesis: SynthesisSettings
     seed: int
     client: int
 
     def count(self) -> int:
         """Number of images made."""
-        return self.per_class * len(self.classes)
+        return self.synthesis.per_stage * len(self.classes)
 
     def cost(self) -> float:
         return 0.5 + 0.003 * self.count() * self.synthesis.sampling_steps
@@ -37,25 +38,25 @@ class Vanilla(Stage):
         prompts = [
             conditions.vanilla_prompt(self.synthesis.prompt, name)
             for name in self.classes
-            for _ in range(self.per_class)
+            for _ in range(self.synthesis.per_stage)
         ]
         images = generation.sample(
             self.models.load(),
             prompts,
             None,
-            noise(self, "vanilla"),
+            noise(self, "vanilla", self.start),
             self.synthesis,
             tick,
         )
         save_images(folder, images, len(self.classes))
 
 
-def noise(like: Vanilla, kind: str) -> list[tuple[int | str, ...]]:
+def noise(like: Vanilla, kind: str, start: int) -> list[tuple[int | str, ...]]:
     """A seed path per image: the i-th image of a class is the same however many follow."""
     return [
         (like.seed, kind, like.client, name, i)
         for name in like.classes
-        for i in range(like.per_class)
+        for i in range(start, start + like.synthesis.per_stage)
     ]
 
 

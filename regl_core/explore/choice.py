@@ -1,0 +1,48 @@
+"""What the sliders say, as a value, and the partition it means."""
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from ..data import Split
+from ..formats import spoken
+from ..frozen import Frozen
+from ..partition import IID, Clients, Dirichlet, Parts
+
+# About evenly spaced on a logarithmic scale, with the paper's values among them.
+BETAS = (
+    *(0.01, 0.015, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7),
+    *(1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0),
+)
+
+
+class Choice(Frozen):
+    """A partition of a data set. `beta` None is IID; `at_least` images go to each client."""
+
+    beta: Annotated[float, Field(gt=0)] | None
+    clients: Clients
+    at_least: Annotated[int, Field(ge=0)]
+    seed: int
+
+    @property
+    def partition(self) -> Dirichlet | IID:
+        """How tables and runs name it."""
+        if self.beta is None:
+            return IID(clients=self.clients)
+        return Dirichlet(beta=self.beta, clients=self.clients, min_size=self.at_least)
+
+    def __str__(self) -> str:
+        words = "IID" if self.beta is None else spoken(self.partition.setting)
+        return f"{words}, {self.clients} clients, seed {self.seed}"
+
+
+def betas(wanted: tuple[float, ...]) -> tuple[float, ...]:
+    """The stops of the slider: `BETAS` and `wanted`, ascending."""
+    return tuple(sorted({*BETAS, *wanted}))
+
+
+def counts(train: Split, parts: Parts, classes: int) -> np.ndarray:
+    """Images of each class that each client owns: int64 (clients, classes)."""
+    labels = train.labels.numpy()
+    return np.stack([np.bincount(labels[part.numpy()], minlength=classes) for part in parts])

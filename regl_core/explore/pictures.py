@@ -1,0 +1,109 @@
+"""The pictures as PNG, drawn without pyplot: widgets redraw them from several threads at once."""
+
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+
+from ..curves import COLOURS, LINES, MARKERS
+
+_, REAL, _, FRAME, _, DRAWN, _ = COLOURS
+DPI = 100
+NUMBERS = 400  # cells; in a map of more, the numbers could not be read
+
+
+def partition(counts: np.ndarray, classes: Sequence[str], client: int, added: int) -> bytes:
+    """Who owns what, and beside it what `client` has once `added` images per class are drawn.
+
+    counts: int (clients, classes), of real images.
+    """
+    figure = Figure(figsize=(10.4, 4.3), dpi=DPI)
+    owners, bars = figure.subplots(1, 2, width_ratios=(1.25, 1))
+    figure.subplots_adjust(left=0.085, right=0.985, bottom=0.19, top=0.91, wspace=0.27)
+    _owners(figure, owners, counts, classes, client)
+    places = np.arange(len(classes))
+    bars.bar(places, counts[client], color=REAL, label="real")
+    bars.bar(
+        places,
+        added,
+        bottom=counts[client],
+        color=DRAWN,
+        hatch="///",
+        edgecolor="white",
+        linewidth=0,
+        label="drawn by ReGL (TF or FT)",
+    )
+    bars.set_ylim(0, 1.18 * (counts.max() + added))  # of all clients: they can be compared
+    bars.set_xticks(places, classes, rotation=45, ha="right", rotation_mode="anchor")
+    bars.set_xlabel("class")
+    bars.set_ylabel("images to train on")
+    bars.set_title(f"What recovery adds to client {client}", fontsize=11)
+    bars.legend(loc="upper center", ncols=2, frameon=False, fontsize=9)
+    bars.yaxis.set_major_locator(MaxNLocator(integer=True))
+    bars.spines[["top", "right"]].set_visible(False)
+    return _png(figure)
+
+
+def _owners(figure: Figure, axes, counts: np.ndarray, classes: Sequence[str], client: int) -> None:
+    """A heat map, a row per client; the chosen one is framed."""
+    clients, most = len(counts), max(1, counts.max())
+    shown = axes.imshow(counts, cmap="cividis", vmin=0, vmax=most, aspect="auto")
+    size = 9 if clients <= 12 else 7
+    for (i, k), count in np.ndenumerate(counts if counts.size <= NUMBERS else counts[:0]):
+        if count:
+            colour = "white" if count < 0.6 * most else "black"
+            axes.text(k, i, count, ha="center", va="center", color=colour, fontsize=size)
+    row = Rectangle(
+        (-0.5, client - 0.5), len(classes), 1, fill=False, ec=FRAME, lw=2.5, clip_on=False
+    )
+    axes.add_patch(row)
+    rows = np.arange(0, clients, max(1, clients // 20))
+    axes.set_yticks(rows, [f"{i}  ({counts[i].sum()})" for i in rows], fontsize=size)
+    axes.set_xticks(
+        np.arange(len(classes)), classes, rotation=45, ha="right", rotation_mode="anchor"
+    )
+    axes.set_xlabel("class")
+    axes.set_ylabel("client (its real images)")
+    axes.set_title("Who owns how many images of a class", fontsize=11)
+    if counts.size > NUMBERS:
+        figure.colorbar(shown, ax=axes, pad=0.02, fraction=0.05).set_label("real images")
+
+
+def race(curves: Mapping[str, Sequence[float]], rounds: int, title: str) -> bytes:
+    """Test accuracy in % after each round so far, by method; axes for all `rounds` to come."""
+    figure = Figure(figsize=(7.2, 3.9), dpi=DPI)
+    axes = figure.subplots()
+    figure.subplots_adjust(left=0.09, right=0.97, bottom=0.13, top=0.91)
+    looks = zip(COLOURS, MARKERS, LINES, strict=False)
+    for (method, points), (colour, marker, line) in zip(curves.items(), looks, strict=False):
+        last = f": {points[-1]:.1f} % after round {len(points)}" if points else ": no round yet"
+        axes.plot(
+            range(1, len(points) + 1),
+            points,
+            color=colour,
+            marker=marker,
+            linestyle=line,
+            label=method + last,
+            clip_on=False,
+            zorder=3,
+        )
+    axes.set(xlim=(0.5, rounds + 0.5), ylim=(0, 100))
+    axes.set_xlabel("communication round")
+    axes.set_ylabel("test accuracy (%)")
+    axes.set_title(title, fontsize=11)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    axes.legend(loc="best", frameon=True, fontsize=9, handlelength=3.5)
+    axes.spines[["top", "right"]].set_visible(False)
+    return _png(figure)
+
+
+def _png(figure: Figure) -> bytes:
+    file = io.BytesIO()
+    # A third of the time to compress is saved for a file that never leaves the machine.
+    FigureCanvasAgg(figure).print_png(file, pil_kwargs={"compress_level": 1})
+    return file.getvalue()

@@ -1,0 +1,116 @@
+"""What one local update does to the global model, class by class (Figs. 4 and 7)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from sklearn.metrics import silhouette_samples
+from torch import Tensor, nn
+
+from ..errors import ReglError
+from ..methods.fedavg import FedAvg
+from ..stage import Stage
+from ..training import ClientData, Phase, local_sgd, repeatable
+from .inputs import Tick
+from .trained import Trained, final, network, plain
+
+SHOWN = 600  # test images whose features are kept, for a picture
+
+
+@dataclass(frozen=True)
+class Updated(Stage):
+    """Every client trains the final global model once more, as in a further round.
+
+    Writes classes.safetensors: real and synthetic, int64 (clients, classes), numbers of images;
+    before_pct, float32 (classes,), and after_pct, float32 (clients, classes), accuracies on the
+    test images of each class, NaN for a client without images; silhouette, float32 (clients,
+    classes), how well the test images of each class lie apart from those of the others in the
+    updated model's last features, −1 to 1 (Rousseeuw 1987), NaN as before. And
+    features.safetensors: these features, float32 (clients, n, d), zero for a client without
+    images, of test images evenly spread over the test set; their labels, int64 (n,).
+
+    Raises
+    ------
+    ReglError
+        The method has a local update of its own, which needs a state that is not at hand here.
+    """
+
+    trained: Trained
+
+    def __post_init__(self) -> None:
+        _as_in_fedavg(self.trained)
+
+    def needs(self) -> tuple[Stage, ...]:
+        return self.trained, *self.trained.needs()
+
+    def cost(self) -> float:
+        return 0.5 + self.trained.cost() / self.trained.training.rounds
+
+    def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
+        how, (trained, *synthetic) = self.trained, inputs
+        dataset = how.source.load()
+        net, test = network(dataset, how.training, how.seed), plain(dataset.test)
+        test = test.to(next(net.parameters()).device)
+        start = final(trained, net)
+        start.into(net)
+        right, last = judged(net, test)
+        before = by_class(right, test.labels, len(dataset.classes))
+        data = how.clients(dataset, tuple(synthetic))
+        after = torch.full((len(data), len(dataset.classes)), float("nan"))
+        apart = torch.full_like(after, float("nan"))
+        shown = torch.linspace(0, len(last) - 1, min(len(last), SHOWN)).long()
+        features = torch.zeros(len(data), len(shown), last.shape[1])
+        for client, own in enumerate(data):
+            if len(own):
+                start.into(net)
+                path = (how.seed, "batches", client, how.training.rounds)
+                with repeatable():
+                    phase = Phase(how.training.local_epochs)
+                    local_sgd(net, own.to(test.labels.device), how.training, path, [phase])
+                right, last = judged(net, test)
+                features[client], apart[client] = last[shown], separation(last, dataset.test.labels)
+                after[client] = by_class(right, test.labels, len(dataset.classes))
+            tick((client + 1) / len(data))
+        counts = [
+            [part.bincount(minlength=len(dataset.classes)) for part in own.labels.split(sizes)]
+            for own, part in zip(data, how.parts, strict=True)
+            for sizes in [[len(part), len(own) - len(part)]]
+        ]
+        real, drawn = (torch.stack(column) for column in zip(*counts, strict=True))
+        table = {"real": real, "synthetic": drawn, "before_pct": before, "after_pct": after}
+        save_file({**table, "silhouette": apart}, folder / "classes.safetensors")
+        points = {"features": features, "labels": dataset.test.labels[shown]}
+        save_file(points, folder / "features.safetensors")
+
+
+def _as_in_fedavg(how: Trained) -> None:
+    kind = type(how.method)
+    own = ("network", "answer", "start", "prepare", "phases", "loss", "correct")
+    if any(getattr(kind, name) is not getattr(FedAvg, name) for name in own):
+        raise ReglError(
+            f"method {how.method.name!r} has a local update of its own, expected FedAvg's, as "
+            "FedAvg and ReGL have: what it carries between rounds is not stored"
+        )
+
+
+@torch.inference_mode()
+def judged(net: nn.Module, data: ClientData, size: int = 512) -> tuple[Tensor, Tensor]:
+    """Of each image whether `net` is right, bool (n,), and its last features (n, d)."""
+    net.eval()
+    seen: list[Tensor] = []
+    with net.fc.register_forward_pre_hook(lambda _, given: seen.append(given[0])):
+        found = torch.cat([net(images).argmax(1) for images in data.images.split(size)])
+    return found == data.labels, torch.cat(seen).cpu()
+
+
+def by_class(right: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Accuracy in % on each class, float32 (classes,); NaN for a class without images."""
+    hits = torch.bincount(labels, right.float(), minlength=classes)
+    return (100 * hits / torch.bincount(labels, minlength=classes)).float().cpu()
+
+
+def separation(features: Tensor, labels: Tensor) -> Tensor:
+    """Mean silhouette of each class's features (n, d) among all, float32 (classes,)."""
+    each = torch.from_numpy(silhouette_samples(features.numpy(), labels.numpy()))
+    return (torch.bincount(labels, each) / torch.bincount(labels)).float()

@@ -1,0 +1,202 @@
+"""What the notebooks of ablations and figures ask for: the paper's columns and rows, and shared."""
+
+from itertools import product
+
+import pytest
+
+from regl_core import columns
+from regl_core.analyses import DistanceRun, DrawnRun, UpdateRun
+from regl_core.paper import published
+from regl_core.params import ROOT, Settings, load
+from regl_core.pipeline import Pipeline
+from regl_core.planning import grid_of
+from regl_core.runs import PersonalResult, PersonalRun, Result, Run
+
+PLACES = {
+    "table1": columns.by_task,
+    "table5": columns.by_partition,
+    "table6": columns.by_epochs,
+    "table7": columns.by_clients,
+    "fig1": columns.by_partition,
+    "fig5": columns.by_volume,
+}
+SIX = ("FedAvg", "FedProx", "FedNova", "FedOpt", "MOON", "ReGL (FT)")
+DRAWN = ("ReGL (TF)", "ReGL (FT)")
+Cell = tuple[str, str, str]  # data set, setting, method
+
+
+def grid(name: str, profile: str) -> list[Run]:
+    return grid_of(ROOT / "notebooks" / f"{name}.ipynb", profile, {})
+
+
+def cell(name: str, run: Run) -> Cell:
+    result = PersonalResult(run, ()) if isinstance(run, PersonalRun) else Result(run, ())
+    return (run.dataset, *PLACES.get(name, columns.by_partition)(result))
+
+
+def expected(name: str, settings: Settings) -> set[Cell]:
+    """The cells that the settings ask for, from the words of the paper's captions."""
+    vary, clients = settings.ablations, settings.datasets["digits"].clients
+    betas, few = [f"beta={beta:g}" for beta in settings.betas], f"beta={min(settings.betas):g}"
+    pairs = {
+        "table1": product(
+            [f"global_share={100 * share:g}%" for share in vary.global_shares],
+            ["FedAvg (generalization)", "FedAvg (personalization)"],
+        ),
+        "table5": product([*(f"beta={beta:g}" for beta in vary.betas), "iid"], SIX),
+        "table6": product(
+            [f"{b};local_epochs={n}" for b in betas for n in vary.local_epochs],
+            ["FedAvg", "FedNova", "MOON", "ReGL (FT)"],
+        ),
+        "table7": product([f"{few};clients={n}" for n in (clients, *vary.clients)], SIX),
+        "fig1": product([few, "iid"], ["FedAvg", "ReGL (FT)"]),
+        "fig4": product([few], ["FedAvg", "ReGL (FT)"]),
+        "fig5": [
+            (f"{betas[-1]};images=0", "FedAvg"),
+            *product(
+                [
+                    f"{betas[-1]};images={n}"
+                    for n in {
+                        settings.datasets["digits"].synthetic_per_class,
+                        *vary.synthetic_per_class,
+                    }
+                ],
+                DRAWN,
+            ),
+        ],
+        "fig6": product([few], DRAWN),
+        "fig7": product([few], ["FedAvg", *DRAWN]),
+        "fig8": product([betas[-1]], DRAWN),
+    }
+    return {("digits", setting, method) for setting, method in pairs[name]}
+
+
+GRIDS = ("table1", "table5", "table6", "table7", "fig1", "fig4", "fig5", "fig6", "fig7", "fig8")
+
+
+@pytest.mark.parametrize("profile", ["smoke", "desk"])
+@pytest.mark.parametrize("name", GRIDS)
+def test_a_grid_is_every_column_by_every_row_by_every_seed(name, profile):
+    runs, settings = grid(name, profile), load(profile)
+    seeds = settings.seeds[:1] if name == "fig8" else settings.seeds
+    found = [(*cell(name, run), run.seed) for run in runs]
+    assert len(found) == len(set(found))
+    assert set(found) == {(*its, seed) for its in expected(name, settings) for seed in seeds}
+
+
+@pytest.mark.parametrize("table", [1, 2, 3, 4, 5, 6, 7])
+def test_at_the_papers_settings_a_table_has_the_cells_that_are_published(table):
+    rows = published(table)
+    name = f"table{table}"
+    found = {cell(name, run) for run in grid(name, "paper")}
+    if table == 3:  # the paper sets Centralized beside it in words alone
+        ours = {(dataset, "all", "Centralized") for dataset in load("paper").datasets}
+        assert ours < found
+        found -= ours
+    assert found == set(rows[["dataset", "setting", "method"]].itertuples(index=False, name=None))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("fig4", UpdateRun), ("fig6", DistanceRun), ("fig7", UpdateRun), ("fig8", DrawnRun)],
+)
+def test_a_figure_asks_for_what_it_shows(name, kind):
+    assert {type(run) for run in grid(name, "smoke")} == {kind}
+
+
+def test_the_explored_settings_are_those_of_the_column():
+    for run in grid("table6", "desk"):
+        epochs = int(cell("table6", run)[1].rpartition("=")[2])
+        assert run.settings.training.local_epochs == epochs
+    for run in grid("fig5", "desk"):
+        images = int(cell("fig5", run)[1].rpartition("=")[2])
+        assert images in (0, run.settings.datasets["digits"].synthetic_per_class)
+    for run in grid("table7", "desk"):
+        clients = int(cell("table7", run)[1].rpartition("=")[2])
+        assert run.partition.clients == clients
+
+
+@pytest.fixture(scope="module")
+def desk() -> Pipeline:
+    return Pipeline()
+
+
+@pytest.fixture(scope="module")
+def known(desk) -> dict[Cell, Run]:
+    """The runs of Table 2 with the first seed."""
+    return {cell("table2", run): run for run in grid("table2", "desk") if run.seed == 0}
+
+
+SHARED = [  # the column that an ablation has in common with Table 2
+    ("table1", "global_share=0%", "beta=0.01"),
+    ("table5", "beta=0.01", "beta=0.01"),
+    ("table5", "beta=0.5", "beta=0.5"),
+    ("table6", "beta=0.01;local_epochs=5", "beta=0.01"),
+    ("table6", "beta=0.5;local_epochs=5", "beta=0.5"),
+    ("table7", "beta=0.01;clients=5", "beta=0.01"),
+    ("fig1", "beta=0.01", "beta=0.01"),
+    ("fig5", "beta=0.5;images=0", "beta=0.5"),
+    ("fig5", "beta=0.5;images=15", "beta=0.5"),
+]
+
+
+@pytest.mark.parametrize(("name", "setting", "column"), SHARED)
+def test_an_ablation_shares_its_runs_with_table_2(name, setting, column, desk, known):
+    runs = [
+        run
+        for run in grid(name, "desk")
+        if run.seed == 0 and type(run) is Run and cell(name, run)[1] == setting
+    ]
+    assert runs
+    for run in runs:
+        theirs = known["digits", column, run.method]
+        assert run.stage(desk).key == theirs.stage(desk).key
+
+
+def test_table_1_shares_its_personal_runs_with_table_4(desk):
+    (mine,) = (
+        run
+        for run in grid("table1", "desk")
+        if isinstance(run, PersonalRun) and run.partition.share == 0 and run.seed == 0
+    )
+    (theirs,) = (
+        run
+        for run in grid("table4", "desk")
+        if run.method == "FedAvg" and run.seed == 0 and run.partition.beta == 0.01
+    )
+    assert mine.stage(desk).key == theirs.stage(desk).key
+
+
+@pytest.mark.parametrize("name", ["fig4", "fig7"])
+def test_local_updates_go_on_from_the_runs_of_table_2(name, desk, known):
+    for run in grid(name, "desk"):
+        if run.seed == 0:
+            theirs = known["digits", "beta=0.01", run.method]
+            assert run.stage(desk).trained.key == theirs.stage(desk).key
+
+
+def test_figures_6_and_8_look_at_the_images_of_table_2(desk, known):
+    for run in grid("fig6", "desk"):
+        if run.seed == 0:
+            own = known["digits", "beta=0.01", run.method].stage(desk).needs()
+            found = [embedded.images for embedded in run.stage(desk).synthetic]
+            assert [piece.key for piece in found] == [piece.key for piece in own]
+    for run in grid("fig8", "desk"):
+        own = known["digits", "beta=0.5", run.method].stage(desk).synthetic[0]
+        assert run.stage(desk).key == own[0].key
+
+
+def test_fewer_images_of_figure_5_are_some_of_more(desk):
+    for method in DRAWN:
+        pieces = {
+            run.settings.datasets["digits"].synthetic_per_class: run.stage(desk).synthetic
+            for run in grid("fig5", "desk")
+            if run.method == method and run.seed == 0
+        }
+        assert {n: {len(own) for own in every} for n, every in pieces.items()} == {
+            5: {1},
+            15: {1},
+            30: {2},
+        }
+        keys = {n: [own[0].key for own in every] for n, every in pieces.items()}
+        assert keys[5] == keys[15] == keys[30]

@@ -1,0 +1,209 @@
+"""What one local update does: the measures by hand, and that it is a client's next turn."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from regl_core import methods
+from regl_core.analyses import UpdateRun
+from regl_core.errors import ReglError
+from regl_core.federation import federate
+from regl_core.methods.base import Method
+from regl_core.methods.fedavg import FedAvg
+from regl_core.params import load
+from regl_core.partition import Dirichlet
+from regl_core.pipeline import Pipeline
+from regl_core.stages import updated
+from regl_core.stages.trained import network, plain
+from regl_core.store import Store
+from regl_core.training import ClientData
+from regl_core.weights import Weights
+
+SMOKE = load("smoke", {"training.local_epochs": 2})
+FIVE = Dirichlet(beta=0.01, clients=5)
+KEPT = {"Centralized", "FedAvg", "FedNova", "FedOpt", "ReGL (TF)", "ReGL (FT)"}  # FedAvg's update
+
+
+def run(method: str = "FedAvg", seed: int = 0, partition=FIVE) -> UpdateRun:
+    return UpdateRun(
+        dataset="digits", partition=partition, method=method, seed=seed, settings=SMOKE
+    )
+
+
+def test_accuracy_by_class_by_hand():
+    right = torch.tensor([True, False, True, True, False, True])
+    labels = torch.tensor([0, 0, 0, 3, 1, 3])
+    found = updated.by_class(right, labels, 5)
+    assert found.dtype == torch.float32
+    expected = [200 / 3, 0.0, float("nan"), 100.0, float("nan")]
+    torch.testing.assert_close(found, torch.tensor(expected), equal_nan=True)
+
+
+def test_separation_by_hand():
+    """Of a point (b − a) / max(a, b), with the mean distances a in its class, b to the other."""
+    features, labels = torch.tensor([[0.0], [4.0], [1.0], [6.0]]), torch.tensor([0, 1, 0, 1])
+    first = (1 - 1 / 5 + 1 - 1 / 4) / 2
+    second = (1 - 2 / 3.5 + 1 - 2 / 5.5) / 2
+    torch.testing.assert_close(updated.separation(features, labels), torch.tensor([first, second]))
+
+
+def test_classes_that_lie_in_each_other_are_not_separate():
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(60) % 3
+    noise = torch.randn(60, 2, generator=generator)
+    apart = noise + 20 * nn.functional.one_hot(labels)[:, :2]
+    assert updated.separation(noise, labels).abs().max() < 0.2
+    assert updated.separation(apart, labels).min() > 0.8
+
+
+class Passing(nn.Module):
+    """Its features are the pixels, its logits those too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Identity()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.fc(images.flatten(1))
+
+
+@pytest.mark.parametrize("size", [1, 2, 512])
+def test_judged_says_who_is_right_and_what_the_last_layer_sees(size):
+    images = torch.tensor([[3.0, 1.0], [0.0, 2.0], [5.0, 4.0]])[:, :, None, None]
+    net = Passing().train()
+    right, features = updated.judged(net, ClientData(images, torch.tensor([0, 1, 1])), size)
+    assert right.tolist() == [True, True, False]
+    assert torch.equal(features, images.flatten(1))
+    assert not net.fc._forward_pre_hooks and not net.training
+
+
+class Watched(FedAvg):
+    """FedAvg that lets a test see what every client sends, by round and client."""
+
+    name = "watched"
+    sent: dict
+
+    def finish(self, task, trained, steps):
+        self.sent[task.now.number, task.client] = trained
+        return super().finish(task, trained, steps)
+
+
+def watched() -> Watched:
+    # Built without a check, which would copy the dictionary.
+    return Watched.model_construct(sent={})
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Store:
+    return Store(tmp_path_factory.mktemp("store"))
+
+
+def computed(stage: updated.Updated, store: Store, folder: Path) -> tuple[dict, list[Weights]]:
+    """What the stage writes, and the weights after each local update."""
+    seen, real = [], updated.local_sgd
+
+    def local_sgd(net, *rest):
+        steps = real(net, *rest)
+        seen.append(Weights.of(net))
+        return steps
+
+    inputs = tuple(store.ensure(need) for need in stage.needs())
+    folder.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(updated, "local_sgd", local_sgd)
+        stage.compute(folder, inputs, lambda fraction: None)
+    return load_file(folder / "classes.safetensors"), seen
+
+
+@pytest.mark.parametrize("method", ["FedAvg", "ReGL (TF)"])
+def test_it_is_what_each_client_would_send_in_a_further_round(method, store, tmp_path):
+    stage = run(method).stage(Pipeline())
+    found, weights = computed(stage, store, tmp_path / "updated")
+
+    how = stage.trained
+    dataset, rounds = how.source.load(), how.training.rounds
+    inputs = tuple(store.ensure(need) for need in how.needs())
+    data, test = how.clients(dataset, inputs), plain(dataset.test)
+    longer = how.training.model_copy(update={"rounds": rounds + 1})
+    spy, net = watched(), network(dataset, how.training, how.seed)
+    federate(spy, net, data, test, longer, how.seed)
+
+    owners = [client for client, own in enumerate(data) if len(own)]
+    assert len(weights) == len(owners) >= 2
+    for client, after in zip(owners, weights, strict=True):
+        sent = spy.sent[rounds, client]
+        for mine, theirs in ((after.params, sent.params), (after.buffers, sent.buffers)):
+            assert mine.keys() == theirs.keys()
+            assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+        sent.into(net)
+        right, features = updated.judged(net, test)
+        accuracy = updated.by_class(right, test.labels, 10)
+        assert torch.equal(found["after_pct"][client], accuracy)
+        apart = updated.separation(features, test.labels)
+        assert torch.equal(found["silhouette"][client], apart)
+
+    # Before it stands the global model of the last round.
+    net = network(dataset, how.training, how.seed)
+    federate(FedAvg(), net, data, test, how.training, how.seed).weights.into(net)
+    right, _ = updated.judged(net, test)
+    assert torch.equal(found["before_pct"], updated.by_class(right, test.labels, 10))
+
+
+def test_images_are_counted_and_a_client_without_any_is_left_out(store, tmp_path):
+    pipeline = Pipeline()
+    stages = (run(seed=seed).stage(pipeline) for seed in range(100))
+    stage = next(stage for stage in stages if not all(stage.trained.parts))
+    found, weights = computed(stage, store, tmp_path / "updated")
+    labels = stage.trained.source.load().train.labels
+    for client, part in enumerate(stage.trained.parts):
+        counts = labels[list(part)].bincount(minlength=10)
+        assert torch.equal(found["real"][client], counts)
+        assert found["after_pct"][client].isnan().all() == (not part)
+        assert found["silhouette"][client].isnan().all() == (not part)
+    assert found["real"].sum() == len(labels) and not found["synthetic"].any()
+    assert len(weights) == sum(map(bool, stage.trained.parts)) < 5
+    points = load_file(tmp_path / "updated" / "features.safetensors")
+    assert points["features"].shape[:2] == (5, updated.SHOWN)
+    assert points["labels"].shape == (updated.SHOWN,) and set(points["labels"].tolist()) == {
+        *range(10)
+    }
+    empty = torch.tensor([not part for part in stage.trained.parts])
+    assert torch.equal((points["features"] == 0).flatten(1).all(1), empty)
+
+
+def test_synthetic_images_are_counted_apart(store, tmp_path):
+    found, _ = computed(run("ReGL (TF)").stage(Pipeline()), store, tmp_path / "updated")
+    assert found["synthetic"].eq(2).all() and found["synthetic"].shape == (5, 10)
+    assert found["real"].sum() == 60
+
+
+@pytest.mark.parametrize("name", sorted(set(methods.known()) - KEPT))
+def test_a_method_with_a_local_update_of_its_own_is_refused_before_anything_runs(name):
+    refused(methods.get(name, {}), name)
+
+
+@pytest.mark.parametrize("name", sorted(KEPT))
+def test_a_method_with_fedavgs_local_update_is_not(name):
+    trained = run().stage(Pipeline()).trained
+    updated.Updated(replace(trained, method=methods.get(name, {})))
+
+
+def test_a_method_that_sends_its_clients_something_else_is_refused():
+    class Ahead(FedAvg):
+        name = "ahead"
+
+        def answer(self, server, client):
+            return super().answer(server, client)
+
+    refused(Ahead(), "ahead")
+
+
+def refused(method: Method, name: str) -> None:
+    trained = replace(run().stage(Pipeline()).trained, method=method)
+    with pytest.raises(ReglError, match=rf"'{re.escape(name)}' has a local update of its own"):
+        updated.Updated(trained)
