@@ -49,7 +49,7 @@ def matrix(owned: pd.DataFrame) -> np.ndarray:
 def per_class(updates: Sequence[LocalUpdates]) -> pd.DataFrame:
     """Accuracies on each class before and after a local update, and the images behind it (Fig. 7).
 
-    A row per run, client with images, and class that has test images.
+    A row per run, client with images, and class; NaN for a class without test images.
     """
     rows = [
         [*place(it.run), client, name, *values]
