@@ -46,17 +46,17 @@ def matrix(owned: pd.DataFrame) -> np.ndarray:
     return table.to_numpy().astype(int)
 
 
-def per_class(updates: Sequence[LocalUpdates]) -> pd.DataFrame:
+def per_class(updates: Sequence[LocalUpdates], names: Sequence[str]) -> pd.DataFrame:
     """Accuracies on each class before and after a local update, and the images behind it (Fig. 7).
 
-    A row per run, client with images, and class; NaN for a class without test images.
+    names : of the classes of the one data set. A row per run, client with images, and class; NaN for a class without test images.
     """
     rows = [
         [*place(it.run), client, name, *values]
         for it in updates
         for client in sorted(it.clients)
         for name, *values in zip(
-            classes(it.run.dataset, it.run.settings),
+            names,
             it.real[client].tolist(),
             it.synthetic[client].tolist(),
             it.before_pct.tolist(),

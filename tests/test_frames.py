@@ -98,7 +98,7 @@ def test_clients_with_images_are_ordered_by_what_they_own():
 
 
 def test_per_class_has_a_row_per_client_with_images_and_class():
-    rows = frames.per_class([MADE])
+    rows = frames.per_class([MADE], NAMES)
     assert list(rows.columns) == [
         *("dataset", "setting", "method", "seed"),
         *("client", "class", "real", "synthetic", "before_pct", "after_pct"),
@@ -120,7 +120,7 @@ def test_separation_means_owned_and_lacking_classes_apart():
 
 def test_change_is_in_points_by_what_a_client_owns():
     other = updates([[1] + [0] * 9], [[70] * 10], [[0] * 10], method="ReGL (TF)")
-    found = frames.change(frames.per_class([MADE, other]))
+    found = frames.change(frames.per_class([MADE, other], NAMES))
     assert list(found.index) == ["FedAvg", "ReGL (TF)"]
     # Owned by FedAvg's clients: +40 and +30, and ten times +10; lacking: eight times −40.
     assert found.loc["FedAvg"].to_dict() == {
