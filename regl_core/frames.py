@@ -49,7 +49,8 @@ def matrix(owned: pd.DataFrame) -> np.ndarray:
 def per_class(updates: Sequence[LocalUpdates], names: Sequence[str]) -> pd.DataFrame:
     """Accuracies on each class before and after a local update, and the images behind it (Fig. 7).
 
-    names : of the classes of the one data set. A row per run, client with images, and class; NaN for a class without test images.
+    names : of the classes of the data set, which is the same for all. A row per run, client with
+    images, and class; NaN for a class without test images.
     """
     rows = [
         [*place(it.run), client, name, *values]
