@@ -58,13 +58,13 @@ class Computing(widgets.VBox):
         self.look()
 
     def ended(self, error: Exception | None) -> None:
-        self.stop.disabled, self.bar.layout.visibility = True, "hidden"
-        self.refusal.value = ""
         self.look()
         if error is None:
             self.words.value = f"{self.outcome()} ({self._seconds():.0f} s)"
         else:
             self.words.value = complaint(error)
+        self.refusal.value = ""
+        self.stop.disabled, self.bar.layout.visibility = True, "hidden"
 
     def _seconds(self) -> float:
         return time.monotonic() - self._begun

@@ -75,9 +75,9 @@ def _owners(figure: Figure, axes, counts: np.ndarray, classes: Sequence[str], cl
 
 def race(curves: Mapping[str, Sequence[float]], rounds: int, title: str) -> bytes:
     """Test accuracy in % after each round so far, by method; axes for all `rounds` to come."""
-    figure = Figure(figsize=(7.2, 3.9), dpi=DPI)
+    figure = Figure(figsize=(7.2, 4.3), dpi=DPI)
     axes = figure.subplots()
-    figure.subplots_adjust(left=0.09, right=0.97, bottom=0.13, top=0.91)
+    figure.subplots_adjust(left=0.09, right=0.97, bottom=0.25, top=0.92)
     looks = zip(COLOURS, MARKERS, LINES, strict=False)
     for (method, points), (colour, marker, line) in zip(curves.items(), looks, strict=False):
         last = f": {points[-1]:.1f} % after round {len(points)}" if points else ": no round yet"
@@ -97,7 +97,7 @@ def race(curves: Mapping[str, Sequence[float]], rounds: int, title: str) -> byte
     axes.set_title(title, fontsize=11)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
-    axes.legend(loc="best", frameon=True, fontsize=9, handlelength=3.5)
+    figure.legend(loc="lower center", ncols=2, frameon=False, fontsize=9, handlelength=3.5)
     axes.spines[["top", "right"]].set_visible(False)
     return _png(figure)
 
