@@ -61,13 +61,14 @@ class Gallery(Computing):
         return "Drawn. Choose any class; nothing has to be drawn anew for it."
 
     def _stages(self) -> tuple[Vanilla, Synthetic]:
-        """The client's images of both kinds, as the runs of its partition have them."""
-        setup, client = self._setup, self._skew.client.value
-        source, dataset = setup.pipeline.source(setup.name, setup.settings)
-        seed = self._skew.choice.seed
-        free = setup.pipeline.vanilla(dataset.classes, setup.drawn, setup.settings, seed, client)
-        own = self._skew.parts[client].tolist()
-        return free, setup.pipeline.tailored(free, source, own, setup.settings)
+        """The first piece of the client's images of both kinds, as runs of its partition have them."""
+        setup, seed = self._setup, self._skew.choice.seed
+        free, tuned = (
+            setup.pipeline.clients(kind, setup.name, self._skew.parts, setup.settings, seed)
+            for kind in ("vanilla", "lora")
+        )
+        client = self._skew.client.value
+        return free[client][0], tuned[client][0]
 
     def _show(self, free: Vanilla, tuned: Synthetic) -> None:
         k, client, store = self.of_class.value, self._skew.client.value, self._setup.job.store
