@@ -61,7 +61,7 @@ class Gallery(Computing):
         return "Drawn. Choose any class; nothing has to be drawn anew for it."
 
     def _stages(self) -> tuple[Vanilla, Synthetic]:
-        """The first piece of the client's images of both kinds, as runs of its partition have them."""
+        """The first piece of both kinds that the runs of its partition draw for the client."""
         setup, seed = self._setup, self._skew.choice.seed
         free, tuned = (
             setup.pipeline.clients(kind, setup.name, self._skew.parts, setup.settings, seed)
