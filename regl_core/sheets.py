@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from .drawing.looks import finished
+
 
 def sheet(panels: Mapping[str, torch.Tensor], classes: Sequence[str], columns: int = 8) -> Figure:
     """A panel of images for each title, one row per class, the first `columns` of each.
@@ -32,7 +34,7 @@ def sheet(panels: Mapping[str, torch.Tensor], classes: Sequence[str], columns: i
         axes.set_yticks(np.arange(rows) * side + side / 2 - 0.5, names, fontsize=8)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-    return figure
+    return finished(figure)
 
 
 def agreement(
@@ -62,4 +64,4 @@ def agreement(
     axes.set_xlabel("class asked for (framed: tuned on)", fontsize=8)
     bar = figure.colorbar(drawn, ax=axes)
     bar.set_label("recognised as it, %", fontsize=8)
-    return figure
+    return finished(figure)
