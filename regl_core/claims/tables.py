@@ -136,7 +136,7 @@ CLAIMS = (
         "At β = 0.5 most personalised methods beat Separate.",
         _beat_separate,
         "At the profile desk, a client that trains alone does much better on digits than on the "
-        "paper's photographs, and eight rounds are few for pFedGate, whose gates learn with the "
+        "paper's photographs, and five rounds are few for pFedGate, whose gates learn with the "
         "model.",
     ),
 )
