@@ -135,6 +135,9 @@ CLAIMS = (
         "A local FedAvg update wrecks the accuracy of classes that the client lacks, by more than "
         f"{WIDE:.0f} points; a ReGL update raises every class, in the mean over clients.",
         _local_updates,
+        "At the profile desk, a client's update with ReGL raises classes of which it has real "
+        "images and lowers those it only draws, far less than FedAvg's update does: drawn images "
+        "are no full substitute for real ones.",
     ),
     Claim(
         14,
@@ -142,5 +145,7 @@ CLAIMS = (
         "ReGL (FT) separates classes that a client lacks, FedAvg does not: their silhouette after "
         "a local update is above 0 with the one, below 0 with the other.",
         _separates,
+        "At the profile desk, a single local update of FedAvg does not undo all that the global "
+        "model knows of a class: its silhouette stays above 0, but well below ReGL's.",
     ),
 )
