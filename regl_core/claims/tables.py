@@ -106,7 +106,8 @@ CLAIMS = (
         f"ReGL (FT) comes within a few points of Centralized, less than {FEW:.0f}.",
         _near_centralized,
         "At the profile desk, some images drawn of a class that the client lacks show another "
-        "class, and drawn ones vary less than real ones: they do not make up for all that is missing.",
+        "class, and drawn ones vary less than real ones: they do not make up for all that is "
+        "missing.",
     ),
     Claim(
         4,
