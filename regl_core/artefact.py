@@ -31,7 +31,7 @@ def write_csv(
     float_format : of every column of floats; None for as many digits as tell them apart.
     """
     text = csv_text(frame, trace(name, settings), float_format)
-    put({f"{name}.csv": text.encode()}, settings, folder)
+    put({f"{name}.csv": text.encode()}, folder or home(settings))
 
 
 def save(figure: Figure, name: str, settings: Settings, folder: Path | None = None) -> None:
@@ -58,7 +58,7 @@ def save(figure: Figure, name: str, settings: Settings, folder: Path | None = No
         drawn = io.BytesIO()
         figure.savefig(drawn, format=kind, dpi=DPI, metadata=facts)
         files[f"{name}.{kind}"] = drawn.getvalue()
-    put(files, settings, folder)
+    put(files, folder or home(settings))
 
 
 def csv_text(frame: pd.DataFrame, made: Provenance, float_format: str | None = "%.2f") -> str:
@@ -67,9 +67,13 @@ def csv_text(frame: pd.DataFrame, made: Provenance, float_format: str | None = "
     return whole.to_csv(index=False, float_format=float_format, lineterminator="\n")
 
 
-def put(files: Mapping[str, bytes], settings: Settings, folder: Path | None = None) -> None:
-    """Write `files`, by name, into figures/<profile> or `folder`; none unless all can be."""
-    folder = folder or ROOT / "figures" / settings.profile
+def home(settings: Settings) -> Path:
+    """Where artefacts lie: figures/<profile>."""
+    return ROOT / "figures" / settings.profile
+
+
+def put(files: Mapping[str, bytes], folder: Path) -> None:
+    """Write `files`, by name, into `folder`; none unless all can be."""
     folder.mkdir(parents=True, exist_ok=True)
     sides = {name: folder / f".{name}.{os.getpid()}" for name in files}
     try:

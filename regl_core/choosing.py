@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from . import methods
 from .curves import COLOURS, MARKERS
+from .drawing.looks import finished
 from .errors import ReglError
 from .formats import spoken
 from .params import Settings, load
@@ -42,14 +43,11 @@ def trials(profile: str, changes: Mapping[str, Any]) -> list[Trial]:
     Raises ReglError if no method of the profile has one to choose.
     """
     settings = load(profile, changes)
-    held_out = {
-        f"datasets.{name}.validation_share": settings.choice.validation_share
-        for name in settings.datasets
-    }
+    held_out = settings.held_out(settings.datasets, settings.choice.validation_share)
     found = []
     for kind, group, name, parameter, key, values, seeds in _questions(settings):
         for value in values:
-            its = load(profile, {**changes, **held_out, key: value})
+            its = held_out.altered({key: value})
             found += [
                 Trial(
                     kind(
@@ -196,5 +194,4 @@ def picture(rows: pd.DataFrame) -> Figure:
         axes.set(title=method, xlabel=parameter, ylabel="validation accuracy (%)", ylim=(0, 104))
         axes.grid(alpha=0.3)
     grid[0, 0].legend(frameon=False)
-    plt.close(figure)  # otherwise a notebook shows it twice
-    return figure
+    return finished(figure)

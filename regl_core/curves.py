@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from .columns import Place, by_partition
+from .drawing.looks import finished
 from .formats import spoken
 from .layout import POOLED
 
@@ -72,9 +73,7 @@ def curves(results: "Sequence[Result]", place: Place = by_partition) -> Figure:
         handlelength=3.5,
         frameon=False,
     )
-    # Otherwise a notebook shows it twice: once as the open figure, once as the cell's value.
-    plt.close(figure)
-    return figure
+    return finished(figure)
 
 
 def _line(axes: Axes, accuracy: np.ndarray, method: str, style: tuple) -> None:

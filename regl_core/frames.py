@@ -7,10 +7,10 @@ import pandas as pd
 from torch import Tensor
 
 from .analyses import Distances, DrawnRun, LocalUpdates
+from .layout import RUN
 from .params import Settings
-from .partition import PartitionSpec
+from .partition import PartitionSpec, counts
 from .pipeline import Pipeline
-from .report import RUN
 from .runs import Run
 
 
@@ -31,11 +31,12 @@ def ownership(
     _, images = Pipeline().source(dataset, settings)
     labels, names = images.train.labels, images.classes
     rows = [
-        [dataset, partition.setting, "partition", seed, client, name, int(count)]
+        [dataset, partition.setting, "partition", seed, client, name, count]
         for partition in partitions
         for seed in seeds
-        for client, part in enumerate(partition.split(labels, len(names), seed))
-        for name, count in zip(names, labels[part].bincount(minlength=len(names)), strict=True)
+        for parts in [partition.split(labels, len(names), seed)]
+        for client, own in enumerate(counts(labels, parts, len(names)).tolist())
+        for name, count in zip(names, own, strict=True)
     ]
     return pd.DataFrame(rows, columns=[*RUN, "client", "class", "images"])
 

@@ -11,7 +11,7 @@ from PIL import Image
 from .errors import ReglError
 from .provenance import COLUMNS
 
-# As the paper first shows them. Figure 2 is a drawing, docs/fig2.svg, which no notebook makes.
+# As the paper first shows them. Figure 2 is drawn by hand, regl_core/paper/fig2.svg.
 ORDER = (
     *("fig1", "table1", "fig2", "fig3", "table2", "table3", "fig4", "table4"),
     *("fig5", "fig6", "table5", "table6", "table7", "fig7", "fig8"),

@@ -6,6 +6,7 @@ import pandas as pd
 
 POOLED = "all"  # setting of a method that sees all images at once: a reference, not a rival
 CELL = ["dataset", "setting", "method"]
+RUN = [*CELL, "seed"]
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """An executed notebook as a page of its own, which needs nothing but a browser."""
 
-import os
 from pathlib import Path
 
 import jinja2
 from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
+
+from .artefact import put
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -26,15 +27,8 @@ def write_page(notebook: Path) -> Path:
     body, _ = exporter.from_filename(str(notebook))
     page = environment().get_template("frame.html.j2")
     text = page.render(title=notebook.stem, body=body, code=_code_styles())
-    file, side = (
-        notebook.with_suffix(".html"),
-        notebook.with_name(f".{notebook.stem}.{os.getpid()}"),
-    )
-    try:
-        side.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(side, file)
-    finally:
-        side.unlink(missing_ok=True)
+    file = notebook.with_suffix(".html")
+    put({file.name: text.encode()}, file.parent)
     return file
 
 

@@ -23,6 +23,7 @@ from .claims import CLAIMS, Verdict
 from .formats import spoken
 from .layout import Cell, Layout, arrange
 from .notebook_page import environment
+from .notebooks import known
 from .params import ROOT, Settings
 from .provenance import COLUMNS, Provenance
 from .report import beside
@@ -78,8 +79,8 @@ def render(
 
     `made` is what the page itself was made with. Files that most others disagree with are named.
     """
-    known = [path.stem for path in (root / "notebooks").glob("*.ipynb")]
-    names = [n for n in gallery.ORDER if n in gallery.artefacts(known) or n == gallery.DRAWN]
+    made_here = gallery.artefacts(known(root / "notebooks"))
+    names = [n for n in gallery.ORDER if n in made_here or n == gallery.DRAWN]
     sections = [section for n in names if (section := _section(n, folder, settings, root))]
     shown = [folder / f"{it.name}.{end}" for it in sections for end in ("csv", "png")]
     usual, others = gallery.others([file for file in shown if file.exists()])
@@ -91,7 +92,7 @@ def render(
         .render(
             profile=settings.profile,
             changes=json.dumps(dict(changes), sort_keys=True) if changes else "",
-            claims=sorted(((c, own) for c, own in claims if own), key=lambda it: it[0].number),
+            claims=[(claim, own) for claim, own in claims if own],
             counts=Counter(verdict.verdict for verdict in judged),
             sections=sections,
             made=dict(zip(COLUMNS, usual or [getattr(made, c) for c in COLUMNS], strict=True)),
@@ -104,7 +105,7 @@ def render(
 def _section(name: str, folder: Path, settings: Settings, root: Path) -> Section | None:
     """What is there of the artefact `name`; None if nothing is."""
     files = {ending: folder / f"{name}.{ending}" for ending in gallery.ENDINGS}
-    drawing = root / f"docs/{name}.svg"
+    drawing = root / f"regl_core/paper/{name}.svg"
     files = {ending: file for ending, file in files.items() if file.exists()}
     if not files and not drawing.exists():
         return None

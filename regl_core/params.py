@@ -5,7 +5,7 @@ a comment with its unit and its source in the paper; the comments here name only
 """
 
 import string
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -214,10 +214,11 @@ class Settings(Profile):
 
     def for_ablations(self) -> "Settings":
         """These settings, measured where `ablations.validation_share` says (paper, Sec. 5.3)."""
-        share = self.ablations.validation_share
-        return self.altered(
-            {f"datasets.{name}.validation_share": share for name in self.ablations.datasets}
-        )
+        return self.held_out(self.ablations.datasets, self.ablations.validation_share)
+
+    def held_out(self, datasets: Iterable[str], share: float) -> "Settings":
+        """These settings with `share` of the training images of `datasets` as their test set."""
+        return self.altered({f"datasets.{name}.validation_share": share for name in datasets})
 
 
 def load(profile: str, changes: Mapping[str, Any] = {}, folder: Path = ROOT / "params") -> Settings:

@@ -186,6 +186,11 @@ def test_split(
     return _tensors(chosen)
 
 
+def counts(labels: Tensor, parts: Parts, classes: int) -> Tensor:
+    """Images of each class that each client owns: int64 (clients, classes)."""
+    return torch.stack([labels[part].bincount(minlength=classes) for part in parts])
+
+
 def _tensors(parts: Iterable[Sequence[np.ndarray]]) -> Parts:
     none = np.empty(0, dtype=np.int64)
     return tuple(torch.from_numpy(np.sort(np.concatenate([none, *part]))) for part in parts)

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from .curves import COLOURS, LINES, MARKERS
+from .drawing.looks import finished
 from .quadratic import Quadratic
 
 
@@ -38,8 +39,7 @@ def paths(trajectories: Mapping[str, Tensor], problem: Quadratic) -> Figure:
     figure.legend(
         handles, labels, loc="outside lower center", ncols=4, handlelength=3.5, frameon=False
     )
-    plt.close(figure)  # otherwise a notebook shows it twice
-    return figure
+    return finished(figure)
 
 
 def _bowl(axes: plt.Axes, problem: Quadratic, points: np.ndarray) -> None:

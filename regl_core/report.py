@@ -12,7 +12,7 @@ from . import artefact, claims, formats
 from .columns import Place, by_partition
 from .curves import curves
 from .errors import ReglError
-from .layout import POOLED, arrange
+from .layout import CELL, POOLED, RUN, arrange
 from .paper import published
 from .params import Settings
 from .provenance import Provenance, trace
@@ -20,9 +20,17 @@ from .provenance import Provenance, trace
 if TYPE_CHECKING:  # results are reported without loading what computes them
     from .runs import PersonalResult, Result
 
-__all__ = ["Table", "beside", "curves", "gather", "references", "rules", "table", "verdicts"]
-
-RUN = ["dataset", "setting", "method", "seed"]
+__all__ = [
+    "Table",
+    "beside",
+    "curves",
+    "gather",
+    "judge",
+    "references",
+    "rules",
+    "table",
+    "verdicts",
+]
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,7 @@ class Table:
         """Write `name`.md, .tex and .csv into `folder`, default figures/<profile>, or none."""
         texts = self.texts(trace(self.name, settings))
         files = {f"{self.name}.{end}": text.encode() for end, text in texts.items()}
-        artefact.put(files, settings, folder)
+        artefact.put(files, folder or artefact.home(settings))
 
     def texts(self, made: Provenance) -> dict[str, str]:
         """What is written, by the file's ending, each with its provenance."""
@@ -154,21 +162,26 @@ def references(
     return pd.DataFrame(columns).loc[list(datasets)]
 
 
-def verdicts(name: str, runs: pd.DataFrame, settings: Settings) -> str:
+def judge(name: str, runs: pd.DataFrame, settings: Settings) -> list[claims.Verdict]:
     """What the CSV `runs` of the table or figure `name` says about the paper's claims on it.
 
-    As Markdown. The paper's figures come without numbers to set beside.
+    The paper's figures come without numbers to set beside.
     """
-    number = int(name[-1]) if name.startswith("table") else None
-    paper = published(1)[:0] if number is None else beside(number, settings)
-    return claims.in_words(claims.judge(name, runs, paper))
+    table = name.startswith("table")
+    paper = beside(int(name[-1]), settings) if table else published(1)[:0]
+    return claims.judge(name, runs, paper)
+
+
+def verdicts(name: str, runs: pd.DataFrame, settings: Settings) -> str:
+    """As `judge`, in words, as Markdown."""
+    return claims.in_words(judge(name, runs, settings))
 
 
 def _caption(
     number: int, runs: pd.DataFrame, measure: str, settings: Settings, changes: Mapping[str, Any]
 ) -> str:
     altered = f" with {json.dumps(changes, sort_keys=True)}" if changes else ""
-    counts = sorted(set(runs.groupby(RUN[:3]).size()))
+    counts = sorted(set(runs.groupby(CELL).size()))
     seeds = f"{'–'.join(map(str, counts))} seeds: mean ± standard deviation"
     pairs = [(name, settings.datasets[name].published) for name in dict.fromkeys(runs["dataset"])]
     others = [f"{paper} for {name}" for name, paper in pairs if paper not in (name, None)]

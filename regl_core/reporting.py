@@ -47,7 +47,7 @@ def report(profile: str, changes: Mapping[str, Any], root: Path = ROOT) -> None:
 def build(folder: Path, settings: Settings, changes: Mapping[str, Any], root: Path = ROOT) -> Path:
     """Make notebooks/*.html, claims.csv and index.html of what lies in `folder`; the last.
 
-    root : where notebooks/ and docs/ lie.
+    root : where notebooks/ lie.
     """
     from . import artefact, claims, page, provenance
     from .notebook_page import write_page
@@ -63,7 +63,7 @@ def build(folder: Path, settings: Settings, changes: Mapping[str, Any], root: Pa
     text = page.render(
         folder, settings, changes, verdicts, provenance.trace("index", settings), root
     )
-    artefact.put({"index.html": text.encode()}, settings, folder)
+    artefact.put({"index.html": text.encode()}, folder)
     return folder / "index.html"
 
 
@@ -71,14 +71,12 @@ def judge(folder: Path, settings: Settings) -> "dict[str, list[Verdict]]":
     """The verdicts on the claims about each artefact whose CSV lies in `folder`."""
     import pandas as pd
 
-    from . import claims, report
+    from . import report
     from .provenance import COLUMNS
 
     verdicts = {}
     for name in gallery.ORDER:
         if (file := folder / f"{name}.csv").exists():
             runs = pd.read_csv(file).drop(columns=list(COLUMNS), errors="ignore")
-            table = name.startswith("table")
-            paper = report.beside(int(name[-1]) if table else 1, settings)
-            verdicts[name] = claims.judge(name, runs, paper if table else paper[:0])
+            verdicts[name] = report.judge(name, runs, settings)
     return verdicts

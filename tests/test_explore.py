@@ -15,9 +15,9 @@ from regl_core import params
 from regl_core.data import Split
 from regl_core.errors import ReglError
 from regl_core.explore import Board, attended, mosaic, pictures, try_out
-from regl_core.explore.choice import Choice, betas, counts
+from regl_core.explore.choice import Choice, betas
 from regl_core.explore.job import Job
-from regl_core.partition import IID, Dirichlet
+from regl_core.partition import IID, Dirichlet, counts
 from regl_core.pipeline import Pipeline
 from regl_core.runs import Run
 from regl_core.store import Store
@@ -63,7 +63,7 @@ def test_a_choice_means_the_partition_that_tables_use():
 def test_counts_by_hand():
     train = Split(torch.zeros(5, 3, 2, 2, dtype=torch.uint8), torch.tensor([0, 2, 2, 1, 0]))
     parts = (torch.tensor([1, 2, 4]), torch.tensor([], dtype=torch.int64), torch.tensor([0, 3]))
-    assert counts(train, parts, 3).tolist() == [[1, 0, 2], [0, 0, 0], [1, 1, 0]]
+    assert counts(train.labels, parts, 3).tolist() == [[1, 0, 2], [0, 0, 0], [1, 1, 0]]
 
 
 def test_a_row_of_images_by_hand():

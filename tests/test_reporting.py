@@ -46,10 +46,10 @@ def write(root, name, title, *sources):
 @pytest.fixture
 def root(tmp_path):
     """A root with two tables, a figure and a drawing."""
-    for folder in ("notebooks", "docs", "params", "figures/smoke/notebooks"):
+    for folder in ("notebooks", "regl_core/paper", "params", "figures/smoke/notebooks"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "params/smoke.yaml").touch()
-    (tmp_path / "docs/fig2.svg").write_text(SVG)
+    (tmp_path / "regl_core/paper/fig2.svg").write_text(SVG)
     folder = tmp_path / "figures/smoke"
     write(tmp_path, "table2", "Table 2: skewed & split")
     write(tmp_path, "table4", "Table 4: one each")

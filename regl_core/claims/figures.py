@@ -6,11 +6,9 @@ from collections.abc import Iterator
 import pandas as pd
 
 from ..comparison import PLAIN, POINTS, Comparison, Quantity
-from ..layout import CELL
+from ..layout import CELL, RUN
 from ..scores import FT, REGL, TF, Scores, by_dataset
 from .verdict import WIDE, Claim, Verdict, all_true
-
-RUN = [*CELL, "seed"]
 
 
 def _scores(

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .looks import REAL, SYNTHETIC, finished
+from .looks import CLASSES, REAL, SYNTHETIC, finished
 
 FEW = 30  # with more classes than this their names do not fit beside an axis
 
@@ -38,7 +38,7 @@ def accuracies(axes: Axes, bars: Mapping[str, Mapping[str, Sequence[float]]]) ->
     """Mean and range over seeds as bars: setting → method → accuracies in % (Fig. 1 c)."""
     methods = list(dict.fromkeys(name for group in bars.values() for name in group))
     width = 0.8 / len(methods)
-    for i, (method, colour) in enumerate(zip(methods, (REAL, SYNTHETIC, "#009E73"), strict=False)):
+    for i, (method, colour) in enumerate(zip(methods, CLASSES, strict=False)):
         places = np.arange(len(bars)) + (i - (len(methods) - 1) / 2) * width
         values = [np.array(group[method]) for group in bars.values()]
         means = np.array([value.mean() for value in values])

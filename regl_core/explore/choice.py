@@ -2,13 +2,11 @@
 
 from typing import Annotated
 
-import numpy as np
 from pydantic import Field
 
-from ..data import Split
 from ..formats import spoken
 from ..frozen import Frozen
-from ..partition import IID, Clients, Dirichlet, Parts
+from ..partition import IID, Clients, Dirichlet
 
 # About evenly spaced on a logarithmic scale, with the paper's values among them.
 BETAS = (
@@ -40,9 +38,3 @@ class Choice(Frozen):
 def betas(wanted: tuple[float, ...]) -> tuple[float, ...]:
     """The stops of the slider: `BETAS` and `wanted`, ascending."""
     return tuple(sorted({*BETAS, *wanted}))
-
-
-def counts(train: Split, parts: Parts, classes: int) -> np.ndarray:
-    """Images of each class that each client owns: int64 (clients, classes)."""
-    labels = train.labels.numpy()
-    return np.stack([np.bincount(labels[part.numpy()], minlength=classes) for part in parts])

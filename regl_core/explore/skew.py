@@ -8,9 +8,9 @@ import ipywidgets as widgets
 import numpy as np
 
 from ..errors import ReglError
-from ..partition import Parts
+from ..partition import Parts, counts
 from . import pictures
-from .choice import Choice, betas, counts
+from .choice import Choice, betas
 from .computing import complaint
 from .setup import Setup
 
@@ -85,7 +85,7 @@ class Skew(widgets.VBox):
             self.words.value = complaint(error)
             self.picture.layout.visibility = "hidden"  # its place stays, and nothing jumps
             return
-        self.counts = counts(dataset.train, self.parts, len(names))
+        self.counts = counts(dataset.train.labels, self.parts, len(names)).numpy()
         self.words.value = _summary(self.counts)
         self.picture.value = pictures.partition(self.counts, names, client, self._setup.drawn)
         self.picture.layout.visibility = "visible"
