@@ -8,10 +8,8 @@ from types import MappingProxyType
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.nn.functional import interpolate
-from torchvision.transforms.v2.functional import resize
 
 from .errors import ReglError
 from .frozen import nearest
@@ -76,7 +74,11 @@ def resized(images: Tensor, side: int) -> Tensor:
     A data set and a text-to-image model may differ in size: the model tunes on images of its
     own size, and the classifier gets the data set's.
     """
-    return images if images.shape[-1] == side else resize(images, [side, side], antialias=True)
+    if images.shape[-1] == side:
+        return images
+    from torchvision.transforms.v2.functional import resize  # two seconds of imports
+
+    return resize(images, [side, side], antialias=True)
 
 
 def load(name: str, settings: DatasetSettings) -> Dataset:
@@ -109,6 +111,8 @@ def digits(settings: DatasetSettings) -> Dataset:
             f"datasets.digits.root: given {settings.root!r}, expected null: the digits come with "
             "scikit-learn and are not read from a folder"
         )
+    from sklearn.datasets import load_digits  # two seconds of imports
+
     raw = load_digits()
     side = settings.image_side
     # Scaled in float64 before it is multiplied: at 16 pixels every step is exact.

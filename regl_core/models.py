@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock, resnet34
 
 from .errors import ReglError
 from .frozen import nearest
@@ -83,11 +82,15 @@ def build(name: str, classes: int, width: int, side: int, seed: int) -> nn.Modul
         # Not torch.manual_seed: it would seed the accelerators' generators too, for good.
         torch.default_generator.manual_seed(derive(seed, "model"))
         if name == "resnet34":
+            from torchvision.models.resnet import resnet34  # two seconds of imports
+
             return resnet34(weights=None, num_classes=classes)
         return ResNetSmall(classes, width)
 
 
 def _stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    from torchvision.models.resnet import BasicBlock  # two seconds of imports
+
     shortcut = None
     if inputs != outputs or stride != 1:
         shortcut = nn.Sequential(
