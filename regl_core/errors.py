@@ -8,3 +8,11 @@ class ReglError(Exception):
     command line prints the message alone, without a traceback; an error of any other type is a
     defect of this repository.
     """
+
+
+class Halt(ReglError):
+    """An error that whatever is tried next would meet too: a full disk, say, or edited code."""
+
+
+class Incomplete(ReglError):
+    """Some of what was asked for could not be computed; all the rest is in the store."""

@@ -161,6 +161,8 @@ def load(settings: FoundationSettings) -> Foundation:
         captioner,
     ):
         model.requires_grad_(False).eval().to(device)
+    # Tuning and sampling take about a tenth less time on a CPU; tensor cores want it too.
+    pipeline.unet.to(memory_format=torch.channels_last)
     return Foundation(
         pipeline=pipeline.to(device),
         image_encoder=encoder,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tqdm import tqdm
 
 from .digest import check_unchanged
-from .errors import ReglError
+from .errors import Halt, Incomplete, ReglError
 from .stage import Stage
 from .store import Store
 from .workers import Failed, Finished, Progress, Workers
@@ -105,22 +105,32 @@ def run_stages(
 
     Raises
     ------
+    Incomplete
+        Stages failed, or workers were killed. What does not need them has been computed all the
+        same; the error lists them, with what to do.
+    Halt
+        As soon as nothing further can succeed (the disk is full, say). What ran is finished.
     ReglError
-        When a stage fails or a worker is killed. No further stage is started then, those that
-        run are finished, and all that is finished is kept.
+        Before any computation, when `workers` is not positive or the code was edited.
     """
     todo = _missing(targets, store, workers)
     if not todo.stages:
         return
     store.sweep()
     with Workers(store, min(workers, len(todo.stages))) as pool, _bar(todo, progress) as bar:
-        failures = _drive(todo, pool, bar, watch)
+        failures, unfinished = _drive(todo, pool, bar, watch)
     if failures:
-        raise ReglError(_report(failures))
+        halted = any(failed.halts for _, failed in failures)
+        raise (Halt if halted else Incomplete)(_report(failures, len(todo.stages), unfinished))
 
 
-def _drive(todo: _Todo, pool: Workers, bar: tqdm, watch: Watch) -> list[tuple[Stage, Failed]]:
-    """Compute what is to do, the longest chain first, up to the first failure."""
+def _drive(
+    todo: _Todo, pool: Workers, bar: tqdm, watch: Watch
+) -> tuple[list[tuple[Stage, Failed]], int]:
+    """Compute what is to do, the longest chain first; the failures, how many are unfinished.
+
+    What needs a stage that failed is not begun, and after a failure that halts nothing is.
+    """
     chains = todo.chains()
     waiting = sorted(todo.stages, key=lambda key: -chains[key])
     needs = {key: {need.key for need in stage.inputs} for key, stage in todo.stages.items()}
@@ -128,8 +138,9 @@ def _drive(todo: _Todo, pool: Workers, bar: tqdm, watch: Watch) -> list[tuple[St
     fractions = dict.fromkeys(todo.stages, 0.0)
     failures: list[tuple[Stage, Failed]] = []
     while True:
-        startable = [key for key in waiting if needs[key].isdisjoint(unfinished)]
-        for key in [] if failures else startable[: len(pool.idle)]:
+        halted = any(failed.halts for _, failed in failures)
+        ready = [key for key in waiting if needs[key].isdisjoint(unfinished) and not halted]
+        for key in ready[: len(pool.idle)]:
             waiting.remove(key)
             pool.start(todo.stages[key])
         kinds = "+".join(sorted({stage.kind for stage in pool.running})) or "stages"
@@ -150,15 +161,19 @@ def _drive(todo: _Todo, pool: Workers, bar: tqdm, watch: Watch) -> list[tuple[St
                     unfinished.remove(stage.key)
                 case Failed():
                     failures.append((stage, news))
-    if waiting and not failures:
+    if ready:
         raise ReglError("every worker process was killed; run again with fewer workers")
-    return failures
+    return failures, len(unfinished)
 
 
-def _report(failures: list[tuple[Stage, Failed]]) -> str:
+def _report(failures: list[tuple[Stage, Failed]], count: int, unfinished: int) -> str:
+    """A summary in one line, a line for each failure, and the tracebacks of defects."""
     lines = [f"{stage} failed: {failed.line}" for stage, failed in failures]
-    kept = "What is finished is kept; run again to go on from there."
-    return "\n".join([*lines, kept, *(failed.traceback for _, failed in failures)]).rstrip()
+    summary = (
+        f"{len(failures)} of {count} stages failed, {unfinished - len(failures)} were not begun, "
+        f"{count - unfinished} are finished and kept; run again to go on from there"
+    )
+    return "\n".join([summary, *lines, *(failed.traceback for _, failed in failures)]).rstrip()
 
 
 def _missing(targets: Sequence[Stage], store: Store, workers: int) -> _Todo:

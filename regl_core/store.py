@@ -22,7 +22,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from . import entry
-from .errors import ReglError
+from .errors import Halt, ReglError
 from .stage import CHECKPOINT, Stage, Tick
 
 SPARE = 2**20  # bytes; with less than this free, a failure is laid to the disk being full
@@ -38,7 +38,7 @@ class Store:
 
     Raises
     ------
-    ReglError
+    Halt
         From every method: when the disk is full or access is denied.
     """
 
@@ -162,14 +162,14 @@ class Store:
         except Exception as error:
             code = getattr(error, "errno", None)
             if code in (errno.EACCES, errno.EPERM, errno.EROFS):
-                raise ReglError(
+                raise Halt(
                     f"no access to {error.filename or self.root}: {error.strerror}; give this "
                     "user the right to it or choose another folder"
                 ) from error
             # Libraries that write for a stage hide a full disk in errors of their own.
             full = code in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error)
             if full or (self.root.exists() and shutil.disk_usage(self.root).free < SPARE):
-                raise ReglError(
+                raise Halt(
                     f"the disk is full, nothing more fits below {self.root}; free some space and "
                     "run again: what is finished is kept"
                 ) from error

@@ -12,7 +12,7 @@ from test_store import contents
 from toy_stages import Broken, Draw, Logged, Threads
 
 from regl_core import runner
-from regl_core.errors import ReglError
+from regl_core.errors import Halt, Incomplete, ReglError
 from regl_core.runner import plan, run_stages
 from regl_core.store import Store
 
@@ -81,29 +81,41 @@ def test_a_worker_has_one_thread_and_the_parent_keeps_its_environment(store, mon
     assert os.environ["OMP_NUM_THREADS"] == "3" and "MKL_NUM_THREADS" not in os.environ
 
 
-def test_a_failure_lets_the_others_finish_and_starts_no_more(store, log):
+def test_a_failure_fails_what_needs_it_and_nothing_else(store, log):
     bad = Broken("defect")
-    beside = Logged(str(log), "beside", seconds=3.0)
-    after = Logged(str(log), "after", after=(bad,))
+    beside = Logged(str(log), "beside", seconds=1.0)
+    after = Logged(str(log), "after", after=(bad, beside))
+    last = Logged(str(log), "last", after=(after,))
     later = Logged(str(log), "later", after=(beside,))
-    with pytest.raises(ReglError) as raised:
-        run_stages([after, later], store, workers=2, progress=False)
-    first, *rest = str(raised.value).splitlines()
+    with pytest.raises(Incomplete) as raised:
+        run_stages([last, later], store, workers=2, progress=False)
+    summary, first, *rest = str(raised.value).splitlines()
+    assert summary.startswith("1 of 5 stages failed, 2 were not begun, 2 are finished and kept")
     assert first.startswith("Broken(how='defect')") and first.endswith("two and two is five")
     assert any("Traceback" in line for line in rest)
-    assert log.read_text().split() == ["beside"]
-    assert store.has(beside) and not store.has(after) and not store.has(later)
+    assert log.read_text().split() == ["beside", "later"]
+    assert store.has(beside) and store.has(later)
+    assert not store.has(after) and not store.has(last)
 
 
-def test_a_killed_worker_is_told_and_the_others_finish(store, log):
+@pytest.mark.parametrize("how", ["full", "denied"])
+def test_what_every_stage_would_meet_ends_all(store, log, how):
     beside = Logged(str(log), "beside", seconds=3.0)
-    killed = Broken("killed")
-    with pytest.raises(
-        ReglError, match=r"Broken\(how='killed'\).*SIGKILL.*fewer.*Logged"
-    ) as raised:
-        run_stages([beside, killed], store, workers=2, progress=False)
-    assert "What is finished is kept" in str(raised.value)
-    assert store.has(beside) and not store.has(killed)
+    later = Logged(str(log), "later", after=(beside,))
+    with pytest.raises(Halt, match="1 of 3 stages failed, 1 were not begun, 1 are finished"):
+        run_stages([Broken(how), later], store, workers=2, progress=False)
+    assert log.read_text().split() == ["beside"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_worker_is_told_and_replaced(store, log, workers):
+    beside = Logged(str(log), "beside", seconds=3.0)
+    killed, more = Broken("killed"), [Logged(str(log), name) for name in "abc"]
+    with pytest.raises(Incomplete, match=r"Broken\(how='killed'\).*SIGKILL.*fewer") as raised:
+        run_stages([killed, beside, *more], store, workers, progress=False)
+    assert ("Logged" in str(raised.value)) == (workers == 2)  # ran beside it
+    assert "4 are finished and kept" in str(raised.value)
+    assert all(map(store.has, [beside, *more])) and not store.has(killed)
     store.sweep()
     assert not list(store.root.glob("tmp/*"))
 
