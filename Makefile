@@ -17,7 +17,8 @@ link := import os, sysconfig; open(sysconfig.get_path("purelib") + "/regl_core.p
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup tables figures report plan test test-mutations lab foundation bench clean-env
+.PHONY: help setup tables figures report plan status clean-store test test-faults test-mutations \
+  lab foundation bench clean-env
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,10 +55,19 @@ report: $(ready)  ## everything, and figures/PROFILE/index.html to see it: table
 plan: $(ready)  ## say what `make tables` would compute, and how long it would take
 	@set -f; $(py) -m regl_core plan $(tables)
 
+status: $(ready)  ## say of every table and figure whether it is fresh, stale (why) or missing
+	@set -f; $(py) -m regl_core status $(settings)
+
+clean-store: $(ready)  ## show what stored results could be deleted, unused ones first, and ask
+	@set -f; $(py) -m regl_core clean-store $(settings)
+
 test: $(ready)  ## lint, unit tests, and every notebook at the smoke profile
 	$(py) -m ruff check
 	$(py) -m ruff format --check
 	$(py) -m pytest --nbmake --nbmake-timeout=300 tests notebooks
+
+test-faults: $(ready)  ## kill `make report` 25 times and damage 1,000 stores: is anything lost?
+	$(py) -m pytest -m faults -s tests/test_faults.py
 
 test-mutations: $(ready)  ## break every method on purpose: do its tests notice?
 	$(py) -m pytest -m mutation -n auto tests/test_mutations.py

@@ -1,8 +1,10 @@
 """The command line: `python -m regl_core run table2 table3 --profile desk`."""
 
 import argparse
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from .errors import ReglError
@@ -11,17 +13,41 @@ from .settings_file import parse
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the arguments say; the exit status: 0, 2 after an error, 130 when interrupted."""
+    """Do what the arguments say; the exit status.
+
+    0, 2 after an error, 130 when interrupted (Ctrl-C), 143 when terminated (SIGTERM).
+    """
     options = _parser().parse_args(arguments)
     try:
-        options.act(options, _changes(options.set))
+        with _terminable():
+            options.act(options, _changes(options.set))
     except ReglError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("interrupted; what was computed is kept, run it again to go on", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as end:
+        terminated = isinstance(end, _Terminated)
+        what = "terminated" if terminated else "interrupted"
+        print(f"{what}; what was computed is kept, run it again to go on", file=sys.stderr)
+        return 128 + (signal.SIGTERM if terminated else signal.SIGINT)
     return 0
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM came: all that an interrupt ends must end."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Within the block SIGTERM ends the program as Ctrl-C does, its processes first."""
+
+    def end(*_: object) -> None:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(options: argparse.Namespace, changes: dict[str, Any]) -> None:
@@ -48,6 +74,24 @@ def _plan(options: argparse.Namespace, changes: dict[str, Any]) -> None:
     from .store import Store
 
     print(plan_notebooks(names, options.profile, changes, Store(STORE)))
+
+
+def _status(options: argparse.Namespace, changes: dict[str, Any]) -> None:
+    load(options.profile, changes)
+
+    from .housekeeping import status  # takes seconds, for which no error should wait
+
+    print(status(options.profile, changes))
+
+
+def _clean(options: argparse.Namespace, changes: dict[str, Any]) -> None:
+    load(options.profile, changes)
+
+    from .housekeeping import clean  # takes seconds, for which no error should wait
+    from .runs import STORE
+    from .store import Store
+
+    clean(options.profile, changes, Store(STORE))
 
 
 def _check(options: argparse.Namespace, changes: dict[str, Any]) -> None:
@@ -92,6 +136,8 @@ def _parser() -> argparse.ArgumentParser:
         ("run", _run, "+", "run notebooks, which make the tables and figures"),
         ("report", _report, None, "make every table and figure, and one page that shows them all"),
         ("plan", _plan, "*", "say what running them would compute, and how long it would take"),
+        ("status", _status, None, "say of every table and figure: fresh, stale (and why), missing"),
+        ("clean-store", _clean, None, "show what stored results could go, and delete as told"),
         ("check", _check, None, "validate the settings and print them"),
     ):
         command = commands.add_parser(name, parents=[common], help=text, description=text)

@@ -5,13 +5,12 @@ provenance give the same bytes.
 """
 
 import io
-import os
-from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
+from .files import put
 from .params import ROOT, Settings
 from .provenance import COLUMNS, Provenance, trace
 
@@ -70,17 +69,3 @@ def csv_text(frame: pd.DataFrame, made: Provenance, float_format: str | None = "
 def home(settings: Settings) -> Path:
     """Where artefacts lie: figures/<profile>."""
     return ROOT / "figures" / settings.profile
-
-
-def put(files: Mapping[str, bytes], folder: Path) -> None:
-    """Write `files`, by name, into `folder`; none unless all can be."""
-    folder.mkdir(parents=True, exist_ok=True)
-    sides = {name: folder / f".{name}.{os.getpid()}" for name in files}
-    try:
-        for name, content in files.items():
-            sides[name].write_bytes(content)
-        for name, side in sides.items():
-            os.replace(side, folder / name)
-    finally:
-        for side in sides.values():
-            side.unlink(missing_ok=True)

@@ -197,3 +197,9 @@ def _base(module: str, node: ast.ImportFrom) -> str:
     source = _source(module)
     above = node.level - (source is not None and source.name == "__init__.py")
     return ".".join([*module.split(".")[: -above or None], *filter(None, [node.module])])
+
+
+def imported(source: str) -> tuple[tuple[str, str], ...]:
+    """What the Python text `source`, a notebook's say, imports from this package: module, name."""
+    statements = tuple(_Bare().visit(ast.parse(source)).body)
+    return tuple(dict.fromkeys(_imports("__main__", statements, {PACKAGE})))

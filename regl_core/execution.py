@@ -19,6 +19,7 @@ from jupyter_client.manager import AsyncKernelManager
 from traitlets import default
 
 from .errors import ReglError
+from .files import put
 from .params import ROOT
 
 Message = tuple[str, str]  # ("stdout" or "stderr", text), or ("done" or "failed", words)
@@ -60,9 +61,14 @@ def _attempt(path: Path, parameters: dict[str, Any], copy: Path, pipe: Connectio
 
 
 def _run(path: Path, parameters: dict[str, Any], copy: Path, pipe: Connection) -> None:
-    """Execute one notebook; `copy` appears only if it comes to its end."""
-    side = copy.with_name(f"{path.stem}.failed.ipynb")
-    with tempfile.TemporaryDirectory(prefix="regl-") as sockets:
+    """Execute one notebook; `copy` appears only if it comes to its end.
+
+    Else what there is of it goes into <name>.failed.ipynb beside `copy`. Each appears whole:
+    another process may run the same notebook.
+    """
+    failed = copy.with_name(f"{path.stem}.failed.ipynb")
+    with tempfile.TemporaryDirectory(prefix="regl-") as private:
+        side = Path(private, path.name)
         try:
             papermill.execute_notebook(
                 _literal(path),
@@ -75,16 +81,19 @@ def _run(path: Path, parameters: dict[str, Any], copy: Path, pipe: Connection) -
                 stdout_file=Stream(pipe, "stdout"),
                 stderr_file=Stream(pipe, "stderr"),
                 cwd=ROOT,
-                kernel_manager_class=_kernel_manager(Path(sockets)),
+                kernel_manager_class=_kernel_manager(Path(private)),
             )
         except papermill.PapermillExecutionError as error:
             where, what = error.exec_count, f"{error.ename}: {error.evalue}"
         except Exception as error:  # a kernel that died or never started
             where, what = _begun(side), f"{type(error).__name__}: {error}"
         else:
-            os.replace(side, copy)
+            put({copy.name: side.read_bytes()}, copy.parent)
+            failed.unlink(missing_ok=True)
             return
-    raise ReglError(f"{path.stem}: failed in cell [{where}]: {what}\n  see {side}")
+        if side.exists():
+            put({failed.name: side.read_bytes()}, failed.parent)
+    raise ReglError(f"{path.stem}: failed in cell [{where}]: {what}\n  see {failed}")
 
 
 def _literal(path: Path) -> str:

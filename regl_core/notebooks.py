@@ -10,7 +10,7 @@ import ast
 import multiprocessing
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -51,12 +51,14 @@ def execute(
     out: Path,
     folder: Path = ROOT / "notebooks",
     at_once: int = 2,
+    done: Callable[[str], None] = lambda name: None,
 ) -> None:
     """Run the notebooks `names` of `folder`, several `at_once`, with this very Python.
 
     What a notebook prints appears as it is printed, by whole lines where another runs beside
     it. The executed copy is `out`/<name>.ipynb; that of a notebook which failed, or did not come
     to its end, is `out`/<name>.failed.ipynb. The working directory is the root of the repository.
+    `done` is called with the name of each notebook that has come to its end.
 
     Raises
     ------
@@ -81,6 +83,8 @@ def execute(
             for process in [it for it in busy if it.pipe in ready]:
                 name = process.path.stem
                 match process.news(whole_lines=len(alive) > 1):
+                    case "done":
+                        done(name)
                     case "failed":
                         failures.append(name)
                     case "dead":

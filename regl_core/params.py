@@ -221,6 +221,11 @@ class Settings(Profile):
         return self.altered({f"datasets.{name}.validation_share": share for name in datasets})
 
 
+def profiles(folder: Path = ROOT / "params") -> list[str]:
+    """The names of the profiles: the files `folder`/<profile>.yaml."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
 def load(profile: str, changes: Mapping[str, Any] = {}, folder: Path = ROOT / "params") -> Settings:
     """The settings of `folder`/`profile`.yaml with `changes` made to them.
 
@@ -236,7 +241,7 @@ def load(profile: str, changes: Mapping[str, Any] = {}, folder: Path = ROOT / "p
         Names the file or change, the key, what was given and what was expected; all problems
         at once.
     """
-    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    known = profiles(folder)
     if profile not in known:
         raise ReglError(
             f"profile {shown(profile)} is unknown{nearest(profile, known)}, expected one of "

@@ -50,26 +50,33 @@ def grid_of(notebook: Path, profile: str, changes: Mapping[str, Any]) -> Sequenc
     raise ReglError(f"{notebook}: no cell is tagged grid; tag the one that lists the runs")
 
 
-def compute(
+def compute(asked: Mapping[str, Sequence[Stage]], store: Store, workers: int | None = None) -> None:
+    """Say what notebooks ask for (`targets_of`), and have all of it in `store`.
+
+    All together, in one pool with one progress bar. Raises ReglError as `run_stages`.
+    """
+    targets, workers = [stage for own in asked.values() for stage in own], workers or cores()
+    if targets:
+        print(_told(len(asked), targets, plan(targets, store, workers), workers), flush=True)
+        run_stages(targets, store, workers)
+
+
+def targets_of(
     names: Sequence[str],
     profile: str,
     changes: Mapping[str, Any],
-    store: Store,
-    workers: int | None = None,
     folder: Path = ROOT / "notebooks",
-) -> None:
-    """Say what the notebooks `names` ask for, and have all of it in `store`.
+) -> dict[str, list[Stage]]:
+    """The stages that each of the notebooks `names` asks for, without those that have no grid.
 
-    All together, in one pool with one progress bar. Notebooks without a cell tagged "grid" are
-    left out. Raises ReglError as `grid_of` and `run_stages`.
+    Raises ReglError as `grid_of`.
     """
     paths = [path for path in (folder / f"{name}.ipynb" for name in names) if _has_grid(path)]
-    if not paths:
-        return
-    pipeline, workers = Pipeline(), workers or cores()
-    targets = [item.stage(pipeline) for path in paths for item in grid_of(path, profile, changes)]
-    print(_told(len(paths), targets, plan(targets, store, workers), workers), flush=True)
-    run_stages(targets, store, workers)
+    pipeline = Pipeline()
+    return {
+        path.stem: [item.stage(pipeline) for item in grid_of(path, profile, changes)]
+        for path in paths
+    }
 
 
 def _told(notebooks: int, targets: Sequence[Stage], what: Plan, workers: int) -> str:

@@ -12,6 +12,7 @@ from . import artefact, claims, formats
 from .columns import Place, by_partition
 from .curves import curves
 from .errors import ReglError
+from .files import put
 from .layout import CELL, POOLED, RUN, arrange
 from .paper import published
 from .params import Settings
@@ -46,7 +47,7 @@ class Table:
         """Write `name`.md, .tex and .csv into `folder`, default figures/<profile>, or none."""
         texts = self.texts(trace(self.name, settings))
         files = {f"{self.name}.{end}": text.encode() for end, text in texts.items()}
-        artefact.put(files, folder or artefact.home(settings))
+        put(files, folder or artefact.home(settings))
 
     def texts(self, made: Provenance) -> dict[str, str]:
         """What is written, by the file's ending, each with its provenance."""

@@ -1,10 +1,13 @@
 """From settings to finished files: what `make tables`, `make figures` and `make report` do."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import gallery
+from .errors import Incomplete
+from .files import put
 from .notebooks import execute, find, known
 from .params import ROOT, Settings, load
 
@@ -17,19 +20,35 @@ def make(names: Sequence[str], profile: str, changes: Mapping[str, Any], root: P
 
     root : where notebooks/ and figures/ lie.
 
+    Where stages failed, those notebooks run that need none of them.
+
     Raises ReglError: before any computation where a name, a setting or a notebook is wrong,
     else as `planning.compute` and `notebooks.execute`.
     """
-    load(profile, changes)
-    notebooks = root / "notebooks"
+    settings, notebooks = load(profile, changes), root / "notebooks"
     find(names, notebooks)
 
-    from .planning import compute  # takes seconds, for which no error should wait
+    # These take seconds, for which no error should wait.
+    from . import freshness
+    from .planning import compute, targets_of
     from .runs import STORE
     from .store import Store
 
-    compute(names, profile, changes, Store(STORE), folder=notebooks)
-    execute(names, profile, changes, root / "figures" / profile / "notebooks", notebooks)
+    folder, store = root / "figures" / profile, Store(STORE)
+    asked = targets_of(names, profile, changes, notebooks)
+    makings = freshness.makings(names, asked, settings, notebooks)
+
+    def run(ready: Sequence[str]) -> None:
+        done = partial(freshness.record, makings=makings, folder=folder)
+        execute(ready, profile, changes, folder / "notebooks", notebooks, done=done)
+
+    try:
+        compute(asked, store)
+    except Incomplete as error:
+        lacking = [name for name in asked if not all(map(store.has, asked[name]))]
+        run([name for name in names if name not in lacking])
+        raise Incomplete(f"{error}\nnot run: {', '.join(lacking)}") from None
+    run(names)
 
 
 def report(profile: str, changes: Mapping[str, Any], root: Path = ROOT) -> None:
@@ -63,7 +82,7 @@ def build(folder: Path, settings: Settings, changes: Mapping[str, Any], root: Pa
     text = page.render(
         folder, settings, changes, verdicts, provenance.trace("index", settings), root
     )
-    artefact.put({"index.html": text.encode()}, folder)
+    put({"index.html": text.encode()}, folder)
     return folder / "index.html"
 
 

@@ -69,7 +69,7 @@ def plan(targets: Sequence[Stage], store: Store, workers: int) -> Plan:
         As `run_stages`, before any computation.
     """
     todo = _missing(targets, store, workers)
-    alone = [_closure([target], lambda stage: False) for target in targets]
+    alone = [closure([target]) for target in targets]
     unique = {key: stage for closure in alone for key, stage in closure.items()}
     stages = Counter(stage.kind for closure in alone for stage in closure.values())
 
@@ -179,9 +179,9 @@ def _report(failures: list[tuple[Stage, Failed]], count: int, unfinished: int) -
 def _missing(targets: Sequence[Stage], store: Store, workers: int) -> _Todo:
     if workers < 1:
         raise ReglError(f"workers is {workers}; expected at least 1")
-    everything = _closure(targets, lambda stage: False)
+    everything = closure(targets)
     check_unchanged({stage.code() for stage in everything.values()})
-    stages = _closure(targets, store.has)
+    stages = closure(targets, store.has)
     paces = {kind: _pace(store, kind) for kind in {stage.kind for stage in stages.values()}}
     seconds = {
         key: max(stage.cost() * paces[stage.kind], SHORTEST) for key, stage in stages.items()
@@ -189,7 +189,9 @@ def _missing(targets: Sequence[Stage], store: Store, workers: int) -> _Todo:
     return _Todo(stages, seconds)
 
 
-def _closure(targets: Iterable[Stage], leave_out: Callable[[Stage], bool]) -> dict[str, Stage]:
+def closure(
+    targets: Iterable[Stage], leave_out: Callable[[Stage], bool] = lambda stage: False
+) -> dict[str, Stage]:
     """`targets` and all they need by key, needs first, without what only `leave_out` needs."""
     found: dict[str, Stage] = {}
     seen: set[str] = set()

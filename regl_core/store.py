@@ -95,6 +95,17 @@ class Store:
             with suppress(entry.Damage):
                 yield entry.read(path)
 
+    def folders(self) -> Iterator[Path]:
+        """The folder of every entry, intact or not; its name is the key, the topmost the kind."""
+        return (it for it in self.root.glob("*/??/*") if it.parts[-3] not in ("tmp", "locks"))
+
+    def remove(self, folder: Path) -> bool:
+        """Delete the entry in `folder`; False, and nothing done, if it is being computed."""
+        with suppress(Timeout), self._explained(), self._lock(folder.name, timeout=0):
+            _delete(folder)
+            return True
+        return False
+
     def sweep(self) -> None:
         """Delete what killed processes left behind, but for their checkpoints."""
         with self._explained():

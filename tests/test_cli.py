@@ -1,5 +1,6 @@
 """The command line: what it passes on, and how it fails."""
 
+import signal
 import sys
 from types import ModuleType
 
@@ -82,6 +83,14 @@ def test_interrupted_it_says_how_to_go_on(monkeypatch, capsys):
     assert "run it again" in capsys.readouterr().err
 
 
+def test_terminated_it_ends_as_if_interrupted_and_says_so(monkeypatch, capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(reporting, "make", lambda *_: signal.raise_signal(signal.SIGTERM))
+    assert main(["run", "table2"]) == 143
+    assert capsys.readouterr().err.startswith("terminated; what was computed is kept")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 def test_report_passes_profile_and_changes_on(monkeypatch):
     calls = []
     monkeypatch.setattr(reporting, "report", lambda *arguments: calls.append(arguments))
@@ -105,3 +114,16 @@ def test_plan_shows_what_planning_says(names, monkeypatch, capsys):
     assert main(["plan", *names, "--profile", "smoke", "--set", "seeds=[0]"]) == 0
     told = names or [name for name in notebooks.known() if name.startswith("table")]
     assert capsys.readouterr().out == f"planned {(told, 'smoke', {'seeds': [0]})}\n"
+
+
+def test_status_and_clean_store_pass_profile_and_changes_on(monkeypatch, capsys):
+    calls = []
+    keeping = ModuleType("regl_core.housekeeping")
+    keeping.status = lambda *given: f"fresh {given}"
+    keeping.clean = lambda profile, changes, store: calls.append((profile, changes, store.root))
+    monkeypatch.setitem(sys.modules, "regl_core.housekeeping", keeping)
+    assert main(["status", "--profile", "smoke", "--set", "seeds=[0]"]) == 0
+    assert capsys.readouterr().out == f"fresh {('smoke', {'seeds': [0]})}\n"
+    assert main(["clean-store", "--profile", "smoke"]) == 0
+    assert calls == [("smoke", {}, runs.STORE)]
+    assert main(["status", "--set", "training.round=3"]) == 2

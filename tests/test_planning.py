@@ -5,7 +5,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from regl_core.errors import ReglError
-from regl_core.planning import compute, grid_of
+from regl_core.planning import compute, grid_of, targets_of
 from regl_core.store import Store
 
 PARAMETERS = 'profile = "smoke"\nchanges = {}'
@@ -32,19 +32,19 @@ def test_everything_missing_is_computed_once_and_told(tmp_path, capsys):
     write(tmp_path, "fig2", "1", tag=None)
     store = Store(tmp_path / "store")
     names = ["fig5", "fig2", "table2"]
-    compute(names, "smoke", {}, store, workers=1, folder=tmp_path)
+    compute(targets_of(names, "smoke", {}, tmp_path), store, workers=1)
     asked = "4 runs asked for by 2 notebooks, 3 different; 8 stages behind them, 4 different"
     out, err = capsys.readouterr()
     assert out == f"{asked}; 4 to compute, about 0.0 minutes on 1 core\n"
     assert "4/4" in err and err.count("100%") == 1
     assert len(list(store.entries("Draw"))) == 4
-    compute(names, "smoke", {}, store, workers=1, folder=tmp_path)
+    compute(targets_of(names, "smoke", {}, tmp_path), store, workers=1)
     assert capsys.readouterr() == (f"{asked}; all of them there\n", "")
 
 
 def test_notebooks_without_a_grid_are_left_to_themselves(tmp_path, capsys):
     write(tmp_path, "fig2", "1", tag=None)
-    compute(["fig2"], "smoke", {}, Store(tmp_path / "store"), folder=tmp_path)
+    compute(targets_of(["fig2"], "smoke", {}, tmp_path), Store(tmp_path / "store"))
     assert capsys.readouterr().out == ""
 
 

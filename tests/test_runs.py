@@ -115,6 +115,18 @@ def _bytes(store: Store) -> dict[str, bytes]:
     }
 
 
+def test_no_method_depends_on_the_number_of_workers(tmp_path: Path) -> None:
+    grid = [
+        run(method, Pooled() if method == "Centralized" else SKEWED) for method in SETTINGS.methods
+    ]
+    shared = {key: value for key, value in run() if key != "method"}
+    grid += [PersonalRun(**shared, method=name) for name in SETTINGS.personal_methods]
+    one, three = Store(tmp_path / "one"), Store(tmp_path / "three")
+    results, again = run_all(grid, one, workers=1), run_all(grid, three, workers=3)
+    assert [vars(r) | {"run": None} for r in results] == [vars(r) | {"run": None} for r in again]
+    assert _bytes(one) == _bytes(three)
+
+
 def test_results_repeat_and_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
     grid = [run(method) for method in ("FedAvg", "ReGL (TF)", "ReGL (FT)")]
     one, two = Store(tmp_path / "one"), Store(tmp_path / "two")

@@ -1,0 +1,100 @@
+"""Settings files that are wrong in any way: one clear error, no traceback, nothing executed."""
+
+import re
+from functools import partial
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_params import DESK, VALUES
+
+from regl_core import __main__ as cli
+from regl_core.params import ROOT, load
+
+LINES = (ROOT / "params/desk.yaml").read_text().splitlines()
+SETTING = re.compile(r"^( +)(\w+): +(?!\{)[^ #]")  # a line that gives one setting a value
+PLACES = [i for i, line in enumerate(LINES) if SETTING.match(line)]
+WAYS = ["value", "tag", "unknown", "twice", "lost", "indent", "junk", "group", "bomb"]
+JUNK = ["}", "]", "%", "@x", "`", "\x00", ": :", "- a"]
+GROUPS = ["training: 3", "x: [", "? ?"]
+# Each would do something, or fill the memory, if more than plain data were read.
+TAGS = [
+    "!!python/object/apply:os.system ['touch {bait}']",
+    "!!python/object/new:pathlib.Path ['{bait}']",
+    "!!python/name:os.system",
+    "!!python/object/apply:builtins.exec [\"open('{bait}', 'w')\"]",
+    "!include {bait}",
+    "!!binary nonsense",
+    "*nowhere",
+]
+
+
+def bomb(depth: int) -> str:
+    """A list that holds 9 ** `depth` texts in a few lines."""
+    rows = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    rows += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, depth)]
+    return "\n".join(rows)
+
+
+@st.composite
+def malformed(draw) -> str:
+    """The desk profile, spoiled in one way that no reading of it can be right with."""
+    lines = list(LINES)
+    place = draw(st.sampled_from(PLACES))
+    indent, key = SETTING.match(lines[place]).groups()
+    match draw(st.sampled_from(WAYS)):
+        case "value":
+            wrong = st.dictionaries(st.integers(), st.integers(), min_size=1, max_size=2)
+            found = draw(wrong | st.lists(st.lists(st.none(), min_size=1), min_size=1, max_size=2))
+            lines[place] = f"{indent}{key}: {yaml.safe_dump(found, default_flow_style=True)}"
+        case "tag":
+            lines[place] = f"{indent}{key}: {draw(st.sampled_from(TAGS))}"
+        case "unknown":
+            name = draw(st.text("abcdefghijklmnopqrstuvwxyz_.-", min_size=1, max_size=12))
+            value = yaml.safe_dump(draw(VALUES), default_flow_style=True, allow_unicode=True)
+            lines.insert(place, f"{indent}zz{name}: {value.replace('...', '').strip()}")
+        case "twice":
+            lines.insert(place, lines[place])
+        case "lost":
+            del lines[place]
+        case "indent":
+            lines[place] = "\t" + lines[place]
+        case "junk":
+            lines.insert(place, draw(st.sampled_from(JUNK)))
+        case "group":
+            top = [i for i, line in enumerate(lines) if re.match(r"\w+:", line)]
+            lines[draw(st.sampled_from(top))] = draw(st.sampled_from(GROUPS))
+        case "bomb":
+            lines.append(bomb(draw(st.integers(5, 9))))
+    return "\n".join(lines)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(text=malformed())
+def test_a_malformed_file_is_answered_by_one_error(tmp_path_factory, capsys, text):
+    folder = tmp_path_factory.mktemp("params")
+    bait = folder / "bait"
+    (folder / "desk.yaml").write_text(text.replace("{bait}", str(bait)), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli, "load", partial(load, folder=folder))
+        assert cli.main(["check"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("error: ") and err.count("error: ") == 1
+    assert "desk.yaml" in err and "Traceback" not in err
+    assert len(err) < 5000
+    assert not bait.exists()
+
+
+@pytest.mark.parametrize(
+    "profile", ["../params/desk", "/etc/passwd", "desk/../desk", "..", "", "desk.yaml", "desk\0"]
+)
+def test_a_profile_is_a_name_and_no_path(profile, capsys):
+    assert cli.main(["check", "--profile", profile]) == 2
+    assert "is unknown" in capsys.readouterr().err
+
+
+def test_every_setting_of_one_line_can_be_spoiled():
+    assert len(PLACES) > 60 and {LINES[i].split(":")[0].strip() for i in PLACES} <= {
+        key.split(".")[-1] for key in DESK
+    }

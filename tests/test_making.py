@@ -1,0 +1,70 @@
+"""From notebooks to files: what fails takes nothing else with it, and what was made is recorded."""
+
+import json
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+from toy_stages import Draw
+
+from regl_core import runs
+from regl_core.errors import Incomplete
+from regl_core.freshness import makings, states
+from regl_core.params import ROOT, load
+from regl_core.reporting import make
+from regl_core.store import Store
+
+GRID = """
+from toy_stages import Broken, Draw
+class Item:
+    def __init__(self, made): self.made = made
+    def stage(self, pipeline): return self.made
+grid = [Item({stage})]"""
+WRITE = """
+import pandas as pd
+from pathlib import Path
+from regl_core import artefact
+from regl_core.params import load
+frame = pd.DataFrame({{"value": [1]}})
+artefact.write_csv(frame, {name!r}, load(profile, changes), Path({folder!r}))"""
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A root where fig5 and table2 can be made, and table3 cannot: a worker is killed."""
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'tests'}")
+    monkeypatch.setattr(runs, "STORE", tmp_path / ".store")
+    (tmp_path / "notebooks").mkdir()
+    for name, stage in (
+        ("fig5", "Draw(1)"),
+        ("table2", "Draw(2, (Draw(1),))"),
+        ("table3", 'Draw(3, (Broken("killed"),))'),
+    ):
+        folder = str(tmp_path / "figures/smoke")
+        cells = [
+            new_code_cell('profile = "smoke"\nchanges = {}', metadata={"tags": ["parameters"]}),
+            new_code_cell(GRID.format(stage=stage), metadata={"tags": ["grid"]}),
+            new_code_cell(WRITE.format(name=name, folder=folder)),
+        ]
+        nbformat.write(new_notebook(cells=cells), tmp_path / f"notebooks/{name}.ipynb")
+    return tmp_path
+
+
+def test_what_can_be_made_is_made_and_recorded(root, capsys):
+    with pytest.raises(Incomplete) as raised:
+        make(["fig5", "table2", "table3"], "smoke", {}, root)
+    text = str(raised.value)
+    assert text.startswith("1 of 4 stages failed, 1 were not begun, 2 are finished and kept")
+    assert "SIGKILL" in text and text.endswith("not run: table3")
+    folder = root / "figures/smoke"
+    made = {path.name for path in folder.glob("*.csv")}
+    assert made == {"fig5.csv", "table2.csv"}
+    assert {path.stem for path in folder.glob("notebooks/*.json")} == {"fig5", "table2"}
+    facts = json.loads((folder / "notebooks/fig5.json").read_text())
+    assert set(facts["files"]) == {"fig5.csv"}
+    settings, stage = load("smoke"), Draw(1)
+    asked = {"fig5": [stage], "table2": [Draw(2, (stage,))], "table3": [Draw(4)]}
+    now = makings(asked, asked, settings, root / "notebooks")
+    found = {state.artefact: state.word for state in states(now, folder)}
+    assert found == {"fig5": "fresh", "table2": "fresh", "table3": "missing"}
+    assert Store(root / ".store").has(stage)

@@ -1,0 +1,131 @@
+"""Every stage's key: code that can alter its result alters it, all other code does not."""
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from regl_core.params import ROOT
+
+STAGES = {
+    node.name: (f"regl_core.stages.{path.stem}", node.name)
+    for path in sorted((ROOT / "regl_core/stages").glob("*.py"))
+    for node in ast.parse(path.read_text()).body
+    if isinstance(node, ast.ClassDef) and "Stage" in map(ast.unparse, node.bases)
+}
+NAMES = {
+    **{kind: [name] for kind, name in STAGES.items()},
+    "SCAFFOLD": [STAGES["Trained"], ("regl_core.methods.scaffold", "Scaffold")],
+    "FedAvg": [STAGES["Trained"], ("regl_core.methods.fedavg", "FedAvg")],
+}
+RUN = {"Trained", "SCAFFOLD", "FedAvg"}
+FEDERATED = RUN | {"Personalized", "Updated"}
+DRAWN = {"Vanilla", "Tailored"}
+UNSEEDED = {"Described", "Embedded", "EmbeddedReal", "Distance"}
+SEEN = {"Described", "Tuned", "Embedded", "EmbeddedReal", "Probed"}
+
+# (file, text, its replacement, stages whose result it can alter)
+ALTERING = [
+    ("generation.py", "* 255).round()", "* 255).floor()", DRAWN),
+    ("foundation.py", "torch.channels_last", "torch.contiguous_format", DRAWN | {"Tuned"}),
+    ("tuning.py", "weight_decay=1e-2", "weight_decay=1e-3", {"Tuned"}),
+    ("conditions.py", "F.normalize(torch.cat(parts), dim=1)", "torch.cat(parts)", SEEN),
+    ("distances.py", "- 2 * kernel(real", "- 3 * kernel(real", {"Distance"}),
+    ("training.py", "return 100 * int(right)", "return int(right)", FEDERATED | {"Probed"}),
+    ("training.py", "torch.randperm(len(data)", "torch.randperm(+len(data)", FEDERATED | {"Judge"}),
+    ("personalization.py", "data.labels[:real].unique()", "data.labels.unique()", {"Personalized"}),
+    ("stages/updated.py", "(torch.bincount(labels, each) /", "(labels.float() /", {"Updated"}),
+    ("stages/probed.py", "decay.step()", "decay.step(0)", {"Judge", "Probed"}),
+    ("models.py", 'nonlinearity="relu"', 'nonlinearity="linear"', FEDERATED | {"Judge", "Probed"}),
+    ("seeds.py", ">> 1", ">> 2", set(NAMES) - UNSEEDED),
+    ("federation.py", "sorted(drawn.tolist())", "drawn.tolist()", RUN),
+    (
+        "partition.py",
+        '"test_split", int(group[0])',
+        '"split", int(group[0])',
+        RUN | {"Personalized"},
+    ),
+    ("methods/scaffold.py", 'return {"c": own}', 'return {"c": own * 2}', {"SCAFFOLD"}),
+    ("methods/fedavg.py", "server.weights | weighted", "server.weights & weighted", {"FedAvg"}),
+]
+HARMLESS = [
+    ("generation.py", '"""One image for each prompt', '"""An image for each prompt'),
+    ("tuning.py", "# Seconds of imports", "# Moments of imports"),
+    ("training.py", "    net.train()\n", "\n    net.train()  # for BatchNorm\n"),
+    ("workers.py", "INTERVAL = 0.2", "INTERVAL = 0.4"),
+    ("runner.py", "SHORTEST = 1e-3", "SHORTEST = 1e-2"),
+    ("store.py", "poll_interval=0.1", "poll_interval=0.2"),
+    ("entry.py", "indent=1", "indent=2"),
+    ("drawing/looks.py", '"#767676"', '"#777777"'),
+    ("artefact.py", "DPI = 150", "DPI = 300"),
+    ("report.py", '"curves",', '"curves", "more",'),
+    ("errors.py", "class Halt(ReglError)", "class Stop(ReglError)"),
+    ("__main__.py", "return 0", "return 1"),
+]
+PROGRAM = """
+import json, sys
+from pathlib import Path
+from regl_core import digest
+names, edits = json.load(sys.stdin)
+def all_digests():
+    return {name: digest.code_digest.__wrapped__(*map(tuple, own)) for name, own in names.items()}
+found = [all_digests()]
+for file, old, new in edits:
+    path = Path("regl_core", file)
+    text = path.read_text()
+    assert old in text and old != new, (file, old)
+    path.write_text(text.replace(old, new, 1))
+    found.append(all_digests())
+    path.write_text(text)
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def digests(tmp_path_factory) -> list[dict[str, str]]:
+    """Of every stage the digest of its code: as it is, then after each edit in turn, alone."""
+    root = tmp_path_factory.mktemp("copy")
+    ignore = shutil.ignore_patterns("weights", "__pycache__")
+    shutil.copytree(ROOT / "regl_core", root / "regl_core", ignore=ignore)
+    edits = [edit[:3] for edit in [*ALTERING, *HARMLESS]]
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        input=json.dumps([NAMES, edits]),
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def altered(digests: list[dict[str, str]], number: int) -> set[str]:
+    return {name for name in NAMES if digests[1 + number][name] != digests[0][name]}
+
+
+@pytest.mark.parametrize("number", range(len(ALTERING)), ids=lambda i: ALTERING[i][0])
+def test_code_that_can_alter_a_result_alters_the_key(digests, number):
+    assert altered(digests, number) >= ALTERING[number][3]
+
+
+@pytest.mark.parametrize("number", range(len(HARMLESS)), ids=lambda i: HARMLESS[i][0])
+def test_other_code_does_not(digests, number):
+    assert altered(digests, len(ALTERING) + number) == set()
+
+
+def test_code_of_one_stage_is_not_all_code(digests):
+    """What only one stage runs leaves the others' keys alone."""
+    alone = {file: altered(digests, i) for i, (file, *_) in enumerate(ALTERING)}
+    assert alone["distances.py"] == {"Distance"}
+    assert alone["methods/scaffold.py"] == {"SCAFFOLD"}
+    assert "Trained" not in alone["generation.py"] | alone["tuning.py"]
+    assert "Vanilla" not in alone["training.py"] | alone["models.py"] | alone["tuning.py"]
+
+
+def test_every_stage_is_tried():
+    assert set().union(*(stages for *_, stages in ALTERING)) == set(NAMES)
