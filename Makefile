@@ -9,8 +9,11 @@ VENV ?= .venv
 
 py := $(VENV)/bin/python
 ready := $(VENV)/.ready
-settings = --profile $(PROFILE) $(if $(SET),--set $(SET))
-tables = $(addprefix table,$(TABLES)) $(settings)
+# The shell gets what users name through variables, so that it splits it and executes none of it.
+export PROFILE SET TABLES FIGURES
+export TABLE_NAMES = $(addprefix table,$(TABLES))
+export FIGURE_NAMES = $(addprefix fig,$(FIGURES))
+settings = --profile "$$PROFILE" $(if $(SET),--set $$SET)
 supported := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
 # Notebooks and tests import regl_core from wherever they run, without installing it.
 link := import os, sysconfig; open(sysconfig.get_path("purelib") + "/regl_core.pth", "w").write(os.getcwd())
@@ -23,9 +26,9 @@ export OMP_NUM_THREADS ?= 1
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo 'PROFILE=$(PROFILE)  settings in params/$(PROFILE).yaml: smoke, desk or paper'
-	@echo 'TABLES="$(TABLES)", FIGURES="$(FIGURES)"  which tables and figures'
-	@echo 'SET="$(SET)"  single settings to alter, as SET="training.rounds=3 seeds=[0,1]"'
+	@echo "PROFILE=$$PROFILE  settings in params/$$PROFILE.yaml: smoke, desk or paper"
+	@echo "TABLES='$$TABLES', FIGURES='$$FIGURES'  which tables and figures"
+	@echo "SET='$$SET'  single settings to alter, as SET='training.rounds=3 seeds=[0,1]'"
 	@echo 'PYTHON=$(PYTHON)  the Python 3.11 or 3.12 to make the environment with'
 	@echo 'VENV=$(VENV)  the environment, as VENV=$$CONDA_PREFIX in an active conda environment'
 
@@ -44,16 +47,16 @@ $(ready): requirements.lock
 	@touch $@
 
 tables: $(ready)  ## compute TABLES at PROFILE: figures/PROFILE/tableN.csv, .md, .tex
-	@set -f; $(py) -m regl_core run $(tables)
+	@set -f; $(py) -m regl_core run $$TABLE_NAMES $(settings)
 
 figures: $(ready)  ## compute FIGURES at PROFILE: figures/PROFILE/figN.png, .pdf and .csv
-	@set -f; $(py) -m regl_core run $(addprefix fig,$(FIGURES)) $(settings)
+	@set -f; $(py) -m regl_core run $$FIGURE_NAMES $(settings)
 
 report: $(ready)  ## everything, and figures/PROFILE/index.html to see it: tables, figures, claims
 	@set -f; $(py) -m regl_core report $(settings)
 
 plan: $(ready)  ## say what `make tables` would compute, and how long it would take
-	@set -f; $(py) -m regl_core plan $(tables)
+	@set -f; $(py) -m regl_core plan $$TABLE_NAMES $(settings)
 
 status: $(ready)  ## say of every table and figure whether it is fresh, stale (why) or missing
 	@set -f; $(py) -m regl_core status $(settings)

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from regl_core import notebooks, reporting
+from regl_core import notebooks, reporting, runs
 from regl_core.__main__ import main
 from regl_core.errors import ReglError
 

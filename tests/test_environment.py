@@ -101,7 +101,17 @@ esac
 
 
 def make(checkout: Path, *arguments: str) -> subprocess.CompletedProcess:
-    unset = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PROFILE", "TABLES", "SET", "PYTHON", "VENV"}
+    unset = {
+        "MAKEFLAGS",
+        "MAKELEVEL",
+        "MFLAGS",
+        "PROFILE",
+        "TABLES",
+        "FIGURES",
+        "SET",
+        "PYTHON",
+        "VENV",
+    }
     clean = {name: value for name, value in os.environ.items() if name not in unset}
     return subprocess.run(
         ["make", *arguments], cwd=checkout, env=clean, capture_output=True, text=True
@@ -166,6 +176,18 @@ def test_variables_reach_the_command_line(checkout, target):
     word = {"tables": "run", "plan": "plan"}[target]
     expected = f"-m regl_core {word} table3 --profile smoke --set seeds=[0,1] lora.rank=2"
     assert calls(checkout)[-1] == expected
+
+
+@pytest.mark.parametrize("name", ["SET", "PROFILE", "TABLES", "FIGURES"])
+@pytest.mark.parametrize(
+    "text", ["a; touch bait", "$$(touch bait)", "`touch bait`", "x | touch bait"]
+)
+def test_nothing_in_a_variable_is_executed(checkout, name, text):
+    target = "figures" if name == "FIGURES" else "tables"
+    make(checkout, target, f"{name}={text}", "PYTHON=python/good")
+    assert not (checkout / "bait").exists()
+    # As the shell splits it, signs and all.
+    assert text.replace("$$", "$").split()[-1] in calls(checkout)[-1]
 
 
 def test_tables_are_those_that_have_a_notebook_at_the_desk_profile(checkout):

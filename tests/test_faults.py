@@ -161,6 +161,40 @@ def test_an_end_that_is_asked_for_is_told_and_leaves_no_process(tmp_path, how, w
     assert again.end() == 0, again.said
 
 
+@pytest.fixture
+def disk(tmp_path):
+    """A copy whose store is a disk of its own, and a function that mounts it anew with options."""
+    root = copied(tmp_path)
+    store = root / ".store"
+    store.mkdir()
+
+    def mount(options: str) -> None:
+        command = ["mount", "-t", "tmpfs", "-o", options, "none", str(store)]
+        if subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("no right to mount a disk here")
+
+    mount("size=256k")
+    yield root, lambda options: mount(f"remount,{options}")
+    subprocess.run(["umount", str(store)], check=True)
+
+
+def test_a_full_and_a_read_only_disk_are_told(disk):
+    root, remount = disk
+    for options, words in (
+        ("size=256k", "the disk is full, nothing more fits below"),
+        ("ro,size=1g", "Read-only file system; give this user the right to it"),
+    ):
+        remount(options)
+        run = Made(root, "tables", "TABLES=1")
+        assert run.end() != 0
+        assert words in run.said and "Traceback" not in run.said, run.said
+        assert not list(root.glob("figures/smoke/*.csv"))
+    remount("rw,size=1g")
+    last = Made(root, "tables", "TABLES=1")
+    assert last.end() == 0, last.said
+    assert not list(root.glob(".store/tmp/*"))
+
+
 def damaged(folder: Path, other: Path, draw: random.Random) -> str:
     """Damage the entry in `folder` in one way; which, in words."""
     file = draw.choice(sorted(path for path in folder.rglob("*") if path.is_file()))

@@ -1,6 +1,7 @@
 """The store: entries whole or absent, whatever is killed, damaged or computed twice at once."""
 
 import multiprocessing
+import os
 import shutil
 import tempfile
 import time
@@ -132,6 +133,19 @@ def test_a_defect_stays_itself(tmp_path):
     with pytest.raises(ValueError, match="five"):
         Store(tmp_path).ensure(Broken("defect"))
     assert not list(tmp_path.glob("tmp/*"))
+
+
+@pytest.mark.parametrize("seconds", [1, 4_000_000_000])
+def test_clocks_do_not_matter(tmp_path, seconds):
+    """Neither an entry of long ago nor one of a time to come is taken for another."""
+    folder = Store(tmp_path).ensure(Draw(1, (Draw(2),)))
+    before = contents(folder)
+    for path in tmp_path.rglob("*"):
+        os.utime(path, (seconds, seconds))
+    store = Store(tmp_path)
+    assert store.has(Draw(1, (Draw(2),))) and contents(store.ensure(Draw(1, (Draw(2),)))) == before
+    store.sweep()
+    assert store.has(Draw(2))
 
 
 def test_a_checkpoint_outlives_a_kill_and_is_no_result(tmp_path):
