@@ -51,9 +51,7 @@ def main() -> None:
         for name, stage in {"TF": tailored.tuned.vanilla, "FT": tailored}.items():
             one, other = (load_images(store.path(stage)).float() for store in (here, there))
             same, most = (one == other).float().mean(), (one - other).abs().max()
-            print(
-                f"{name} images: {100 * same:.2f} % of grey levels equal, others by up to {most:.0f}"
-            )
+            print(f"{name} images: {100 * same:.2f} % of grey levels equal, apart by {most:.0f}")
 
 
 if __name__ == "__main__":
