@@ -103,6 +103,18 @@ def table(rows: pd.DataFrame, measures: dict[str, str]) -> pd.DataFrame:
     return pd.DataFrame({**columns, "clients": counts}, index=counts.index)
 
 
+def neighbours(rows: pd.DataFrame, space: str) -> pd.DataFrame:
+    """`table` of drawn images and their neighbours, in "features" or "pixels"."""
+    headings = {
+        "made": "drawn, median distance",
+        "held_out": "unseen, median distance",
+        "nearer_5_pct": "nearer than 5 %, %",
+        "nearer_1_pct": "nearer than 1 %, %",
+        "own_first_pct": "an own image first, %",
+    }
+    return table(rows, {f"{space}_{measure}": name for measure, name in headings.items()})
+
+
 def _form(measure: str) -> str:
     return ".1f" if measure.endswith("_pct") or measure.startswith("pixels") else ".2f"
 
