@@ -34,7 +34,7 @@ def images(count: int, seed: int = 0) -> Tensor:
 def test_distances_by_hand():
     one, other = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0], [0.6, 0.8], [1.0, 0.0]])
     torch.testing.assert_close(
-        leakage.cosine_distances(one, other), torch.tensor([[1.0, 0.4, 0.0]]).double()
+        leakage.cosine_distances(one, other).float(), torch.tensor([[1.0, 0.4, 0.0]])
     )
     black, white = torch.zeros(1, 3, 2, 2, dtype=torch.uint8), torch.full((1, 3, 2, 2), 255)
     half = torch.cat([black, white.byte()], dim=3)  # every second pixel is white
@@ -69,21 +69,17 @@ def test_the_chance_that_an_own_image_is_first_is_that_over_all_choices(own, hel
 def test_without_copying_half_have_an_own_image_first_and_with_it_all():
     real = drawn(4000, 8)
     made = [drawn(1, 8, seed=seed) for seed in range(300)]
-    found = torch.cat(
-        [
-            leakage.own_first(
-                torch.cdist(one, real[n : n + 5]), torch.cdist(one, real[n + 5 : n + 13])
-            )
-            for n, one in enumerate(made)
-        ]
-    )
-    assert found.mean() == pytest.approx(0.5, abs=0.05)
+    found = []
+    for one, others in zip(made, real.split(13), strict=False):
+        own, held_out = torch.cdist(one, others[:5]), torch.cdist(one, others[5:])
+        found.append(leakage.own_first(own, held_out))
+    assert torch.cat(found).mean() == pytest.approx(0.5, abs=0.05)
     copies = leakage.own_first(torch.cdist(real[:9], real[:9]), torch.cdist(real[:9], real[9:99]))
     assert copies.tolist() == [1.0] * 9
 
 
 def test_separability_by_hand():
-    """Of 4 × 4 pairs the members win 4 + 3 + 3 + 1; none, two and all of them pass 0, ¼, ½."""
+    """Of 4 × 4 pairs members win 4 + 3 + 3 + 1; with 0, 1 and 3 strangers pass 1, 3 and all of them."""
     members, strangers = torch.tensor([9.0, 6.0, 5.0, 2.0]), torch.tensor([7.0, 4.5, 3.0, 1.0])
     assert leakage.separability(members, strangers, 0.05) == (11 / 16, 0.25)
     assert leakage.separability(members, strangers, 0.25) == (11 / 16, 0.75)

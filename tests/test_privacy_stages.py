@@ -89,9 +89,9 @@ def others_replaced(dataset: Dataset, own: tuple[int, ...]) -> Dataset:
 
 
 def one_replaced(dataset: Dataset, image: int) -> Dataset:
-    """The data set with one training image upside down."""
+    """The data set with one training image in black for white."""
     images = dataset.train.images.clone()
-    images[image] = images[image].flip(1)
+    images[image] = 255 - images[image]
     return Dataset(dataset.name, dataset.classes, Split(images, dataset.train.labels), dataset.test)
 
 
