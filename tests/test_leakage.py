@@ -79,7 +79,7 @@ def test_without_copying_half_have_an_own_image_first_and_with_it_all():
 
 
 def test_separability_by_hand():
-    """Of 4 × 4 pairs members win 4 + 3 + 3 + 1; with 0, 1 and 3 strangers pass 1, 3 and all of them."""
+    """Of 4 × 4 pairs members win 4 + 3 + 3 + 1; with one stranger passing, three members do."""
     members, strangers = torch.tensor([9.0, 6.0, 5.0, 2.0]), torch.tensor([7.0, 4.5, 3.0, 1.0])
     assert leakage.separability(members, strangers, 0.05) == (11 / 16, 0.25)
     assert leakage.separability(members, strangers, 0.25) == (11 / 16, 0.75)
