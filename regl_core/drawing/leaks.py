@@ -34,7 +34,7 @@ def intervals(panels: Mapping[str, pd.DataFrame], nothing: Mapping[str, float]) 
             own = frame[frame["series"] == name]
             shift = 0.24 * (place - (len(series) - 1) / 2)
             heights = own["row"].map(rows.index) + shift
-            axes.scatter(own["value"], heights, s=9, color=colour, alpha=0.25, linewidths=0)
+            axes.scatter(own["value"], heights, s=14, color=colour, alpha=0.4, linewidths=0)
             once = own.drop_duplicates("row")
             reach = np.abs(once[["low", "high"]].to_numpy().T - once["mean"].to_numpy())
             axes.errorbar(
@@ -53,6 +53,6 @@ def intervals(panels: Mapping[str, pd.DataFrame], nothing: Mapping[str, float]) 
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="x", alpha=0.3)
         axes.legend(
-            frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, 1.22), ncols=3
+            frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, 1.13), ncols=3
         )
     return finished(figure)
