@@ -162,6 +162,17 @@ class ChoiceSettings(Frozen):
     rate_seeds: Several[Seed]  # of these trials
 
 
+class PrivacySettings(Frozen):
+    """How it is measured what images and adapters give away."""
+
+    pairs: Count  # of time step and noise, at which an image's loss is taken
+    false_positives: Annotated[float, Field(gt=0, lt=1)]  # share of strangers taken for members
+    seeds: Several[Seed]  # of the trials below
+    steps: Several[Count]  # tried in place of lora.steps
+    ranks: Several[Count]  # tried in place of lora.rank
+    strengths: Several[Annotated[float, Field(ge=0)]]  # tried in place of lora.strength
+
+
 class AblationSettings(Frozen):
     """What Tables 1 and 5 to 7 and Figure 5 vary, and on which images they are measured."""
 
@@ -188,6 +199,7 @@ class Profile(Frozen):
     probe: ProbeSettings
     ablations: AblationSettings
     choice: ChoiceSettings
+    privacy: PrivacySettings
     methods: Methods  # of Tables 2 and 3: the global model's accuracy
     personal_methods: Methods  # of Table 4: the accuracy of each client's own model
 

@@ -1,0 +1,58 @@
+"""Many means with their intervals, beside what they would be if nothing were given away."""
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from .looks import GREY, REAL, SYNTHETIC, finished
+
+STYLES = ((REAL, "o"), (SYNTHETIC, "s"))
+
+
+def intervals(panels: Mapping[str, pd.DataFrame], nothing: Mapping[str, float]) -> Figure:
+    """A panel per title, in it a line per row and a mark per series.
+
+    panels : columns row, series, value (one of several), mean, low, high (the same for all values
+        of a row and series; NaN where there is no interval).
+    nothing : by title, the value where nothing is given away, a dashed line.
+    """
+    most = max(frame["row"].nunique() for frame in panels.values())
+    figure, grid = plt.subplots(
+        1,
+        len(panels),
+        figsize=(4.6 * len(panels), 0.42 * most + 1.6),
+        squeeze=False,
+        layout="constrained",
+    )
+    for axes, (title, frame) in zip(grid.flat, panels.items(), strict=True):
+        rows, series = (list(dict.fromkeys(frame[name])) for name in ("row", "series"))
+        axes.axvline(nothing[title], color=GREY, linestyle="--", label="nothing given away")
+        for place, (name, (colour, marker)) in enumerate(zip(series, STYLES, strict=False)):
+            own = frame[frame["series"] == name]
+            shift = 0.24 * (place - (len(series) - 1) / 2)
+            heights = own["row"].map(rows.index) + shift
+            axes.scatter(own["value"], heights, s=14, color=colour, alpha=0.4, linewidths=0)
+            once = own.drop_duplicates("row")
+            reach = np.abs(once[["low", "high"]].to_numpy().T - once["mean"].to_numpy())
+            axes.errorbar(
+                once["mean"],
+                once["row"].map(rows.index) + shift,
+                xerr=np.nan_to_num(reach),
+                color=colour,
+                marker=marker,
+                linestyle="none",
+                capsize=3,
+                label=name,
+            )
+        axes.set_yticks(range(len(rows)), rows, fontsize=8)
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.set_xlabel(title)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="x", alpha=0.3)
+        axes.legend(
+            frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, 1.13), ncols=3
+        )
+    return finished(figure)

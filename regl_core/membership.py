@@ -1,0 +1,53 @@
+"""Which images was a diffusion model tuned on? The attack by its loss."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from . import tuning
+from .foundation import Foundation
+from .seeds import torch_generator
+
+BATCH = 64
+
+
+@torch.inference_mode()
+def denoising_losses(
+    foundation: Foundation,
+    images: Tensor,
+    prompts: Sequence[str],
+    pairs: int,
+    seed: Sequence[int | str],
+) -> Tensor:
+    """How badly the model denoises each image, float32 (n,) on the CPU.
+
+    images: uint8 (n, 3, side, side), at the model's side, each with its prompt. The mean over
+    `pairs` of a time step and a noise, the same for all images: the time steps evenly spread over
+    the schedule, the noises drawn from `seed`. The loss is the one the model is tuned with.
+
+    A model denoises better what it has learnt (Carlini et al., "Extracting training data from
+    diffusion models", 2023, Sec. 5.2; Matsumoto, Miura and Yanai, "Membership inference attacks
+    against diffusion models", 2023, who find middle time steps the most telling).
+    """
+    from diffusers import DDPMScheduler  # seconds of imports
+
+    # As in tuning: the sampler's own add_noise knows its few sampling steps alone.
+    schedule = DDPMScheduler.from_config(foundation.pipeline.scheduler.config)
+    encoded = tuning._encode(foundation, tuning.Lesson(images, prompts, None))
+    steps = schedule.config.num_train_timesteps
+    total = torch.zeros(len(images))
+    for pair in range(pairs):
+        step = torch.tensor(int((pair + 0.5) * steps / pairs), device=foundation.device)
+        shape = encoded.latents.shape[1:]
+        drawn = torch.randn(shape, generator=torch_generator(*seed, pair)).to(encoded.latents)
+        found = []
+        for latents, states in zip(
+            encoded.latents.split(BATCH), encoded.states.split(BATCH), strict=True
+        ):
+            noise, t = drawn.expand_as(latents), step.expand(len(latents))
+            output = foundation.pipeline.unet(schedule.add_noise(latents, noise, t), t, states)
+            target = tuning._target(schedule, latents, noise, t)
+            found.append((output.sample.float() - target.float()).square().flatten(1).mean(1))
+        total += torch.cat(found).cpu()
+    return total / pairs

@@ -1,0 +1,72 @@
+"""Membership inference: who was a client's adapter, or its update, trained on?"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .. import conditions, leakage, tuning
+from ..data import Dataset, Split, resized
+from ..membership import denoising_losses
+from ..seeds import torch_generator
+from ..stage import Stage
+from .inputs import Tick
+from .tuned import Tuned
+
+FULL = 1.0  # who has the adapter chooses its strength; at this one it was tuned
+
+
+@dataclass(frozen=True)
+class Attacked(Stage):
+    """Writes scores.safetensors: members and strangers, float32 (n,) each, the score of an image.
+
+    Members are training images of the client, strangers as many test images of the same classes
+    (`leakage.balanced`). The attacker has the adapter, the public model and the image, and knows
+    its class but no caption. The score is the loss without the adapter minus the loss with it
+    (`membership.denoising_losses`), so that images which are easy for everybody gain nothing.
+    """
+
+    tuned: Tuned
+    pairs: int
+
+    def needs(self) -> tuple[Stage, ...]:
+        return (self.tuned,)
+
+    def cost(self) -> float:
+        return 0.5 + 0.002 * 4 * len(self.tuned.described.indices) * self.pairs
+
+    def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
+        described, (tuned,) = self.tuned.described, inputs
+        dataset, foundation = described.source.load(), described.models.load()
+        path = self.tuned.vanilla.seed, "attack", self.tuned.vanilla.client
+        members, strangers = candidates(dataset, described.indices, *path)
+        images = torch.cat([members.images, strangers.images])
+        labels = torch.cat([members.labels, strangers.labels])
+        asked = (
+            resized(images, foundation.image_side),
+            [conditions.multimodal_prompt(dataset.classes[k], "") for k in labels.tolist()],
+            self.pairs,
+            path,
+        )
+        without = denoising_losses(foundation, *asked)
+        tick(0.5)
+        with tuning.tuned(foundation, tuned / "adapter", FULL):
+            scores = without - denoising_losses(foundation, *asked)
+        save_scores(folder, scores, len(members))
+
+
+def candidates(dataset: Dataset, indices: tuple[int, ...], *path: int | str) -> tuple[Split, Split]:
+    """Some of the training images at `indices`, and as many test images of the same classes."""
+    own = torch.tensor(indices)
+    chosen, others = leakage.balanced(
+        dataset.train.labels[own], dataset.test.labels, torch_generator(*path, "candidates")
+    )
+    return dataset.train.subset(own[chosen]), dataset.test.subset(others)
+
+
+def save_scores(folder: Path, scores: Tensor, members: int) -> None:
+    """Write the scores (members + strangers,), members first, to `folder`."""
+    parts = {"members": scores[:members].clone(), "strangers": scores[members:].clone()}
+    save_file(parts, folder / "scores.safetensors")

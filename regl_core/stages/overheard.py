@@ -1,0 +1,55 @@
+"""Membership inference on what a client does send: its trained weights."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ..data import Split
+from ..training import Phase, local_sgd, repeatable
+from .attacked import candidates
+from .inputs import Tick
+from .trained import final, network, plain
+from .updated import Updated
+
+
+@dataclass(frozen=True)
+class Overheard(Updated):
+    """Every client trains the final global model once more, and the server looks at each update.
+
+    Writes scores.safetensors: of each client with images "<client>.members" and
+    "<client>.strangers", float32 (n,), the score of an image as for `Attacked`: here minus the
+    cross-entropy under the weights sent, in eval mode (Yeom et al., "Privacy risk in machine
+    learning: analyzing the connection to overfitting", 2018).
+    """
+
+    def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
+        how, (trained, *synthetic) = self.trained, inputs
+        dataset = how.source.load()
+        net = network(dataset, how.training, how.seed)
+        start, scores = final(trained, net), {}
+        data = how.clients(dataset, tuple(synthetic))
+        for client, (own, part) in enumerate(zip(data, how.parts, strict=True)):
+            if part:
+                start.into(net)
+                path = (how.seed, "batches", client, how.training.rounds)
+                own = own.to(next(net.parameters()).device)
+                with repeatable():
+                    local_sgd(net, own, how.training, path, [Phase(how.training.local_epochs)])
+                both = candidates(dataset, part, how.seed, "overheard", client)
+                for name, split in zip(("members", "strangers"), both, strict=True):
+                    scores[f"{client}.{name}"] = -losses(net, split)
+            tick((client + 1) / len(data))
+        save_file(scores, folder / "scores.safetensors")
+
+
+@torch.inference_mode()
+def losses(net: nn.Module, split: Split, size: int = 512) -> Tensor:
+    """Cross-entropy of each image under `net` in eval mode, float32 (n,) on the CPU."""
+    net.eval()
+    data = plain(split).to(next(net.parameters()).device)
+    batched = zip(data.images.split(size), data.labels.split(size), strict=True)
+    return torch.cat([F.cross_entropy(net(x), y, reduction="none") for x, y in batched]).cpu()
