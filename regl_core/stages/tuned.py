@@ -67,8 +67,8 @@ class Tuned(Stage):
         if lacking and self.lora.prior_share:
             shown = drawn[lacking].flatten(0, 1)
             of_class = torch.tensor(lacking).repeat_interleave(drawn.shape[1])
-            said = conditions.captions(foundation, shown, names, keeper / "captions")
-            prior = lesson(shown, of_class, said)
+            captions = conditions.captions(foundation, shown, names, keeper / "captions")
+            prior = lesson(shown, of_class, captions)
         losses = tuning.tune(
             foundation,
             lesson(images, labels, texts),
