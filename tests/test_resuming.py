@@ -27,7 +27,10 @@ from regl_core.training import Phase
 from regl_core.weights import Weights
 
 # Momentum, so that an optimiser has a state to lose; several batches, epochs and steps of all.
+# And few test images, as every attempt looks at all of them.
 SMALL = {
+    "datasets.digits.train_per_class": 8,
+    "datasets.digits.validation_share": 0.25,
     "synthesis.batch_size": 8,
     "lora.steps": 3,
     "training.momentum": 0.9,

@@ -1,5 +1,6 @@
 """Kills at every moment at which something is kept, and what a store holds afterwards."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ def keeping(deadly: bool) -> Iterator[list[str]]:
             raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)  # slow, and for power cuts only
         patch.setattr(Keeper, "due", True)
         patch.setattr(Keeper, "write", watched)
         yield told
