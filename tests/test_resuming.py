@@ -176,7 +176,7 @@ def _compute(root: Path, stage: Stage, threads: int) -> None:
 
 
 def test_a_tuning_killed_from_outside_goes_on(tmp_path):
-    steps = 60
+    steps = 20
     stage = run(Run, "ReGL (FT)", {"lora.steps": steps}).stage(Pipeline()).needs()[0].tuned
     assert isinstance(stage, Tuned)
     whole, store = Store(tmp_path / "whole"), Store(tmp_path / "killed")
