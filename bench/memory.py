@@ -27,6 +27,8 @@ def size(state) -> int:
 class Peak(Checkpoint):
     """Keeps no file, but the largest sizes seen."""
 
+    due = False  # never within a turn
+
     def __init__(self) -> None:
         self.client = self.server = 0
 

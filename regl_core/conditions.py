@@ -9,12 +9,15 @@ the sequence that the U-Net's cross-attention reads.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 import torch.nn.functional as F
 from PIL import Image
 
 from .foundation import Foundation
+from .keeper import Keeper
+from .resuming import piecewise
 
 BATCH = 256
 
@@ -49,35 +52,55 @@ def _pictures(images: torch.Tensor) -> list[Image.Image]:
 
 
 @torch.inference_mode()
-def captions(foundation: Foundation, images: torch.Tensor, classes: Sequence[str]) -> list[str]:
-    """A caption for each image, uint8 (n, 3, side, side), without any class name."""
-    texts: list[str] = []
-    for part in images.split(BATCH):
-        inputs = foundation.caption_processor(images=_pictures(part), return_tensors="pt")
+def captions(
+    foundation: Foundation,
+    images: torch.Tensor,
+    classes: Sequence[str],
+    keeper: Keeper | None = None,
+) -> list[str]:
+    """A caption for each image, uint8 (n, 3, side, side), without any class name.
+
+    `keeper`: where the batches are kept, and those that are there are taken from (`piecewise`).
+    """
+
+    def batch(start: int) -> list[str]:
+        pictures = _pictures(images[start : start + BATCH])
+        inputs = foundation.caption_processor(images=pictures, return_tensors="pt")
         inputs = inputs.to(foundation.device, foundation.dtype)
         ids = foundation.captioner.generate(**inputs, do_sample=False, max_new_tokens=20)
-        texts += foundation.caption_processor.batch_decode(ids, skip_special_tokens=True)
+        return foundation.caption_processor.batch_decode(ids, skip_special_tokens=True)
+
+    texts = chain.from_iterable(piecewise(batch, range(0, len(images), BATCH), keeper))
     return [without_classes(text.strip(), classes) for text in texts]
 
 
 @torch.inference_mode()
-def features(foundation: Foundation, images: torch.Tensor) -> torch.Tensor:
-    """Unit image features (n, d), float32, of uint8 images (n, 3, side, side)."""
-    parts = []
-    for part in images.split(BATCH):
-        inputs = foundation.image_processor(images=_pictures(part), return_tensors="pt")
+def features(
+    foundation: Foundation, images: torch.Tensor, keeper: Keeper | None = None
+) -> torch.Tensor:
+    """Unit image features (n, d), float32, of uint8 images (n, 3, side, side).
+
+    `keeper`: as in `captions`.
+    """
+
+    def batch(start: int) -> torch.Tensor:
+        pictures = _pictures(images[start : start + BATCH])
+        inputs = foundation.image_processor(images=pictures, return_tensors="pt")
         pixels = inputs["pixel_values"].to(foundation.device, foundation.dtype)
-        parts.append(foundation.image_encoder(pixels).image_embeds.float().cpu())
+        return foundation.image_encoder(pixels).image_embeds.float().cpu()
+
+    parts = piecewise(batch, range(0, len(images), BATCH), keeper)
     return F.normalize(torch.cat(parts), dim=1)
 
 
-def spread(foundation: Foundation, images: torch.Tensor) -> float:
+def spread(foundation: Foundation, images: torch.Tensor, keeper: Keeper | None = None) -> float:
     """How much images of one class differ: mean 1 − cosine of their features, over all pairs.
 
     images: uint8 (classes, n, 3, side, side), n at least 2. 0 means n copies of one image.
+    `keeper`: as in `captions`.
     """
     classes, n = images.shape[:2]
-    unit = features(foundation, images.flatten(0, 1)).view(classes, n, -1)
+    unit = features(foundation, images.flatten(0, 1), keeper).view(classes, n, -1)
     # The cosines of all pairs, twice, and those of each image with itself, 1.
     total = (unit.sum(1).square().sum(1) - n).mean()
     return 1 - float(total) / (n * (n - 1))

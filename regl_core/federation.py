@@ -7,8 +7,9 @@ from functools import partial
 
 from torch import nn
 
-from .checkpoint import Checkpoint, Progress
+from .checkpoint import Checkpoint, Progress, Turn
 from .errors import ReglError
+from .keeper import Keeps
 from .methods.base import Method, Round, Server, State, Task
 from .params import TrainingSettings
 from .seeds import numpy_generator
@@ -106,10 +107,12 @@ def federate(
             selected = select(owners, training.client_fraction, seed, number)
             for turn, client in enumerate(selected, 1):
                 if client not in progress.updates:
-                    progress = _client_turn(method, now, client, clients[client], progress)
+                    data, keeper = clients[client], checkpoint and Turn(checkpoint, progress)
+                    progress = _client_turn(method, now, client, data, progress, keeper)
                     if checkpoint:
                         checkpoint.save(progress)
                 tick((number + turn / len(selected)) / training.rounds)
+            now = replace(now, keeper=checkpoint and Turn(checkpoint, progress))
             progress = _server_turn(method, now, clients, test, personal, progress)
             if checkpoint:
                 checkpoint.save(progress)
@@ -124,7 +127,12 @@ def select(owners: Sequence[int], fraction: float, seed: int, number: int) -> li
 
 
 def _client_turn(
-    method: Method, now: Round, client: int, data: ClientData, progress: Progress
+    method: Method,
+    now: Round,
+    client: int,
+    data: ClientData,
+    progress: Progress,
+    keeper: Keeps | None,
 ) -> Progress:
     """One client trains and sends its update."""
     received, state = method.answer(progress.server, client), progress.clients[client]
@@ -140,11 +148,13 @@ def _client_turn(
         method.phases(now.net, now.training),
         partial(method.loss, context=context),
         partial(method.correct, context=context),
+        keeper,
     )
     state, update = method.finish(task, Weights.of(now.net), steps)
     _only_declared(method, update)
     states = (*progress.clients[:client], state, *progress.clients[client + 1 :])
-    return replace(progress, clients=states, updates={**progress.updates, client: update})
+    updates = {**progress.updates, client: update}
+    return replace(progress, clients=states, updates=updates, turn=None)
 
 
 def _only_declared(method: Method, update: Update) -> None:

@@ -6,7 +6,9 @@ import torch
 
 from . import conditions
 from .foundation import Foundation
+from .keeper import Keeper
 from .params import SynthesisSettings
+from .resuming import piecewise
 from .seeds import derive
 
 
@@ -18,14 +20,16 @@ def sample(
     seeds: Sequence[tuple[int | str, ...]],
     settings: SynthesisSettings,
     tick: Callable[[float], None] = lambda fraction: None,
+    keeper: Keeper | None = None,
 ) -> torch.Tensor:
     """One image for each prompt: uint8 (n, 3, side, side), on the CPU.
 
     tokens: (n, d) visual features or None (`conditions.encode`). seeds: for each image the
     path its noise derives from (s_i = G(z_i, p_i), Sec. 4.1.1). `tick` gets the share done.
+    `keeper`: where the batches are kept, and those that are there are taken from (`piecewise`).
     """
-    images = []
-    for start in range(0, len(prompts), settings.batch_size):
+
+    def batch(start: int) -> torch.Tensor:
         part = slice(start, start + settings.batch_size)
         positive, negative = conditions.encode(
             foundation, prompts[part], None if tokens is None else tokens[part]
@@ -39,6 +43,7 @@ def sample(
             generator=noise,
             output_type="pt",
         ).images
-        images.append((drawn.float() * 255).round().to(torch.uint8).cpu())
-        tick(min(start + settings.batch_size, len(prompts)) / len(prompts))
-    return torch.cat(images)
+        return (drawn.float() * 255).round().to(torch.uint8).cpu()
+
+    starts = range(0, len(prompts), settings.batch_size)
+    return torch.cat(piecewise(batch, starts, keeper, tick))

@@ -7,7 +7,9 @@ import torch
 from torch import nn
 
 from .errors import ReglError
+from .keeper import Keeper
 from .params import PersonalizationSettings, TrainingSettings
+from .resuming import piecewise, stepwise
 from .training import ClientData, batches, epoch, evaluate, repeatable, sgd
 from .weights import Weights
 
@@ -64,6 +66,7 @@ def fine_tune(
     training: TrainingSettings,
     seed: int,
     client: int,
+    keeper: Keeper | None = None,
 ) -> FineTuned | None:
     """Fine-tune the model `weights` on `data` for ``settings.epochs`` epochs.
 
@@ -79,6 +82,8 @@ def fine_tune(
         The client's real images, and for ReGL synthetic ones (`of_own_classes`).
     test
         The client's own test split.
+    keeper
+        Where to go on from and to save to after an epoch (`stepwise`).
 
     Returns
     -------
@@ -90,12 +95,14 @@ def fine_tune(
     data, test = data.to(device), test.to(device)
     weights.into(net)
     optimizer = sgd(net.parameters(), settings.rate, training)
+
+    def one_epoch(number: int) -> float:
+        order = batches(data, training.batch_size, seed, "fine-tuning", client, number)
+        epoch(net, optimizer, data, order)
+        return evaluate(net, test)
+
     with repeatable():
-        accuracy = []
-        for number in range(settings.epochs):
-            order = batches(data, training.batch_size, seed, "fine-tuning", client, number)
-            epoch(net, optimizer, data, order)
-            accuracy.append(evaluate(net, test))
+        accuracy = stepwise(one_epoch, settings.epochs, (net, optimizer), keeper)
     net.zero_grad()
     return FineTuned(tuple(accuracy), Weights.of(net))
 
@@ -109,16 +116,25 @@ def personalize(
     training: TrainingSettings,
     seed: int,
     tick: Callable[[float], None] = lambda fraction: None,
-) -> tuple[FineTuned | None, ...]:
+    keeper: Keeper | None = None,
+) -> list[Sequence[float] | None]:
     """`fine_tune` for every client, each from the same global `weights`.
 
-    `tick` is called after each client with the share of them done, 0 to 1.
+    `tick` is called after each client with the share of them done, 0 to 1. `keeper`: where to go
+    on from and to save to, after a client and within one.
+
+    Returns
+    -------
+    Of each client the accuracy after every epoch in percent, or None if it is left out.
     """
-    results = []
-    for client, (data, test) in enumerate(zip(clients, tests, strict=True)):
-        results.append(fine_tune(net, weights, data, test, settings, training, seed, client))
-        tick((client + 1) / len(clients))
-    return tuple(results)
+    both = list(zip(clients, tests, strict=True))
+
+    def curve(client: int) -> Sequence[float] | None:
+        own = keeper and keeper / f"within-{client}"
+        tuned = fine_tune(net, weights, *both[client], settings, training, seed, client, own)
+        return None if tuned is None else tuned.accuracy
+
+    return piecewise(curve, range(len(both)), keeper, tick)
 
 
 def summary(curves: Sequence[Sequence[float] | None]) -> Personal:

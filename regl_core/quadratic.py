@@ -139,6 +139,8 @@ STEPS = Quadratic(
 class _Recorder(Checkpoint):
     """Keeps the global w of every round in memory, and no file."""
 
+    due = False  # never within a turn
+
     def __init__(self) -> None:
         self.path: list[Tensor] = []
 

@@ -38,7 +38,7 @@ class Stage(ABC):
         inputs: the folders of `needs()`, in that order, to be read only. tick: call it with the
         fraction done, from 0 to 1, as often as convenient. The name "entry.json" is taken.
         What lies in ``folder / CHECKPOINT`` outlives a kill: the next attempt finds it there,
-        and it is no part of the result. Replace its files atomically.
+        and it is no part of the result. Replace its files atomically (`Keeper` does).
         """
 
     @abstractmethod

@@ -9,7 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .errors import ReglError
+from .keeper import Keeps
 from .params import TrainingSettings
+from .resuming import stepwise
 from .seeds import torch_generator
 from .weights import Weights
 
@@ -133,30 +135,37 @@ def local_sgd(
     phases: Sequence[Phase],
     loss: Loss = cross_entropy,
     correct: Correct = nothing,
+    keeper: Keeps | None = None,
 ) -> int:
     """Train `net` in place from its present weights; return the number of optimiser steps.
 
     The batches of epoch e, counted through all phases, are drawn from ``(*path, e)``. Every
-    phase has a fresh optimiser. `correct` is called between backward and step.
+    phase has a fresh optimiser. `correct` is called between backward and step. `keeper`: where to
+    go on from and to save to after an epoch (`stepwise`).
     """
     trainable = {name: p for name, p in net.named_parameters() if p.requires_grad}
-    size, steps, done = training.batch_size, 0, 0
+    moving = [
+        {name: p for name, p in trainable.items() if phase.params is None or name in phase.params}
+        for phase in phases
+    ]
+    optimizers = [sgd(params.values(), training.rate, training) for params in moving]
+    phase_of = [i for i, phase in enumerate(phases) for _ in range(phase.epochs)]
+
+    def one_epoch(number: int) -> int:
+        phase = phase_of[number]
+        net.zero_grad()  # a parameter that rests now must not show `correct` an old gradient
+        for name, parameter in trainable.items():
+            parameter.requires_grad_(name in moving[phase])
+        order = batches(data, training.batch_size, *path, number)
+        epoch(net, optimizers[phase], data, order, loss, correct)
+        return len(order)
+
     try:
-        for phase in phases:
-            net.zero_grad()  # a parameter that rests now must not show `correct` an old gradient
-            for name, parameter in trainable.items():
-                parameter.requires_grad_(phase.params is None or name in phase.params)
-            moving = [parameter for parameter in trainable.values() if parameter.requires_grad]
-            optimizer = sgd(moving, training.rate, training)
-            epochs = range(done, done + phase.epochs)
-            order = [index for number in epochs for index in batches(data, size, *path, number)]
-            epoch(net, optimizer, data, order, loss, correct)
-            steps, done = steps + len(order), done + phase.epochs
+        return sum(stepwise(one_epoch, len(phase_of), (net, *optimizers), keeper))
     finally:
         net.zero_grad()
         for parameter in trainable.values():
             parameter.requires_grad_(True)
-    return steps
 
 
 @torch.inference_mode()

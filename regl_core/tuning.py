@@ -11,10 +11,13 @@ import torch
 import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torch import nn
 
 from . import conditions
 from .foundation import Foundation
+from .keeper import Keeper
 from .params import LoraSettings
+from .resuming import piecewise, stepwise
 from .seeds import derive, torch_generator
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 ADAPTER = "client"
 TARGETS = ("to_k", "to_q", "to_v", "to_out.0")
+BATCH = 64  # images encoded at once
 
 
 @dataclass(frozen=True)
@@ -47,13 +51,19 @@ class _Encoded:
 
 
 @torch.no_grad()
-def _encode(foundation: Foundation, lesson: Lesson) -> _Encoded:
+def _encode(foundation: Foundation, lesson: Lesson, keeper: Keeper | None) -> _Encoded:
     vae = foundation.pipeline.vae
-    pixels = lesson.images.to(foundation.device, foundation.dtype) / 127.5 - 1
-    latents = [vae.encode(part).latent_dist.mode() for part in pixels.split(64)]
+
+    def batch(start: int) -> torch.Tensor:
+        images = lesson.images[start : start + BATCH]
+        pixels = images.to(foundation.device, foundation.dtype) / 127.5 - 1
+        return vae.encode(pixels).latent_dist.mode().cpu()
+
+    parts = piecewise(batch, range(0, len(lesson.images), BATCH), keeper)
+    latents = torch.cat(parts).to(foundation.device) * vae.config.scaling_factor
     states, _ = conditions.encode(foundation, lesson.prompts, lesson.tokens)
     # Inference tensors cannot enter autograd; a clone is an ordinary one.
-    return _Encoded(torch.cat(latents) * vae.config.scaling_factor, states.clone())
+    return _Encoded(latents, states.clone())
 
 
 def tune(
@@ -64,6 +74,7 @@ def tune(
     folder: Path,
     seed: Sequence[int | str],
     tick: Callable[[float], None] = lambda fraction: None,
+    keeper: Keeper | None = None,
 ) -> list[float]:
     """Tune an adapter on `real`, save it in `folder`, return the loss of every step.
 
@@ -71,7 +82,8 @@ def tune(
     `settings.prior_share` of every batch comes from there and keeps what they show in
     place (prior preservation; our addition, the paper tunes on real images alone). The
     loss is the one the model was trained with, by its scheduler's prediction type. The
-    U-Net is left as it was.
+    U-Net is left as it was. `keeper`: where to go on from and to save to, while encoding and
+    after a step (`resuming`).
     """
     # Seconds of imports, which only a process that tunes should pay.
     from diffusers import DDPMScheduler
@@ -81,9 +93,9 @@ def tune(
     # The sampler's own add_noise looks noise levels up in its *sampling* steps: before a first
     # image they are in reverse, after it all but a few are missing.
     schedule = DDPMScheduler.from_config(foundation.pipeline.scheduler.config)
-    lesson = _encode(foundation, real)
-    kept = None if prior is None else _encode(foundation, prior)
-    share = 0 if kept is None else round(settings.batch_size * settings.prior_share)
+    lesson = _encode(foundation, real, keeper and keeper / "real")
+    others = None if prior is None else _encode(foundation, prior, keeper and keeper / "prior")
+    share = 0 if others is None else round(settings.batch_size * settings.prior_share)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(*seed, "init"))
         unet.add_adapter(
@@ -96,14 +108,14 @@ def tune(
             adapter_name=ADAPTER,
         )
     try:
-        weights = [p for p in unet.parameters() if p.requires_grad]
-        optimiser = torch.optim.AdamW(weights, lr=settings.rate, weight_decay=1e-2)
-        losses = []
-        for step in range(settings.steps):
-            generator = torch_generator(*seed, "step", step)
+        adapter = nn.ParameterList(p for p in unet.parameters() if p.requires_grad)
+        optimiser = torch.optim.AdamW(adapter, lr=settings.rate, weight_decay=1e-2)
+
+        def step(number: int) -> float:
+            generator = torch_generator(*seed, "step", number)
             latents, states = lesson.some(settings.batch_size - share, generator)
-            if kept is not None and share:
-                more = kept.some(share, generator)
+            if others is not None and share:
+                more = others.some(share, generator)
                 latents, states = (
                     torch.cat([latents, more[0]]),
                     torch.cat([states, more[1]]),
@@ -119,8 +131,9 @@ def tune(
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-            losses.append(loss.item())
-            tick((step + 1) / settings.steps)
+            return loss.item()
+
+        losses = stepwise(step, settings.steps, (adapter, optimiser), keeper, tick)
         unet.save_lora_adapter(folder, adapter_name=ADAPTER, safe_serialization=True)
         _same_bytes(folder)
     finally:

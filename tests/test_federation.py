@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 from toy_clients import assert_same, client, clients, killed_and_resumed, network, same, settings
+from toy_kills import keeping, survived
 
 from regl_core.checkpoint import Checkpoint
 from regl_core.errors import ReglError
@@ -13,6 +14,7 @@ from regl_core.federation import History, federate, reported, select
 from regl_core.methods.dynafed import DynaFed
 from regl_core.methods.fedavg import FedAvg
 from regl_core.methods.fedbn import FedBN
+from regl_core.methods.fedrep import FedRep
 from regl_core.methods.moon import Moon
 from regl_core.methods.scaffold import Scaffold
 from regl_core.training import ClientData, evaluate
@@ -35,6 +37,7 @@ STATEFUL = [
     FedAvg(),
     Scaffold(),
     FedBN(),
+    FedRep(),
     Moon(projection_size=4),
     DynaFed(trajectory=2, segment=1, averaged=1, images_per_class=1, inner_steps=1, iterations=2),
 ]
@@ -45,6 +48,18 @@ def test_a_killed_federation_goes_on_bit_for_bit(method, tmp_path):
     whole = run(method)
     for turns in range(1, 7):  # two clients in each of three rounds
         assert_same(killed_and_resumed(partial(run, method), tmp_path, turns), whole)
+
+
+@pytest.mark.parametrize("method", STATEFUL, ids=lambda m: m.name)
+def test_a_federation_killed_after_every_save_repeats_nothing(method, tmp_path):
+    once, again = tmp_path / "once.safetensors", tmp_path / "again.safetensors"
+    with keeping(deadly=False) as saves:
+        whole = run(method, Checkpoint(once), momentum=0.9)
+    assert_same(whole, run(method, momentum=0.9))
+    with keeping(deadly=True) as kills:
+        assert_same(survived(lambda: run(method, Checkpoint(again), momentum=0.9)), whole)
+    # Two clients in each of three rounds: two epochs each and a turn; and the round.
+    assert len(kills) == len(saves) >= 3 * (2 * 3 + 1)
 
 
 def test_a_finished_federation_is_read_from_its_checkpoint(tmp_path):

@@ -107,8 +107,8 @@ def computed(stage: updated.Updated, store: Store, folder: Path) -> tuple[dict, 
     """What the stage writes, and the weights after each local update."""
     seen, real = [], updated.local_sgd
 
-    def local_sgd(net, *rest):
-        steps = real(net, *rest)
+    def local_sgd(net, *rest, **how):
+        steps = real(net, *rest, **how)
         seen.append(Weights.of(net))
         return steps
 

@@ -26,6 +26,7 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor, nn
 
 from ..frozen import Frozen
+from ..keeper import Keeps
 from ..params import TrainingSettings
 from ..training import Phase, Update, cross_entropy
 from ..weights import Weights
@@ -60,6 +61,9 @@ class Round:
         Number of clients that have data, selected or not (N).
     image
         Shape of one image, (channels, side, side).
+    keeper
+        In `aggregate`, where a turn of the server that can take minutes keeps how far it has come
+        (`stepwise`, once in a turn); None: nowhere.
     """
 
     number: int
@@ -68,6 +72,7 @@ class Round:
     training: TrainingSettings
     clients: int
     image: tuple[int, ...]
+    keeper: Keeps | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,10 @@ class Method(Frozen):
         return received.weights
 
     def prepare(self, task: Task) -> Any:
-        """What `loss` and `correct` need, made once per client and round: their `context`."""
+        """What `loss` and `correct` need, made once per client and round: their `context`.
+
+        A turn that a kill ended goes on with a context made anew, so nothing may gather in it.
+        """
         return None
 
     def phases(self, net: nn.Module, training: TrainingSettings) -> Sequence[Phase]:

@@ -13,6 +13,7 @@ from torch.func import functional_call
 
 from ..errors import ReglError
 from ..params import Count, Positive
+from ..resuming import stepwise
 from ..seeds import numpy_generator, torch_generator
 from ..training import ClientData, Update, batches, epoch
 from ..weights import Weights, combine
@@ -157,21 +158,25 @@ class DynaFed(FedAvg):
         images = torch.randn(classes * self.images_per_class, *now.image, generator=draw).to(like)
         one_hot = torch.eye(classes).to(like).repeat_interleave(self.images_per_class, 0)
         labels, alpha = self.label_scale * one_hot, like.new_tensor(self.alpha)
-        learnt = [images.requires_grad_(), labels.requires_grad_(), alpha.requires_grad_()]
+        learnt = nn.ParameterList([images, labels, alpha])
         rates = self.image_rate, self.label_rate, self.alpha_rate
         groups = [{"params": [one], "lr": r} for one, r in zip(learnt, rates, strict=True)]
         adam = torch.optim.Adam(groups)
         now.net.train()
+        images, labels, alpha = learnt
         data, size = ClientData(images, labels), self.inner_batch or len(images)
-        for number in range(self.iterations):
+
+        def step(number: int) -> None:
             passes = (
                 batches(data, size, now.seed, "inner batches", number, again) for again in count()
             )
             order = islice(chain.from_iterable(passes), self.inner_steps)
             adam.zero_grad()
             pair = self._segment(models, now.seed, number)
-            mismatch(now.net, *pair, data, alpha, order).backward(inputs=learnt)
+            mismatch(now.net, *pair, data, alpha, order).backward(inputs=list(learnt))
             adam.step()
+
+        stepwise(step, self.iterations, (learnt, adam), now.keeper)
         if not all(one.isfinite().all() for one in learnt):
             raise ReglError(
                 f"method {self.name!r}: the distillation diverged; lower its alpha or image_rate"

@@ -7,7 +7,8 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from .. import conditions
-from ..stage import Stage
+from ..keeper import Keeper
+from ..stage import CHECKPOINT, Stage
 from .inputs import Models, Source, Tick
 
 
@@ -25,8 +26,9 @@ class Described(Stage):
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         dataset, foundation = self.source.load(), self.models.load()
         images = dataset.train.images[list(self.indices)]
-        texts = conditions.captions(foundation, images, dataset.classes)
+        keeper = Keeper(folder / CHECKPOINT / "images.safetensors")
+        texts = conditions.captions(foundation, images, dataset.classes, keeper / "captions")
         (folder / "captions.json").write_text(json.dumps(texts))
         tick(0.7)
-        features = conditions.features(foundation, images)
+        features = conditions.features(foundation, images, keeper / "features")
         save_file({"features": features}, folder / "features.safetensors")

@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 
 from .. import conditions, distances
 from ..data import resized
-from ..stage import Stage
+from ..keeper import Keeper
+from ..stage import CHECKPOINT, Stage
 from .inputs import Models, Source, Tick
 from .tailored import Tailored
 from .vanilla import Vanilla, load_images
@@ -29,7 +30,8 @@ class Embedded(Stage):
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         images = load_images(inputs[0])
-        found = conditions.features(self.images.models.load(), images.flatten(0, 1))
+        keeper = Keeper(folder / CHECKPOINT / "features.safetensors")
+        found = conditions.features(self.images.models.load(), images.flatten(0, 1), keeper)
         shaped = found.unflatten(0, images.shape[:2]).contiguous()
         save_file({"features": shaped}, folder / "features.safetensors")
 
@@ -47,7 +49,8 @@ class EmbeddedReal(Stage):
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         foundation = self.models.load()
         images = resized(self.source.load().train.images, foundation.image_side)
-        found = conditions.features(foundation, images)
+        keeper = Keeper(folder / CHECKPOINT / "features.safetensors")
+        found = conditions.features(foundation, images, keeper)
         save_file({"features": found}, folder / "features.safetensors")
 
 

@@ -4,9 +4,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..keeper import Keeper
 from ..params import PersonalizationSettings
 from ..personalization import of_own_classes, personalize
-from ..stage import Stage
+from ..stage import CHECKPOINT, Stage
 from .inputs import Tick
 from .trained import Trained, final, network, tests
 
@@ -41,7 +42,7 @@ class Personalized(Stage):
         if self.settings.synthetic == "own":
             real = map(len, how.parts)
             data = [of_own_classes(one, count) for one, count in zip(data, real, strict=True)]
-        results = personalize(
+        curves = personalize(
             net,
             final(trained, net),
             data,
@@ -50,6 +51,6 @@ class Personalized(Stage):
             how.training,
             how.seed,
             tick,
+            Keeper(folder / CHECKPOINT / "clients.safetensors"),
         )
-        curves = [None if result is None else result.accuracy for result in results]
         (folder / "personal.json").write_text(json.dumps(curves))

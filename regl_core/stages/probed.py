@@ -10,9 +10,11 @@ from torch import nn
 
 from .. import conditions
 from ..data import Dataset, Split, resized
+from ..keeper import Keeper
 from ..params import ProbeSettings, TrainingSettings
-from ..stage import Stage
-from ..training import ClientData, batches, epoch, evaluate
+from ..resuming import stepwise
+from ..stage import CHECKPOINT, Stage
+from ..training import ClientData, batches, epoch, evaluate, repeatable
 from .inputs import Source, Tick
 from .tailored import Tailored
 from .trained import network, plain
@@ -25,15 +27,21 @@ def _fit(
     size: int,
     probe: ProbeSettings,
     path: tuple[int | str, ...],
+    keeper: Keeper,
+    tick: Tick,
 ) -> None:
     """Train `net` on `data` alone until it has settled: momentum, and a cosine to rate zero."""
     optimiser = torch.optim.SGD(
         net.parameters(), probe.rate, probe.momentum, weight_decay=probe.weight_decay
     )
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, probe.epochs)
-    for number in range(probe.epochs):
+
+    def one_epoch(number: int) -> None:
         epoch(net, optimiser, data, batches(data, size, *path, number))
         decay.step()
+
+    with repeatable():
+        stepwise(one_epoch, probe.epochs, (net, optimiser, decay), keeper, tick)
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,8 @@ class Judge(Stage):
             torch.cat([dataset.train.images, dataset.test.images]),
             torch.cat([dataset.train.labels, dataset.test.labels]),
         )
-        _fit(net, plain(real), self.training.batch_size, self.probe, (self.seed, "judge"))
+        path, keeper = (self.seed, "judge"), Keeper(folder / CHECKPOINT / "epochs.safetensors")
+        _fit(net, plain(real), self.training.batch_size, self.probe, path, keeper, tick)
         save_file(net.state_dict(), folder / "weights.safetensors")
 
 
@@ -87,7 +96,8 @@ class Probed(Stage):
         data = plain(Split(images.flatten(0, 1), labels))
         training, seed = self.judge.training, self.judge.seed
         net = network(dataset, training, seed)
-        _fit(net, data, training.batch_size, self.judge.probe, (seed, "probe"))
+        keeper = Keeper(folder / CHECKPOINT / "epochs.safetensors")
+        _fit(net, data, training.batch_size, self.judge.probe, (seed, "probe"), keeper, tick)
         accuracy = evaluate(net, plain(dataset.test))
         net.load_state_dict(load_file(judge / "weights.safetensors"))
         agreement = [
@@ -95,11 +105,12 @@ class Probed(Stage):
             for k in range(len(images))
         ]
         foundation = self.images.models.load()
+        real = _enlarged(dataset, foundation.image_side)
         report = {
             "accuracy_pct": accuracy,
             "agreement_pct": agreement,
-            "spread": conditions.spread(foundation, made),
-            "real_spread": conditions.spread(foundation, _enlarged(dataset, foundation.image_side)),
+            "spread": conditions.spread(foundation, made, keeper / "made"),
+            "real_spread": conditions.spread(foundation, real, keeper / "real"),
         }
         (folder / "probe.json").write_text(json.dumps(report))
 

@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import load_file
 
 from .. import conditions, generation, tuning
+from ..keeper import Keeper
 from ..seeds import torch_generator
-from ..stage import Stage
+from ..stage import CHECKPOINT, Stage
 from .inputs import Models, Tick
 from .tuned import Tuned, tokens
 from .vanilla import noise, save_images
@@ -67,7 +68,13 @@ class Tailored(Stage):
         sampling = like.synthesis.model_copy(update={"guidance": self.tuned.lora.guidance})
         with tuning.tuned(foundation, tuned / "adapter", self.tuned.lora.strength):
             images = generation.sample(
-                foundation, prompts, features, noise(like, "tailored", self.start), sampling, tick
+                foundation,
+                prompts,
+                features,
+                noise(like, "tailored", self.start),
+                sampling,
+                tick,
+                Keeper(folder / CHECKPOINT / "images.safetensors"),
             )
         (folder / "prompts.json").write_text(json.dumps(prompts))
         save_images(folder, images, len(like.classes))

@@ -10,9 +10,10 @@ from safetensors.torch import load_file, save_file
 
 from .. import conditions, tuning
 from ..data import resized
+from ..keeper import Keeper
 from ..params import LoraSettings
 from ..seeds import torch_generator
-from ..stage import Stage
+from ..stage import CHECKPOINT, Stage
 from .described import Described
 from .inputs import Tick
 from .vanilla import Vanilla, load_images
@@ -38,6 +39,7 @@ class Tuned(Stage):
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         described, vanilla = inputs
+        keeper = Keeper(folder / CHECKPOINT / "tuning.safetensors")
         dataset, foundation = self.described.source.load(), self.described.models.load()
         index = list(self.described.indices)
         images, labels = dataset.train.images[index], dataset.train.labels[index]
@@ -45,7 +47,7 @@ class Tuned(Stage):
         texts = json.loads((described / "captions.json").read_text())
         real = load_file(described / "features.safetensors")["features"]
         drawn = load_images(vanilla)
-        typical = conditions.features(foundation, drawn.flatten(0, 1))
+        typical = conditions.features(foundation, drawn.flatten(0, 1), keeper / "typical")
         typical = typical.view(*drawn.shape[:2], -1).mean(1)
         visual = conditions.ClassFeatures.of(real, labels, typical, self.lora.missing_feature)
         save_file(vars(visual), folder / "visual.safetensors")
@@ -65,7 +67,8 @@ class Tuned(Stage):
         if lacking and self.lora.prior_share:
             shown = drawn[lacking].flatten(0, 1)
             of_class = torch.tensor(lacking).repeat_interleave(drawn.shape[1])
-            prior = lesson(shown, of_class, conditions.captions(foundation, shown, names))
+            captions = conditions.captions(foundation, shown, names, keeper / "captions")
+            prior = lesson(shown, of_class, captions)
         losses = tuning.tune(
             foundation,
             lesson(images, labels, texts),
@@ -74,6 +77,7 @@ class Tuned(Stage):
             folder / "adapter",
             path,
             tick,
+            keeper,
         )
         (folder / "losses.json").write_text(json.dumps(losses))
 

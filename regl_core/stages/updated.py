@@ -9,8 +9,10 @@ from sklearn.metrics import silhouette_samples
 from torch import Tensor, nn
 
 from ..errors import ReglError
+from ..keeper import Keeper
 from ..methods.fedavg import FedAvg
-from ..stage import Stage
+from ..resuming import piecewise
+from ..stage import CHECKPOINT, Stage
 from ..training import ClientData, Phase, local_sgd, repeatable
 from .inputs import Tick
 from .trained import Trained, final, network, plain
@@ -61,17 +63,24 @@ class Updated(Stage):
         apart = torch.full_like(after, float("nan"))
         shown = torch.linspace(0, len(last) - 1, min(len(last), SHOWN)).long()
         features = torch.zeros(len(data), len(shown), last.shape[1])
-        for client, own in enumerate(data):
-            if len(own):
-                start.into(net)
-                path = (how.seed, "batches", client, how.training.rounds)
-                with repeatable():
-                    phase = Phase(how.training.local_epochs)
-                    local_sgd(net, own.to(test.labels.device), how.training, path, [phase])
-                right, last = judged(net, test)
-                features[client], apart[client] = last[shown], separation(last, dataset.test.labels)
-                after[client] = by_class(right, test.labels, len(dataset.classes))
-            tick((client + 1) / len(data))
+        keeper = Keeper(folder / CHECKPOINT / "clients.safetensors")
+
+        def turn(client: int) -> tuple[Tensor, Tensor, Tensor] | None:
+            own = data[client].to(test.labels.device)
+            if not len(own):
+                return None
+            start.into(net)
+            path = (how.seed, "batches", client, how.training.rounds)
+            phases, within = [Phase(how.training.local_epochs)], keeper / f"within-{client}"
+            with repeatable():
+                local_sgd(net, own, how.training, path, phases, keeper=within)
+            right, last = judged(net, test)
+            classes = by_class(right, test.labels, len(dataset.classes))
+            return classes, separation(last, dataset.test.labels), last[shown]
+
+        for client, found in enumerate(piecewise(turn, range(len(data)), keeper, tick)):
+            if found is not None:
+                after[client], apart[client], features[client] = found
         counts = [
             [part.bincount(minlength=len(dataset.classes)) for part in own.labels.split(sizes)]
             for own, part in zip(data, how.parts, strict=True)

@@ -7,8 +7,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from .. import conditions, generation
+from ..keeper import Keeper
 from ..params import SynthesisSettings
-from ..stage import Stage
+from ..stage import CHECKPOINT, Stage
 from .inputs import Models, Tick
 
 
@@ -47,6 +48,7 @@ class Vanilla(Stage):
             noise(self, "vanilla", self.start),
             self.synthesis,
             tick,
+            Keeper(folder / CHECKPOINT / "images.safetensors"),
         )
         save_images(folder, images, len(self.classes))
 

@@ -1,0 +1,129 @@
+"""Work half done, in a file that a kill at any moment leaves whole."""
+
+import hashlib
+import json
+import os
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+CPU = torch.device("cpu")
+
+
+class Keeps(Protocol):
+    """What keeps the latest of a value."""
+
+    @property
+    def due(self) -> bool:
+        """Whether `save` would save now."""
+
+    def load(self) -> Any:
+        """What was saved last, None if nothing was."""
+
+    def save(self, value: Any) -> None:
+        """Save `value`, if that is due."""
+
+
+class Keeper:
+    """Keeps the latest of a value in one safetensors file, its structure as JSON in the header.
+
+    A value is made of None, bools, numbers, texts, tensors, mappings, tuples, lists, which come
+    back as tuples, and the dataclasses in `kinds`. The file is replaced whole, so a kill at any
+    moment leaves the one before.
+    """
+
+    kinds: ClassVar[tuple[type, ...]] = ()
+
+    def __init__(self, path: Path, every: float = 30.0) -> None:
+        """`every`: least time between two saves, in seconds."""
+        self._path, self._every, self._saved = path, every, time.monotonic()
+
+    def __truediv__(self, name: str) -> "Keeper":
+        """Keeps another value, in a file beside the one of this."""
+        path = self._path
+        return Keeper(path.with_name(f"{path.stem}-{name}{path.suffix}"), self._every)
+
+    @property
+    def due(self) -> bool:
+        """Whether the last save, or else the making of this keeper, is `every` seconds ago."""
+        return time.monotonic() - self._saved >= self._every
+
+    def load(self, device: torch.device = CPU) -> Any:
+        """What was saved last, on `device`; None if nothing was or, with a warning, if damaged."""
+        if not self._path.exists():
+            return None
+        try:
+            with safe_open(self._path, framework="pt") as file:
+                # Copies: these tensors are the file, mapped into memory, and lie anywhere.
+                tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+                header = file.metadata()
+            if header["checksum"] != _checksum(header["value"], tensors):
+                raise ValueError("it has changed since it was written")
+            kinds = {kind.__name__: kind for kind in self.kinds}
+            moved = {name: tensor.to(device) for name, tensor in tensors.items()}
+            return _decode(json.loads(header["value"]), moved, kinds)
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            warnings.warn(f"{self._path} is damaged ({error}); starting over", stacklevel=2)
+            return None
+
+    def save(self, value: Any) -> None:
+        """Save `value` if that is due."""
+        if self.due:
+            self.write(value)
+
+    def write(self, value: Any) -> None:
+        """Save `value` now."""
+        tensors: dict[str, Tensor] = {}
+        structure = json.dumps(_encode(value, tensors, self.kinds))
+        header = {"value": structure, "checksum": _checksum(structure, tensors)}
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        beside = self._path.with_name(f"{self._path.name}.partial")
+        save_file(tensors, beside, metadata=header)
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        beside.replace(self._path)
+        self._saved = time.monotonic()
+
+
+def _checksum(structure: str, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 (hex) of a value taken apart, whose tensors are on the CPU."""
+    total = hashlib.sha256(structure.encode())
+    for name in sorted(tensors):
+        total.update(tensors[name].reshape(-1).view(torch.uint8).numpy())
+    return total.hexdigest()
+
+
+def _encode(value: Any, tensors: dict[str, Tensor], kinds: tuple[type, ...]) -> Any:
+    """`value` as JSON, its tensors moved to `tensors` under numbers."""
+    if isinstance(value, Tensor):
+        tensors[str(len(tensors))] = value.detach().cpu().contiguous().clone()
+        return {"tensor": len(tensors) - 1}
+    if isinstance(value, tuple | list):
+        return [_encode(part, tensors, kinds) for part in value]
+    if isinstance(value, Mapping):
+        return {"items": [[key, _encode(part, tensors, kinds)] for key, part in value.items()]}
+    if type(value) in kinds:
+        parts = [getattr(value, field.name) for field in fields(value)]
+        return {type(value).__name__: _encode(parts, tensors, kinds)}
+    return value
+
+
+def _decode(value: Any, tensors: Mapping[str, Tensor], kinds: Mapping[str, type]) -> Any:
+    if isinstance(value, list):
+        return tuple(_decode(part, tensors, kinds) for part in value)
+    if not isinstance(value, dict):
+        return value
+    ((kind, content),) = value.items()
+    if kind == "tensor":
+        return tensors[str(content)]
+    if kind == "items":
+        return {key: _decode(part, tensors, kinds) for key, part in content}
+    return kinds[kind](*_decode(content, tensors, kinds))

@@ -1,0 +1,81 @@
+"""Loops that go on where a kill ended them, bit for bit."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from .keeper import Keeper, Keeps
+
+Made = TypeVar("Made")
+
+
+class Part(Protocol):
+    """A network, an optimiser or a schedule: what holds a state and can be given one."""
+
+    def state_dict(self) -> Mapping[str, Any]: ...
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any: ...
+
+
+def stepwise(
+    step: Callable[[int], Made],
+    count: int,
+    parts: Sequence[Part],
+    keeper: Keeps | None = None,
+    tick: Callable[[float], None] = lambda fraction: None,
+) -> list[Made]:
+    """``[step(0), …, step(count − 1)]``, where a step goes on from what the one before it left.
+
+    Parameters
+    ----------
+    step
+        Changes `parts` and nothing else that a later step sees; draws by its number. What it
+        returns is a value as a `Keeper` keeps it.
+    keeper
+        Where to go on from and to save to, after any step; None: neither.
+    tick
+        Called after each step with the share of them done, 0 to 1.
+    """
+    done: list[Made] = []
+    kept = None if keeper is None else keeper.load()
+    if kept is not None:
+        before, states = kept
+        done += before
+        for part, state in zip(parts, states, strict=True):
+            part.load_state_dict(state)
+    while len(done) < count:
+        done.append(step(len(done)))
+        if keeper is not None and keeper.due:
+            keeper.save((done, [part.state_dict() for part in parts]))
+        tick(len(done) / count)
+    return done
+
+
+def piecewise(
+    make: Callable[[int], Made],
+    numbers: Sequence[int],
+    keeper: Keeper | None = None,
+    tick: Callable[[float], None] = lambda fraction: None,
+) -> list[Made]:
+    """``[make(number) for number in numbers]``, where no piece needs another.
+
+    Parameters
+    ----------
+    make
+        What it returns is a value as a `Keeper` keeps it; None is not kept.
+    keeper
+        Each piece is kept as soon as it is made, in a file beside the one of `keeper`; those that
+        are there are read. None: nothing is kept.
+    tick
+        Called after each piece with the share of them done, 0 to 1.
+    """
+    pieces: list[Made] = []
+    for number in numbers:
+        own = keeper and keeper / str(number)
+        piece = own and own.load()
+        if piece is None:
+            piece = make(number)
+            if own and piece is not None:
+                own.write(piece)
+        pieces.append(piece)
+        tick(len(pieces) / len(numbers))
+    return pieces

@@ -1,0 +1,135 @@
+"""What is kept: it comes back as it was, or not at all."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from regl_core import keeper as module
+from regl_core.keeper import Keeper
+from regl_core.resuming import piecewise, stepwise
+
+VALUE = {
+    "tensors": (torch.arange(6.0).view(2, 3).T, torch.tensor(True), torch.zeros(0, 4)),
+    "types": [torch.tensor(2**40), torch.tensor([1 / 3], dtype=torch.bfloat16)],
+    3: {"loss": 0.1, "worst": math.inf, "text": "β", "none": None, "yes": True},
+}
+
+
+def test_a_value_comes_back_bit_for_bit(tmp_path):
+    keeper = Keeper(tmp_path / "new" / "value.safetensors")
+    assert keeper.load() is None
+    keeper.write(VALUE)
+    found = keeper.load()
+    assert list(found) == ["tensors", "types", 3] and found[3] == VALUE[3]
+    for name in ("tensors", "types"):
+        assert isinstance(found[name], tuple) and len(found[name]) == len(VALUE[name])
+        for mine, theirs in zip(found[name], VALUE[name], strict=True):
+            assert mine.dtype == theirs.dtype and torch.equal(mine, theirs)
+
+
+def test_it_is_saved_now_and_then_and_written_at_once(tmp_path):
+    file = tmp_path / "value.safetensors"
+    seldom, always = Keeper(file), Keeper(file, every=0.0)
+    assert always.due and not seldom.due
+    seldom.save(1)
+    assert not file.exists()
+    seldom.write(2)
+    assert always.load() == 2
+    always.save(3)
+    assert seldom.load() == 3
+
+
+def test_each_name_has_a_value_of_its_own(tmp_path):
+    keeper = Keeper(tmp_path / "value.safetensors", every=0.0)
+    for number, one in enumerate([keeper, keeper / "a", keeper / "b", keeper / "a" / "b"]):
+        one.save(number)
+    again = Keeper(tmp_path / "value.safetensors")
+    found = [one.load() for one in [again, again / "a", again / "b", again / "a" / "b"]]
+    assert found == [0, 1, 2, 3]
+
+
+def harmed(file: Path, how: str) -> None:
+    content = file.read_bytes()
+    if how == "truncated":
+        content = content[:-1]
+    elif how == "empty":
+        content = b""
+    elif how == "another number":
+        assert content.count(b"0.25") == 1
+        content = content.replace(b"0.25", b"0.75")
+    else:
+        content = content[:-1] + bytes([content[-1] ^ 1])
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("how", ["truncated", "empty", "another number", "a bit of a tensor"])
+def test_damage_is_told_and_nothing_comes_back(how, tmp_path):
+    file = tmp_path / "value.safetensors"
+    keeper = Keeper(file)
+    keeper.write({"loss": 0.25, "weights": torch.ones(3)})
+    harmed(file, how)
+    with pytest.warns(UserWarning, match=r"value\.safetensors is damaged"):
+        assert keeper.load() is None
+
+
+def test_a_kill_while_it_is_written_leaves_what_was_there(tmp_path, monkeypatch):
+    keeper = Keeper(tmp_path / "value.safetensors")
+    keeper.write("first")
+
+    def half(tensors, path, metadata):
+        Path(path).write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "save_file", half)
+        with pytest.raises(KeyboardInterrupt):
+            keeper.write("second")
+    assert keeper.load() == "first"
+    keeper.write("third")
+    assert keeper.load() == "third"
+
+
+class Sum:
+    """Something with a state."""
+
+    def __init__(self) -> None:
+        self.total = 0
+
+    def state_dict(self) -> dict:
+        return {"total": self.total}
+
+    def load_state_dict(self, state_dict) -> None:
+        self.total = state_dict["total"]
+
+    def add(self, number: int) -> int:
+        self.total += number
+        return self.total
+
+
+@pytest.mark.parametrize("steps", range(6))
+def test_steps_go_on_from_the_state_they_had(steps, tmp_path):
+    file, fractions = tmp_path / "steps.safetensors", []
+    begun = Sum()
+    assert stepwise(begun.add, steps, [begun], Keeper(file, every=0.0)) == [0, 1, 3, 6, 10][:steps]
+    total = Sum()
+    found = stepwise(total.add, 5, [total], Keeper(file), fractions.append)
+    assert found == [0, 1, 3, 6, 10] and total.total == 10
+    assert fractions == [number / 5 for number in range(steps + 1, 6)]
+
+
+def test_pieces_that_are_there_are_not_made_again(tmp_path):
+    made, fractions = [], []
+
+    def square(number: int) -> int | None:
+        made.append(number)
+        return number**2 if number else None
+
+    keeper = Keeper(tmp_path / "pieces.safetensors")
+    assert piecewise(square, range(0, 4, 2), keeper) == [None, 4]
+    found = piecewise(square, range(0, 8, 2), keeper, fractions.append)
+    assert found == [None, 4, 16, 36]
+    assert made == [0, 2, 0, 4, 6]  # what is None is quick to make
+    assert fractions == [0.25, 0.5, 0.75, 1.0]
+    assert piecewise(square, range(0, 8, 2)) == found and len(made) == 9
