@@ -34,7 +34,7 @@ def denoising_losses(
 
     # As in tuning: the sampler's own add_noise knows its few sampling steps alone.
     schedule = DDPMScheduler.from_config(foundation.pipeline.scheduler.config)
-    encoded = tuning._encode(foundation, tuning.Lesson(images, prompts, None))
+    encoded = tuning.encode(foundation, tuning.Lesson(images, prompts, None))
     steps = schedule.config.num_train_timesteps
     total = torch.zeros(len(images))
     for pair in range(pairs):
@@ -47,7 +47,7 @@ def denoising_losses(
         ):
             noise, t = drawn.expand_as(latents), step.expand(len(latents))
             output = foundation.pipeline.unet(schedule.add_noise(latents, noise, t), t, states)
-            target = tuning._target(schedule, latents, noise, t)
+            target = tuning.target(schedule, latents, noise, t)
             found.append((output.sample.float() - target.float()).square().flatten(1).mean(1))
         total += torch.cat(found).cpu()
     return total / pairs

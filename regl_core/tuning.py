@@ -41,17 +41,21 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class _Encoded:
+class Encoded:
+    """A lesson as the U-Net sees it: latents (n, …) and text states (n, tokens, d)."""
+
     latents: torch.Tensor
     states: torch.Tensor
 
     def some(self, n: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """`n` of them, drawn with replacement."""
         index = torch.randint(len(self.latents), (n,), generator=generator)
         return self.latents[index], self.states[index]
 
 
 @torch.no_grad()
-def _encode(foundation: Foundation, lesson: Lesson, keeper: Keeper | None) -> _Encoded:
+def encode(foundation: Foundation, lesson: Lesson, keeper: Keeper | None = None) -> Encoded:
+    """`lesson` in latents and states, on the foundation's device; `keeper` as in `piecewise`."""
     vae = foundation.pipeline.vae
 
     def batch(start: int) -> torch.Tensor:
@@ -63,7 +67,7 @@ def _encode(foundation: Foundation, lesson: Lesson, keeper: Keeper | None) -> _E
     latents = torch.cat(parts).to(foundation.device) * vae.config.scaling_factor
     states, _ = conditions.encode(foundation, lesson.prompts, lesson.tokens)
     # Inference tensors cannot enter autograd; a clone is an ordinary one.
-    return _Encoded(latents, states.clone())
+    return Encoded(latents, states.clone())
 
 
 def tune(
@@ -93,8 +97,8 @@ def tune(
     # The sampler's own add_noise looks noise levels up in its *sampling* steps: before a first
     # image they are in reverse, after it all but a few are missing.
     schedule = DDPMScheduler.from_config(foundation.pipeline.scheduler.config)
-    lesson = _encode(foundation, real, keeper and keeper / "real")
-    others = None if prior is None else _encode(foundation, prior, keeper and keeper / "prior")
+    lesson = encode(foundation, real, keeper and keeper / "real")
+    others = None if prior is None else encode(foundation, prior, keeper and keeper / "prior")
     share = 0 if others is None else round(settings.batch_size * settings.prior_share)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(*seed, "init"))
@@ -127,7 +131,7 @@ def tune(
                 generator=generator,
             ).to(foundation.device)
             output = unet(schedule.add_noise(latents, noise, t), t, states).sample
-            loss = F.mse_loss(output.float(), _target(schedule, latents, noise, t).float())
+            loss = F.mse_loss(output.float(), target(schedule, latents, noise, t).float())
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -156,7 +160,7 @@ def _same_bytes(folder: Path) -> None:
     save_file(tensors, path, metadata={"lora_adapter_metadata": json.dumps(ordered)})
 
 
-def _target(
+def target(
     schedule: "DDPMScheduler", latents: torch.Tensor, noise: torch.Tensor, t: torch.Tensor
 ) -> torch.Tensor:
     """What the U-Net was trained to predict: the noise, or the velocity (Salimans & Ho 2022)."""

@@ -228,4 +228,4 @@ def test_the_target_is_the_noise_or_the_velocity(prediction: str) -> None:
     signal = schedule.alphas_cumprod[t].view(-1, 1, 1, 1)
     velocity = signal.sqrt() * noise - (1 - signal).sqrt() * latents
     expected = noise if prediction == "epsilon" else velocity
-    assert torch.allclose(tuning._target(schedule, latents, noise, t), expected, atol=1e-6)
+    assert torch.allclose(tuning.target(schedule, latents, noise, t), expected, atol=1e-6)
