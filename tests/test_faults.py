@@ -216,7 +216,7 @@ def damaged(folder: Path, other: Path, draw: random.Random) -> str:
         case "delete":
             file.unlink()
         case "swap":
-            shutil.copy(other / (ENTRY if file.name == "value.txt" else "value.txt"), file)
+            shutil.copy(other / (ENTRY if file.name == ENTRY else "value.txt"), file)
         case "link":
             file.unlink()
             file.symlink_to(other / ENTRY)
@@ -227,18 +227,18 @@ def damaged(folder: Path, other: Path, draw: random.Random) -> str:
 
 
 def test_no_damaged_store_is_served(tmp_path):
-    first, second = Draw(1, (Holder(2),)), Holder("other")
+    inner, other = Draw(2), Holder("other")
+    outer = Draw(1, (inner,))
     whole = Store(tmp_path / "whole")
-    before, inner = contents(whole.ensure(first)), contents(whole.path(Holder(2)))
-    whole.ensure(second)
+    before = {stage: contents(whole.ensure(stage)) for stage in (inner, outer, other)}
     ways, served = Counter(), []
     for number in range(STORES):
         draw = random.Random(number)
         root = tmp_path / "damaged"
         shutil.copytree(whole.root, root)
-        victim = draw.choice([first, Holder(2)])
+        victim = draw.choice([outer, inner])
         relative = whole.path(victim).relative_to(whole.root)
-        way = damaged(root / relative, whole.path(second), draw)
+        way = damaged(root / relative, whole.path(other), draw)
         ways[way] += 1
         store = Store(root)
         with warnings.catch_warnings(record=True) as told:
@@ -247,8 +247,7 @@ def test_no_damaged_store_is_served(tmp_path):
                 served.append((number, way))
         assert len(told) == 1 and "\n" not in str(told[0].message), (number, way)
         if number % 10 == 0:
-            assert contents(store.ensure(first)) == before
-            assert contents(store.ensure(Holder(2))) == inner
+            assert all(contents(store.ensure(stage)) == before[stage] for stage in before)
         shutil.rmtree(root)
     print(f"\n{STORES} damaged stores, {len(served)} of them served: {dict(ways)}")
     assert served == []
