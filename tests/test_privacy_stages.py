@@ -14,7 +14,7 @@ from regl_core.params import load
 from regl_core.partition import Dirichlet, GlobalShare, PartitionSpec
 from regl_core.pipeline import Pipeline
 from regl_core.runs import PersonalRun, Run
-from regl_core.stage import Stage
+from regl_core.stage import CHECKPOINT, Stage
 from regl_core.stages.inputs import Source
 from regl_core.stages.tailored import Tailored
 from regl_core.stages.trained import Trained, network
@@ -108,7 +108,8 @@ def written(stage: Tailored, dataset: Dataset, folder: Path) -> dict[str, bytes]
                 tuple(folder / need.kind for need in it.needs()),
                 lambda fraction: None,
             )
-    files = (path for path in folder.rglob("*") if path.is_file())
+    # Checkpoints are no results: the store deletes them, and safetensors orders their headers anew.
+    files = (it for it in folder.rglob("*") if it.is_file() and CHECKPOINT not in it.parts)
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
