@@ -19,8 +19,8 @@ from .runs import STORE, Run, cores
 from .scores import FT, TF
 from .stage import Stage
 from .stages.attacked import Attacked
-from .stages.embedded import Embedded, EmbeddedReal
-from .stages.neighbours import EmbeddedTest, Neighbours
+from .stages.embedded import Embedded, EmbeddedReal, EmbeddedTest
+from .stages.neighbours import Neighbours
 from .stages.overheard import Overheard
 from .stages.tailored import Tailored
 from .stages.tuned import Tuned

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from toy_kills import contents
 
 from regl_core.errors import ReglError
 from regl_core.params import ROOT, Settings, load
@@ -107,14 +108,6 @@ def test_settings_that_change_the_images_change_the_key(key) -> None:
     assert run(settings=other).stage(Pipeline()).key != run().stage(Pipeline()).key
 
 
-def _bytes(store: Store) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(store.root)): path.read_bytes()
-        for path in sorted(store.root.rglob("*"))
-        if path.is_file() and path.name != "entry.json" and "locks" not in path.parts
-    }
-
-
 def test_no_method_depends_on_the_number_of_workers(tmp_path: Path) -> None:
     grid = [
         run(method, Pooled() if method == "Centralized" else SKEWED) for method in SETTINGS.methods
@@ -124,7 +117,7 @@ def test_no_method_depends_on_the_number_of_workers(tmp_path: Path) -> None:
     one, three = Store(tmp_path / "one"), Store(tmp_path / "three")
     results, again = run_all(grid, one, workers=1), run_all(grid, three, workers=3)
     assert [vars(r) | {"run": None} for r in results] == [vars(r) | {"run": None} for r in again]
-    assert _bytes(one) == _bytes(three)
+    assert contents(one.root) == contents(three.root)
 
 
 def test_results_repeat_and_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
@@ -133,7 +126,7 @@ def test_results_repeat_and_do_not_depend_on_the_number_of_workers(tmp_path: Pat
     results = run_all(grid, one, workers=1)
     again = run_all(grid, two, workers=2)
     assert [r.accuracy for r in results] == [r.accuracy for r in again]
-    assert _bytes(one) == _bytes(two)
+    assert contents(one.root) == contents(two.root)
     before = {path: path.stat().st_mtime_ns for path in one.root.rglob("*") if path.is_file()}
     run_all(grid, one, workers=1)
     after = {path: path.stat().st_mtime_ns for path in one.root.rglob("*") if path.is_file()}

@@ -11,11 +11,16 @@ import pytest
 
 from regl_core.params import ROOT
 
-STAGES = {
-    node.name: (f"regl_core.stages.{path.stem}", node.name)
+CLASSES = {
+    node.name: (f"regl_core.stages.{path.stem}", {*map(ast.unparse, node.bases)})
     for path in sorted((ROOT / "regl_core/stages").glob("*.py"))
     for node in ast.parse(path.read_text()).body
-    if isinstance(node, ast.ClassDef) and "Stage" in map(ast.unparse, node.bases)
+    if isinstance(node, ast.ClassDef)
+}
+STAGES = {
+    name: (module, name)
+    for name, (module, bases) in CLASSES.items()
+    if "Stage" in bases | {above for base in bases & CLASSES.keys() for above in CLASSES[base][1]}
 }
 NAMES = {
     **{kind: [name] for kind, name in STAGES.items()},

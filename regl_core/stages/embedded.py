@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from .. import conditions, distances
-from ..data import resized
+from ..data import Dataset, Split, resized
+from ..foundation import Foundation
 from ..keeper import Keeper
 from ..stage import CHECKPOINT, Stage
 from .inputs import Models, Source, Tick
@@ -30,8 +31,7 @@ class Embedded(Stage):
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         images = load_images(inputs[0])
-        keeper = Keeper(folder / CHECKPOINT / "features.safetensors")
-        found = conditions.features(self.images.models.load(), images.flatten(0, 1), keeper)
+        found = seen(self.images.models.load(), images.flatten(0, 1), folder)
         shaped = found.unflatten(0, images.shape[:2]).contiguous()
         save_file({"features": shaped}, folder / "features.safetensors")
 
@@ -46,12 +46,32 @@ class EmbeddedReal(Stage):
     def cost(self) -> float:
         return 1.0
 
+    def looked_at(self, dataset: Dataset) -> Split:
+        """The images."""
+        return dataset.train
+
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
-        foundation = self.models.load()
-        images = resized(self.source.load().train.images, foundation.image_side)
-        keeper = Keeper(folder / CHECKPOINT / "features.safetensors")
-        found = conditions.features(foundation, images, keeper)
+        foundation, images = self.models.load(), self.looked_at(self.source.load()).images
+        found = seen(foundation, resized(images, foundation.image_side), folder)
         save_file({"features": found}, folder / "features.safetensors")
+
+
+@dataclass(frozen=True)
+class EmbeddedTest(EmbeddedReal):
+    """The same of all test images."""
+
+    def cost(self) -> float:
+        return 2.0
+
+    def looked_at(self, dataset: Dataset) -> Split:
+        return dataset.test
+
+
+def seen(foundation: Foundation, images: torch.Tensor, folder: Path) -> torch.Tensor:
+    """`conditions.features`, whose batches outlive a kill of the stage that writes `folder`."""
+    return conditions.features(
+        foundation, images, Keeper(folder / CHECKPOINT / "features.safetensors")
+    )
 
 
 @dataclass(frozen=True)

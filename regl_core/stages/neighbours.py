@@ -5,35 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
-from .. import conditions, leakage
+from .. import leakage
 from ..data import resized
 from ..stage import Stage
-from .embedded import Embedded, EmbeddedReal
-from .inputs import Models, Source, Tick
+from .embedded import Embedded, EmbeddedReal, EmbeddedTest
+from .inputs import Tick
 from .vanilla import load_images
 
 SHARES = (0.01, 0.05)  # of held-out images: what counts as suspiciously near
-
-
-@dataclass(frozen=True)
-class EmbeddedTest(Stage):
-    """Writes features.safetensors: float32 (n, d), unit length, of all test images."""
-
-    models: Models
-    source: Source
-
-    def cost(self) -> float:
-        return 2.0
-
-    def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
-        foundation = self.models.load()
-        images = resized(self.source.load().test.images, foundation.image_side)
-        save_file(
-            {"features": conditions.features(foundation, images)}, folder / "features.safetensors"
-        )
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..data import Split
-from ..training import Phase, local_sgd, repeatable
+from ..keeper import Keeper
+from ..stage import CHECKPOINT
 from .attacked import candidates
 from .inputs import Tick
 from .trained import final, network, plain
-from .updated import Updated
+from .updated import Updated, once_more
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,9 @@ class Overheard(Updated):
         data = how.clients(dataset, tuple(synthetic))
         for client, (own, part) in enumerate(zip(data, how.parts, strict=True)):
             if part:
-                start.into(net)
-                path = (how.seed, "batches", client, how.training.rounds)
                 own = own.to(next(net.parameters()).device)
-                with repeatable():
-                    local_sgd(net, own, how.training, path, [Phase(how.training.local_epochs)])
+                keeper = Keeper(folder / CHECKPOINT / f"client-{client}.safetensors")
+                once_more(how, net, start, own, client, keeper)
                 both = candidates(dataset, part, how.seed, "overheard", client)
                 for name, split in zip(("members", "strangers"), both, strict=True):
                     scores[f"{client}.{name}"] = -losses(net, split)

@@ -1,8 +1,6 @@
 """Federated training on real and synthetic images (Sec. 4.2)."""
 
 import json
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from torch import nn
 from .. import federation, models
 from ..checkpoint import Checkpoint, Progress
 from ..data import Dataset, Split, resized
+from ..files import put
 from ..foundation import pick_device
 from ..methods.base import Method
 from ..params import TrainingSettings
@@ -69,7 +68,7 @@ class Trained(Stage):
             _Followed(folder / CHECKPOINT / "progress.safetensors", folder / "accuracy.json"),
             tests(dataset, self.parts, self.seed) if self.personal else (),
         )
-        _write_whole(folder / "accuracy.json", history.accuracy)
+        put({"accuracy.json": json.dumps(history.accuracy).encode()}, folder)
         curves = [None if None in curve else curve for curve in zip(*history.personal, strict=True)]
         (folder / "personal.json").write_text(json.dumps(curves))
         weights = history.weights
@@ -103,16 +102,10 @@ class _Followed(Checkpoint):
 
     def save(self, progress: Progress) -> None:
         if progress.round > self._rounds:
-            _write_whole(self._accuracy, progress.accuracy)
+            content = json.dumps(progress.accuracy).encode()
+            put({self._accuracy.name: content}, self._accuracy.parent)
             self._rounds = progress.round
         super().save(progress)
-
-
-def _write_whole(path: Path, numbers: Sequence[float]) -> None:
-    """`numbers` as JSON, which another process may read at any moment."""
-    beside = path.with_name(f"{path.name}.partial")
-    beside.write_text(json.dumps(numbers))
-    os.replace(beside, path)
 
 
 def network(dataset: Dataset, training: TrainingSettings, seed: int) -> nn.Module:

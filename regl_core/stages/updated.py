@@ -14,6 +14,7 @@ from ..methods.fedavg import FedAvg
 from ..resuming import piecewise
 from ..stage import CHECKPOINT, Stage
 from ..training import ClientData, Phase, local_sgd, repeatable
+from ..weights import Weights
 from .inputs import Tick
 from .trained import Trained, final, network, plain
 
@@ -69,11 +70,7 @@ class Updated(Stage):
             own = data[client].to(test.labels.device)
             if not len(own):
                 return None
-            start.into(net)
-            path = (how.seed, "batches", client, how.training.rounds)
-            phases, within = [Phase(how.training.local_epochs)], keeper / f"within-{client}"
-            with repeatable():
-                local_sgd(net, own, how.training, path, phases, keeper=within)
+            once_more(how, net, start, own, client, keeper / f"within-{client}")
             right, last = judged(net, test)
             classes = by_class(right, test.labels, len(dataset.classes))
             return classes, separation(last, dataset.test.labels), last[shown]
@@ -91,6 +88,20 @@ class Updated(Stage):
         save_file({**table, "silhouette": apart}, folder / "classes.safetensors")
         points = {"features": features, "labels": dataset.test.labels[shown]}
         save_file(points, folder / "features.safetensors")
+
+
+def once_more(
+    how: Trained, net: nn.Module, start: Weights, own: ClientData, client: int, keeper: Keeper
+) -> None:
+    """Leave in `net` what `client` makes of the weights `start`, as in a further round of `how`.
+
+    own : its images, on the device of `net`. keeper : as in `local_sgd`.
+    """
+    start.into(net)
+    path = (how.seed, "batches", client, how.training.rounds)
+    with repeatable():
+        phases = [Phase(how.training.local_epochs)]
+        local_sgd(net, own, how.training, path, phases, keeper=keeper)
 
 
 def _as_in_fedavg(how: Trained) -> None:
