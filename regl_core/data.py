@@ -35,6 +35,10 @@ class Split:
         """A copy of the images at `indices` (int64) and of their labels, in that order."""
         return Split(self.images[indices], self.labels[indices])
 
+    def pictures(self, indices: Tensor, side: int) -> Tensor:
+        """The images at `indices` (int64) at `side` pixels: uint8 (k, 3, side, side)."""
+        return resized(self.images[indices], side)
+
     def by_class(self, count: int) -> Tensor:
         """The first `count` images of each class: uint8 (classes, count, 3, side, side)."""
         return torch.stack([self.images[self.labels == k][:count] for k in self.labels.unique()])
