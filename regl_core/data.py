@@ -76,14 +76,6 @@ class Split:
         of_class = [(self.labels == k).nonzero()[:count, 0] for k in self.labels.unique()]
         return torch.stack([self.images[rows] for rows in of_class])
 
-    def pixels(self) -> Tensor:
-        """The images as float32 (n, 3, side, side) from -1 (black) to 1.
-
-        The scale is fixed: a mean over the data set would tell each client something of the
-        images of the others.
-        """
-        return self.images[:].to(torch.float32) / 127.5 - 1
-
     @cached_property
     def digest(self) -> str:
         """SHA-256, in hex, of images and labels."""

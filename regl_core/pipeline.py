@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from . import foundation
+from . import sources
 from .data import PACKED, Dataset
 from .datasets.base import Loader
 from .datasets.registry import find
@@ -40,14 +40,21 @@ class Pipeline:
         return self._data[loader]
 
     def vanilla(
-        self, classes: tuple[str, ...], settings: Settings, seed: int, client: int, start: int = 0
+        self,
+        dataset: str,
+        classes: tuple[str, ...],
+        settings: Settings,
+        seed: int,
+        client: int,
+        start: int = 0,
     ) -> Vanilla:
-        """A client's training-free images, `synthesis.per_stage` of each class."""
+        """A client's training-free images of a data set, `synthesis.per_stage` of each class."""
         known = settings.foundation.model_dump_json()
         if known not in self._models:
-            digest = foundation.digest(settings.foundation)
+            digest = sources.digest(settings.foundation)
             self._models[known] = Models(settings.foundation, digest)
-        return Vanilla(self._models[known], classes, start, settings.synthesis, seed, client)
+        models, side = self._models[known], settings.datasets[dataset].image_side
+        return Vanilla(models, classes, side, start, settings.synthesis, seed, client)
 
     def tuned(
         self, vanilla: Vanilla, source: Source, owned: Sequence[int], settings: Settings
@@ -76,7 +83,10 @@ class Pipeline:
         source, images = self.source(dataset, settings)
         made: list[tuple[Synthetic, ...]] = []
         for client, part in enumerate(parts):
-            drawn = [self.vanilla(images.classes, settings, seed, client, i) for i in starts]
+            drawn = [
+                self.vanilla(dataset, images.classes, settings, seed, client, start)
+                for start in starts
+            ]
             if kind == "vanilla" or not len(part):
                 made.append(tuple(drawn))
             else:
