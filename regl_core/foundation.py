@@ -144,31 +144,50 @@ def load(settings: FoundationSettings) -> Foundation:
         requires_safety_checker=False,
         **revision,
     )
-    # One sampler for every model: ten to twenty steps of DPM-Solver++ on its own noise schedule.
-    pipeline.scheduler = diffusers.DPMSolverMultistepScheduler.from_config(
-        pipeline.scheduler.config
-    )
-    pipeline.set_progress_bar_config(disable=True)
+    # A whole CLIP's settings can name the width of its features once, for both its encoders.
+    config = transformers.AutoConfig.from_pretrained(where["image-encoder"])
+    if hasattr(config, "vision_config"):
+        config.vision_config.projection_dim = config.projection_dim
+        config = config.vision_config
     encoder = transformers.CLIPVisionModelWithProjection.from_pretrained(
-        where["image-encoder"], **how
+        where["image-encoder"], config=config, **how
     )
     captioner = transformers.AutoModelForImageTextToText.from_pretrained(where["captioner"], **how)
-    for model in (
-        pipeline.unet,
-        pipeline.vae,
-        pipeline.text_encoder,
-        encoder,
-        captioner,
-    ):
+    return frozen(
+        pipeline=pipeline,
+        image_encoder=encoder,
+        image_processor=transformers.AutoImageProcessor.from_pretrained(where["image-encoder"]),
+        captioner=captioner,
+        caption_processor=transformers.AutoProcessor.from_pretrained(where["captioner"]),
+        device=device,
+    )
+
+
+def frozen(
+    *,
+    pipeline: "StableDiffusionPipeline",
+    image_encoder: torch.nn.Module,
+    image_processor: Any,
+    captioner: torch.nn.Module,
+    caption_processor: Any,
+    device: torch.device,
+) -> Foundation:
+    """These models as a foundation: on `device`, in eval mode, without gradients."""
+    from diffusers import DPMSolverMultistepScheduler
+
+    # One sampler for every model: ten to twenty steps of DPM-Solver++ on its own noise schedule.
+    pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
+    pipeline.set_progress_bar_config(disable=True)
+    for model in (pipeline.unet, pipeline.vae, pipeline.text_encoder, image_encoder, captioner):
         model.requires_grad_(False).eval().to(device)
     # Tuning and sampling take about a tenth less time on a CPU; tensor cores want it too.
     pipeline.unet.to(memory_format=torch.channels_last)
     return Foundation(
         pipeline=pipeline.to(device),
-        image_encoder=encoder,
-        image_processor=transformers.AutoImageProcessor.from_pretrained(where["image-encoder"]),
+        image_encoder=image_encoder,
+        image_processor=image_processor,
         captioner=captioner,
-        caption_processor=transformers.AutoProcessor.from_pretrained(where["captioner"]),
+        caption_processor=caption_processor,
     )
 
 
