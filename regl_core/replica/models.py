@@ -103,17 +103,18 @@ def in_memory(
     """
     sizes = _sizes(true_size)
     with torch.device(device):
-        return foundation.frozen(
-            pipeline=_pipeline(like, sizes, side, dtype),
-            image_encoder=_seeded(
+        parts = {
+            "pipeline": _pipeline(like, sizes, side, dtype),
+            "image_encoder": _seeded(
                 lambda: CLIPVisionModelWithProjection(_clip_config(like, sizes).vision_config),
                 dtype,
             ),
-            image_processor=_image_processor(like, sizes),
-            captioner=_as_loaded(_seeded(lambda: _blip2(sizes), dtype)),
-            caption_processor=_caption_processor(sizes),
-            device=device,
-        )
+            "image_processor": _image_processor(like, sizes),
+            "captioner": _as_loaded(_seeded(lambda: _blip2(sizes), dtype)),
+            "caption_processor": _caption_processor(sizes),
+        }
+    # Not within: the sampler's own noise levels belong on the CPU, where it computes with numpy.
+    return foundation.frozen(**parts, device=device)
 
 
 def _sizes(true_size: bool) -> Sizes:
