@@ -23,7 +23,9 @@ class Line:
     dtype: str  # number format, and how the arithmetic is done besides
     per_second: float
     memory_gb: float  # largest amount held on the GPU; on a CPU, by the process so far
-    share_of_bare: float | None  # of the bare loop's speed, 1 is all; None: there is none to compare
+    share_of_bare: (
+        float | None
+    )  # of the bare loop's speed, 1 is all; None: there is none to compare
 
 
 @dataclass

@@ -56,9 +56,7 @@ class Machine:
 
         both = compare(watched, bare or _nothing, clock(self.device), REPEATS, seconds)
         share = both.share if bare else None
-        return Line(
-            self.name, unit, size, dtype, amount / both.seconds[0], max(peaks) / GB, share
-        )
+        return Line(self.name, unit, size, dtype, amount / both.seconds[0], max(peaks) / GB, share)
 
     def _forget_peak(self) -> None:
         if self.device.type == "cuda":

@@ -18,11 +18,14 @@ def _resident(settings: FoundationSettings) -> foundation.Foundation:
 
 @dataclass(frozen=True)
 class Source:
-    """A data set: its name, its settings and the digest of its bytes."""
+    """A data set: its name, its settings, the digest of its bytes and numbers of its contents."""
 
     name: str
     settings: DatasetSettings
     digest: str
+    classes: int
+    train: int  # images
+    test: int  # images
 
     def load(self) -> data.Dataset:
         return data.load(self.name, self.settings)

@@ -15,6 +15,7 @@ from ..params import ProbeSettings, TrainingSettings
 from ..resuming import stepwise
 from ..stage import CHECKPOINT, Stage
 from ..training import ClientData, batches, epoch, evaluate, repeatable
+from ..work import START, Work, classifier, generative, tested
 from .inputs import Source, Tick
 from .tailored import Tailored
 from .trained import network, plain
@@ -53,8 +54,15 @@ class Judge(Stage):
     probe: ProbeSettings
     seed: int
 
-    def cost(self) -> float:
-        return 5 + 0.0006 * 1800 * self.probe.epochs
+    def work(self) -> Work:
+        side, images = self.source.settings.image_side, self.source.train + self.source.test
+        return {
+            START: 5.0,
+            classifier("trained", self.training, side, self.training.batch_size): (
+                images * self.probe.epochs
+            ),
+            classifier("network", self.training, side): 1,
+        }
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         dataset = self.source.load()
@@ -84,8 +92,17 @@ class Probed(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return self.judge, self.images
 
-    def cost(self) -> float:
-        return 1 + 0.0006 * self.images.count() * self.judge.probe.epochs
+    def work(self) -> Work:
+        how, source, made = self.judge.training, self.judge.source, self.images.count()
+        side = source.settings.image_side
+        return {
+            START: 1.0,
+            classifier("trained", how, side, how.batch_size): made * self.judge.probe.epochs,
+            **tested(how, side, source.test + made),
+            generative("embedded", self.images.models.settings, conditions.BATCH): (
+                made + source.train
+            ),
+        }
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         judge, synthetic = inputs
