@@ -39,14 +39,6 @@ class Split:
         """The first `count` images of each class: uint8 (classes, count, 3, side, side)."""
         return torch.stack([self.images[self.labels == k][:count] for k in self.labels.unique()])
 
-    def pixels(self) -> Tensor:
-        """The images as float32 (n, 3, side, side) from -1 (black) to 1.
-
-        The scale is fixed: a mean over the data set would tell each client something of the
-        images of the others.
-        """
-        return self.images.to(torch.float32) / 127.5 - 1
-
 
 @dataclass(frozen=True, eq=False)
 class Dataset:

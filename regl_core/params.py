@@ -123,6 +123,9 @@ class TrainingSettings(Frozen):
     weight_decay: Annotated[float, Field(ge=0)]
     client_fraction: Annotated[float, Field(gt=0, le=1)]  # of the clients, per round
     report_rounds: Count  # the accuracy reported is the mean over this many last rounds
+    augmentation: Literal["none", "crop_flip"]  # of training images (`augmentation`)
+    precision: Literal["float32", "bfloat16"]  # of matrix products and convolutions
+    compile: bool
     device: Device
 
     @model_validator(mode="after")

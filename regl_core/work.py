@@ -76,7 +76,7 @@ def sampled(
 def classifier(what: str, settings: TrainingSettings, side: int, batch: int = 1) -> Unit:
     """A unit of the network that is trained, on images of `side` pixels."""
     model = f"{settings.model} {settings.width}"
-    return Unit(what, model, side, batch, "float32", settings.device)
+    return Unit(what, model, side, batch, settings.precision, settings.device)
 
 
 def tested(settings: TrainingSettings, side: int, images: float) -> Work:
