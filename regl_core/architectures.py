@@ -173,6 +173,9 @@ def _classifier(unit: Unit) -> nn.Module:
 
 
 def _frozen(net: nn.Module, dtype: str) -> nn.Module:
+    from diffusers.utils import logging
+
+    logging.set_verbosity_error()  # it warns of a number format that nothing is computed in
     return net.to(getattr(torch, dtype)).requires_grad_(False).eval()
 
 

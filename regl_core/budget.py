@@ -1,4 +1,4 @@
-"""What notebooks will cost: time, disk and memory, each stage counted where it is asked for first."""
+"""What notebooks will cost: time, disk, memory; each stage counted where it is first asked for."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -81,8 +81,8 @@ TINY = {
     Unit("decoded", "tiny"): 0.001,
     Unit("denoised", "tiny"): 0.0015,
     Unit("tuned", "tiny"): 0.006,
-    Unit("trained", "resnet_small 8", 16): 0.0004,
-    Unit("evaluated", "resnet_small 8", 16): 0.0001,
+    Unit("trained", "resnet_small 8", 16): 0.0003,
+    Unit("evaluated", "resnet_small 8", 16): 0.00008,
 }
 
 

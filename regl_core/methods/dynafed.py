@@ -127,7 +127,9 @@ class DynaFed(FedAvg):
 
     def held(self, classes: int, training: TrainingSettings) -> int:
         unrolled = self.inner_steps * (self.inner_batch or self.images_per_class * classes)
-        return max(2 * unrolled, super().held(classes, training))  # those of both directions
+        # Those of both directions, in float32 whatever the precision of other training.
+        size = 2 if training.precision == "float32" else 4
+        return max(size * unrolled, super().held(classes, training))
 
     def prepare(self, task: Task) -> Any:
         if task.now.training.rounds < self.trajectory:
