@@ -45,7 +45,7 @@ class EmbeddedReal(Stage):
     source: Source
 
     def work(self) -> Work:
-        return seen_work(self.models, self.source.train)
+        return seen_work(self.models, self.source.size.train)
 
     def looked_at(self, dataset: Dataset) -> Split:
         """The images."""
@@ -62,7 +62,7 @@ class EmbeddedTest(EmbeddedReal):
     """The same of all test images."""
 
     def work(self) -> Work:
-        return seen_work(self.models, self.source.test)
+        return seen_work(self.models, self.source.size.test)
 
     def looked_at(self, dataset: Dataset) -> Split:
         return dataset.test
@@ -100,7 +100,7 @@ class Distance(Stage):
         return self.real, *self.synthetic
 
     def work(self) -> Work:
-        real = self.real.source.train
+        real = self.real.source.size.train
         drawn = min(real, sum(part.images.count() for part in self.synthetic))
         return {START: 0.5, generative("feature", self.real.models.settings): real + drawn}
 

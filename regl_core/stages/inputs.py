@@ -1,13 +1,28 @@
 """What stages start from: a data set and a foundation, each with the digest of its bytes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Protocol
 
-from .. import data, foundation
-from ..params import DatasetSettings, FoundationSettings
+from .. import foundation
+from ..data import Dataset
+from ..params import FoundationSettings
 
 Tick = Callable[[float], None]
+
+
+class Loads(Protocol):
+    """A way to a data set; hashable."""
+
+    def load_same(self, digest: str) -> Dataset:
+        """The data set with that digest. Halt if it is no more there."""
+
+
+@lru_cache(maxsize=4)
+def _opened(loader: Loads, digest: str) -> Dataset:
+    """The data set, loaded once per process; every user leaves it as it was."""
+    return loader.load_same(digest)
 
 
 @lru_cache(maxsize=1)
@@ -17,18 +32,37 @@ def _resident(settings: FoundationSettings) -> foundation.Foundation:
 
 
 @dataclass(frozen=True)
-class Source:
-    """A data set: its name, its settings, the digest of its bytes and numbers of its contents."""
+class Size:
+    """Numbers of classes, of training and of test images, and the side of these in pixels."""
 
-    name: str
-    settings: DatasetSettings
-    digest: str
     classes: int
-    train: int  # images
-    test: int  # images
+    train: int
+    test: int
+    side: int
 
-    def load(self) -> data.Dataset:
-        return data.load(self.name, self.settings)
+    @classmethod
+    def of(cls, dataset: Dataset) -> "Size":
+        """Of a data set."""
+        train, test = dataset.train, dataset.test
+        return cls(len(dataset.classes), len(train), len(test), train.images.shape[-1])
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set: the name of its kind, the digest of its bytes, and a way to it.
+
+    All that a stage can see of it is behind the digest. So the way has no part in keys: neither
+    the folder it leads to, nor the code that reads this kind of data set or any other.
+    """
+
+    kind: str
+    digest: str
+    loader: Loads = field(metadata={"key": False})
+    size: Size = field(metadata={"key": False})  # for `make plan`
+
+    def load(self) -> Dataset:
+        """The data set. Halt if it is no more what `digest` says."""
+        return _opened(self.loader, self.digest)
 
 
 @dataclass(frozen=True)

@@ -32,13 +32,13 @@ class Personalized(Stage):
 
     def work(self) -> Work:
         how, epochs = self.trained, self.settings.epochs
-        side = how.source.settings.image_side
+        side = how.source.size.side
         return {
             # At most, as if every client had real images of every class.
             classifier("trained", how.training, side, how.training.batch_size): (
                 epochs * how.count()
             ),
-            **tested(how.training, side, epochs * how.source.test),
+            **tested(how.training, side, epochs * how.source.size.test),
         }
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:

@@ -59,7 +59,7 @@ class Judge(Stage):
     seed: int
 
     def work(self) -> Work:
-        side, images = self.source.settings.image_side, self.source.train + self.source.test
+        side, images = self.source.size.side, self.source.size.train + self.source.size.test
         return {
             START: 5.0,
             classifier("trained", self.training, side, self.training.batch_size): (
@@ -99,13 +99,13 @@ class Probed(Stage):
 
     def work(self) -> Work:
         how, source, made = self.judge.training, self.judge.source, self.images.count()
-        side = source.settings.image_side
+        side = source.size.side
         return {
             START: 1.0,
             classifier("trained", how, side, how.batch_size): made * self.judge.probe.epochs,
-            **tested(how, side, source.test + made),
+            **tested(how, side, source.size.test + made),
             generative("embedded", self.images.models.settings, conditions.BATCH): (
-                made + source.train
+                made + source.size.train
             ),
         }
 

@@ -55,17 +55,17 @@ class Trained(Stage):
 
     def count(self) -> int:
         """Number of images that all clients together train on."""
-        drawn = self.source.classes * self.synthetic_per_class * len(self.synthetic)
+        drawn = self.source.size.classes * self.synthetic_per_class * len(self.synthetic)
         return sum(map(len, self.parts)) + drawn
 
     def work(self) -> Work:
-        how, side, classes = self.training, self.source.settings.image_side, self.source.classes
+        how, side, classes = self.training, self.source.size.side, self.source.size.classes
         return {
             START: 1.0,
             classifier("trained", how, side, self.method.held(classes, how)): (
                 self.method.passes(self.count(), classes, how)
             ),
-            **tested(how, side, how.rounds * (1 + self.personal) * self.source.test),
+            **tested(how, side, how.rounds * (1 + self.personal) * self.source.size.test),
             classifier("network", how, side): 1,
             classifier("client", how, side): len(self.parts),
         }

@@ -51,13 +51,13 @@ class Updated(Stage):
 
     def work(self) -> Work:
         how, clients = self.trained.training, len(self.trained.parts)
-        side = self.trained.source.settings.image_side
+        side = self.trained.source.size.side
         return {
             START: 0.5,
             classifier("trained", how, side, how.batch_size): (
                 how.local_epochs * self.trained.count()
             ),
-            **tested(how, side, (1 + clients) * self.trained.source.test),
+            **tested(how, side, (1 + clients) * self.trained.source.size.test),
             BYTE: 4 * clients * SHOWN * 8 * how.width,
         }
 
