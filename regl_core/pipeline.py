@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from . import foundation
 from .data import PACKED, Dataset
 from .datasets.base import Loader
 from .datasets.registry import find
-from .params import Settings
+from .params import FoundationSettings, Settings
+from .partition import PartitionSpec
 from .stages.described import Described
 from .stages.inputs import Models, Size, Source
 from .stages.tailored import Tailored
@@ -27,6 +26,7 @@ class Pipeline:
         self._packed = packed
         self._data: dict[Loader, tuple[Source, Dataset]] = {}
         self._models: dict[str, Models] = {}
+        self._parts: dict[tuple[str, str, int], tuple[tuple[int, ...], ...]] = {}
 
     def source(self, name: str, settings: Settings) -> tuple[Source, Dataset]:
         """The data set `name`, as stages name it and as it is."""
@@ -35,20 +35,43 @@ class Pipeline:
         cut = settings.datasets[name].model_copy(update=unread)
         loader = find(name, cut, self._packed)
         if loader not in self._data:
-            dataset = loader.load()
-            source = Source(loader.kind, dataset.digest, loader, Size.of(dataset))
-            self._data[loader] = source, dataset
+            self._data[loader] = self._read(loader)
         return self._data[loader]
+
+    def _read(self, loader: Loader) -> tuple[Source, Dataset]:
+        dataset = loader.load()
+        return Source(loader.kind, dataset.digest, loader, Size.of(dataset)), dataset
+
+    def models(self, settings: FoundationSettings) -> Models:
+        """The foundation, as stages name it."""
+        known = settings.model_dump_json()
+        if known not in self._models:
+            self._models[known] = self._identified(settings)
+        return self._models[known]
+
+    def _identified(self, settings: FoundationSettings) -> Models:
+        return Models(settings, foundation.digest(settings))
+
+    def parts(
+        self, name: str, settings: Settings, partition: PartitionSpec, seed: int
+    ) -> tuple[tuple[int, ...], ...]:
+        """Each client's indices into the training set of the data set `name`.
+
+        Runs that share a partition share one tuple: of a large data set each takes megabytes.
+        """
+        source, dataset = self.source(name, settings)
+        known = source.digest, partition.model_dump_json(), seed
+        if known not in self._parts:
+            parts = partition.split(dataset.train.labels, len(dataset.classes), seed)
+            self._parts[known] = tuple(tuple(part.tolist()) for part in parts)
+        return self._parts[known]
 
     def vanilla(
         self, classes: tuple[str, ...], settings: Settings, seed: int, client: int, start: int = 0
     ) -> Vanilla:
         """A client's training-free images, `synthesis.per_stage` of each class."""
-        known = settings.foundation.model_dump_json()
-        if known not in self._models:
-            digest = foundation.digest(settings.foundation)
-            self._models[known] = Models(settings.foundation, digest)
-        return Vanilla(self._models[known], classes, start, settings.synthesis, seed, client)
+        models = self.models(settings.foundation)
+        return Vanilla(models, classes, start, settings.synthesis, seed, client)
 
     def tuned(
         self, vanilla: Vanilla, source: Source, owned: Sequence[int], settings: Settings
@@ -60,7 +83,7 @@ class Pipeline:
         self,
         kind: str | None,
         dataset: str,
-        parts: Sequence[torch.Tensor],
+        parts: Sequence[Sequence[int]],
         settings: Settings,
         seed: int,
     ) -> tuple[tuple[Synthetic, ...], ...]:
@@ -81,6 +104,6 @@ class Pipeline:
             if kind == "vanilla" or not len(part):
                 made.append(tuple(drawn))
             else:
-                tuned = self.tuned(drawn[0], source, part.tolist(), settings)
+                tuned = self.tuned(drawn[0], source, part, settings)
                 made.append(tuple(Tailored(tuned, start) for start in starts))
         return tuple(made)

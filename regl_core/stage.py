@@ -18,7 +18,7 @@ from .work import Work
 
 Tick = Callable[[float], None]  # gets the fraction done, 0 to 1
 CHECKPOINT = "checkpoint"  # what a stage keeps here is there again after a kill
-PLAIN = {type(None), bool, int, float, str}
+PLAIN = {type(None), bool, int, str}
 LONG = 1000  # numbers; of more of them a description holds a digest
 
 
@@ -119,9 +119,10 @@ def _plain(value: Any, where: str) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, tuple):
-        if set(map(type, value)) != {int}:
+        kinds = set(map(type, value))
+        if not kinds <= PLAIN:
             return [_plain(part, f"{where}[{i}]") for i, part in enumerate(value)]
-        if len(value) <= LONG:
+        if kinds != {int} or len(value) <= LONG:
             return list(value)
         content = array("q", value).tobytes()
         return {"integers": len(value), "sha256": hashlib.sha256(content).hexdigest()}
@@ -156,7 +157,7 @@ def _parts(value: Any) -> dict[str, Any] | None:
 
 def _classes(value: Any) -> Iterator[type]:
     """Classes of the composite values inside `value`, without those of other stages."""
-    if isinstance(value, tuple) and set(map(type, value)) <= PLAIN:
+    if isinstance(value, tuple) and set(map(type, value)) <= PLAIN | {float}:
         return
     for part in value if isinstance(value, tuple) else (_parts(value) or {}).values():
         if isinstance(part, tuple):
