@@ -81,20 +81,18 @@ def rank_size(unit: Unit) -> int:
 
 
 def at_hand(model: str) -> Path | None:
-    """The folder of a generative model as the settings name it, a shipped one's or one on disk."""
-    from huggingface_hub import try_to_load_from_cache
-
-    from .foundation import SHIPPED
+    """The folder of a generative model as settings name it: shipped, given, or in the cache."""
+    from .hub import LAYOUTS, is_id, snapshot
+    from .sources import SHIPPED
 
     shipped, folder = SHIPPED / model, Path(model).expanduser()
     for path in (shipped / "stable-diffusion", shipped, folder):
         if path.is_dir():
             return path
-    if model.count("/") == 1:
-        for file in ("model_index.json", "config.json"):
-            if isinstance(found := try_to_load_from_cache(model, file), str):
-                return Path(found).parent
-    return None
+    if not is_id(model):
+        return None
+    found = (snapshot(model, None, layout) for layout in LAYOUTS.values())
+    return next((path for path in found if path), None)
 
 
 def stand_in(model: str) -> str:

@@ -48,7 +48,8 @@ class Outline(Pipeline):
         self.notes.append(f"data set {loader.name}: {said}, {images:,} images")
         self.unpacked[loader.name] = images * 3 * side**2
         dataset = _outlined(loader.name, listing, side)
-        return Source(loader.kind, ABSENT, loader, Size.of(dataset)), dataset
+        digest = f"{ABSENT}: {loader.name} {loader.settings.model_dump_json()}"
+        return Source(loader.kind, digest, loader, Size.of(dataset)), dataset
 
     def _identified(self, settings: FoundationSettings) -> Models:
         try:

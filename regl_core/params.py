@@ -80,9 +80,11 @@ class FoundationSettings(Frozen):
     """The frozen generative models."""
 
     name: Name  # "tiny" (shipped), an id on the hub or a folder
-    revision: Name | None  # of the id; null: none is asked for
+    revision: Name | None  # of the id; null: the one that the local cache takes for the newest
     image_encoder: Name | None  # id or folder; null: the one beside the text-to-image model
+    image_encoder_revision: Name | None  # as revision
     captioner: Name | None  # as image_encoder
+    captioner_revision: Name | None  # as revision
     dtype: Literal["float32", "bfloat16"]
     device: Device
 
@@ -92,6 +94,7 @@ class SynthesisSettings(Frozen):
 
     prompt: Annotated[str, AfterValidator(_asks_for_class)]
     guidance: Annotated[float, Field(ge=0)]  # weight of classifier-free guidance, 1 is none
+    scheduler: Literal["dpmsolver++", "unipc", "ddim"]  # of the denoising steps
     sampling_steps: Count
     batch_size: Count  # images
     per_stage: Count  # images per class made and stored in one piece

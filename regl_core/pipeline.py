@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import foundation
+from . import sources
 from .data import PACKED, Dataset
 from .datasets.base import Loader
 from .datasets.registry import find
 from .params import FoundationSettings, Settings
 from .partition import PartitionSpec
 from .stages.described import Described
-from .stages.inputs import Models, Size, Source
+from .stages.inputs import Loads, Models, Size, Source
 from .stages.tailored import Tailored
 from .stages.tuned import Tuned
 from .stages.vanilla import Vanilla
@@ -26,7 +26,7 @@ class Pipeline:
         self._packed = packed
         self._data: dict[Loader, tuple[Source, Dataset]] = {}
         self._models: dict[str, Models] = {}
-        self._parts: dict[tuple[str, str, int], tuple[tuple[int, ...], ...]] = {}
+        self._parts: dict[tuple[Loads, str, int], tuple[tuple[int, ...], ...]] = {}
 
     def source(self, name: str, settings: Settings) -> tuple[Source, Dataset]:
         """The data set `name`, as stages name it and as it is."""
@@ -50,7 +50,7 @@ class Pipeline:
         return self._models[known]
 
     def _identified(self, settings: FoundationSettings) -> Models:
-        return Models(settings, foundation.digest(settings))
+        return Models(settings, sources.digest(settings))
 
     def parts(
         self, name: str, settings: Settings, partition: PartitionSpec, seed: int
@@ -60,18 +60,24 @@ class Pipeline:
         Runs that share a partition share one tuple: of a large data set each takes megabytes.
         """
         source, dataset = self.source(name, settings)
-        known = source.digest, partition.model_dump_json(), seed
+        known = source.loader, partition.model_dump_json(), seed
         if known not in self._parts:
             parts = partition.split(dataset.train.labels, len(dataset.classes), seed)
             self._parts[known] = tuple(tuple(part.tolist()) for part in parts)
         return self._parts[known]
 
     def vanilla(
-        self, classes: tuple[str, ...], settings: Settings, seed: int, client: int, start: int = 0
+        self,
+        dataset: str,
+        classes: tuple[str, ...],
+        settings: Settings,
+        seed: int,
+        client: int,
+        start: int = 0,
     ) -> Vanilla:
-        """A client's training-free images, `synthesis.per_stage` of each class."""
-        models = self.models(settings.foundation)
-        return Vanilla(models, classes, start, settings.synthesis, seed, client)
+        """A client's training-free images of a data set, `synthesis.per_stage` of each class."""
+        models, side = self.models(settings.foundation), settings.datasets[dataset].image_side
+        return Vanilla(models, classes, side, start, settings.synthesis, seed, client)
 
     def tuned(
         self, vanilla: Vanilla, source: Source, owned: Sequence[int], settings: Settings
@@ -100,7 +106,10 @@ class Pipeline:
         source, images = self.source(dataset, settings)
         made: list[tuple[Synthetic, ...]] = []
         for client, part in enumerate(parts):
-            drawn = [self.vanilla(images.classes, settings, seed, client, i) for i in starts]
+            drawn = [
+                self.vanilla(dataset, images.classes, settings, seed, client, start)
+                for start in starts
+            ]
             if kind == "vanilla" or not len(part):
                 made.append(tuple(drawn))
             else:

@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from .. import conditions, distances
-from ..data import Dataset, Split, resized
+from ..data import Dataset, Split
 from ..foundation import Foundation
+from ..images import Images
 from ..keeper import Keeper
 from ..stage import CHECKPOINT, Stage
 from ..work import START, Work, generative
@@ -52,8 +53,8 @@ class EmbeddedReal(Stage):
         return dataset.train
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
-        foundation, images = self.models.load(), self.looked_at(self.source.load()).images
-        found = seen(foundation, resized(images, foundation.image_side), folder)
+        images = self.looked_at(self.source.load()).images
+        found = seen(self.models.load(), images, folder)
         save_file({"features": found}, folder / "features.safetensors")
 
 
@@ -77,7 +78,7 @@ def seen_work(models: Models, count: int) -> Work:
     }
 
 
-def seen(foundation: Foundation, images: torch.Tensor, folder: Path) -> torch.Tensor:
+def seen(foundation: Foundation, images: torch.Tensor | Images, folder: Path) -> torch.Tensor:
     """`conditions.features`, whose batches outlive a kill of the stage that writes `folder`."""
     return conditions.features(
         foundation, images, Keeper(folder / CHECKPOINT / "features.safetensors")
