@@ -20,6 +20,7 @@ from pydantic import (
 
 from .errors import ReglError
 from .frozen import Frozen, Problem, explain, nearest, report, shown
+from .selection import selected
 from .settings_file import alter, read
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -68,6 +69,8 @@ class DatasetSettings(Frozen):
     train_per_class: Count | None  # images; null: all of the training set
     image_side: Annotated[int, Field(gt=0, le=4096, multiple_of=8)]  # pixels
     split_seed: Seed  # of the training and test split, where none is official
+    class_list: Name | None  # which classes, where there are several lists; null: there is one
+    complete: bool  # whether the numbers of images must be the published ones
     validation_share: Annotated[float, Field(ge=0, lt=1)]  # of training images; 0: test set used
     root: Name | None  # folder of the images; null: nothing on disk is needed
     published: Name | None  # the paper's data set whose numbers stand beside ours; null: none
@@ -195,6 +198,7 @@ class Profile(Frozen):
     """What a file of settings holds."""
 
     datasets: Annotated[dict[Name, DatasetSettings], Field(min_length=1)]
+    folder: DatasetSettings | None = None  # of an image folder that is selected by its path
     betas: Several[Positive]  # concentrations of the Dirichlet partition
     seeds: Several[Seed]
     foundation: FoundationSettings
@@ -228,7 +232,7 @@ class Settings(Profile):
     def altered(self, changes: Mapping[str, Any]) -> "Settings":
         """These settings with `changes`, as for `load`, made to them. ReglError if one is wrong."""
         tree = self.model_dump(exclude={"profile"})
-        return Settings(profile=self.profile, **alter(tree, changes))
+        return Settings(profile=self.profile, **_altered(tree, changes))
 
     def for_ablations(self) -> "Settings":
         """These settings, measured where `ablations.validation_share` says (paper, Sec. 5.3)."""
@@ -251,7 +255,8 @@ def load(profile: str, changes: Mapping[str, Any] = {}, folder: Path = ROOT / "p
     ----------
     changes
         Dotted or nested keys and their new values: ``{"training.rounds": 3}`` and
-        ``{"training": {"rounds": 3}}`` are the same.
+        ``{"training": {"rounds": 3}}`` are the same. A list of names as ``datasets`` keeps
+        these data sets alone (`selection.selected`), after all other changes.
 
     Raises
     ------
@@ -267,13 +272,22 @@ def load(profile: str, changes: Mapping[str, Any] = {}, folder: Path = ROOT / "p
         )
     file = folder / f"{profile}.yaml"
     tree = read(file)
-    altered = alter(tree, changes)
+    altered = _altered(tree, changes)
     if problems := _problems(altered):
         own = _problems(tree)
         raise ReglError(
             report(f"{file if p in own else 'changes'}: {p.key}: {p.text}" for p in problems)
         )
     return Settings(profile=profile, **altered)
+
+
+def _altered(tree: Mapping[Any, Any], changes: Mapping[Any, Any]) -> dict[Any, Any]:
+    """`tree` with `changes` made to it, those data sets selected last that they list."""
+    names = changes.get("datasets") if isinstance(changes, Mapping) else None
+    if not isinstance(names, list | tuple):
+        return alter(tree, changes)
+    others = {key: value for key, value in changes.items() if key != "datasets"}
+    return selected(alter(tree, others), names)
 
 
 def _problems(tree: dict[Any, Any]) -> list[Problem]:

@@ -1,11 +1,15 @@
 """From settings to stages: which computation each number needs, and what it shares."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
-from . import data, sources
+from .data import PACKED, Dataset
+from .datasets.base import Loader
+from .datasets.registry import find
 from .params import Settings
+from .sources import Sources
 from .stages.described import Described
 from .stages.inputs import Models, Source
 from .stages.tailored import Tailored
@@ -18,21 +22,22 @@ Synthetic = Vanilla | Tailored
 class Pipeline:
     """Builds stages. Data sets and digests are read once in its lifetime, and nothing is run."""
 
-    def __init__(self) -> None:
-        self._data: dict[str, tuple[Source, data.Dataset]] = {}
+    def __init__(self, packed: Path = PACKED) -> None:
+        """packed : as for `data.load`."""
+        self._packed = packed
+        self._data: dict[Loader, tuple[Source, Dataset]] = {}
         self._models: dict[str, Models] = {}
 
-    def source(self, name: str, settings: Settings) -> tuple[Source, data.Dataset]:
+    def source(self, name: str, settings: Settings) -> tuple[Source, Dataset]:
         """The data set `name`, as stages name it and as it is."""
-        # What `data.load` does not read must not tell computations apart: with more synthetic
-        # images a client's tuned model stays the same, and FedAvg stays what it is.
+        # What loading does not read: data sets that differ in nothing else are read once.
         unread = {"clients": 1, "synthetic_per_class": 0, "published": None}
         cut = settings.datasets[name].model_copy(update=unread)
-        known = f"{name} {cut.model_dump_json()}"
-        if known not in self._data:
-            dataset = data.load(name, cut)
-            self._data[known] = Source(name, cut, dataset.digest), dataset
-        return self._data[known]
+        loader = find(name, cut, self._packed)
+        if loader not in self._data:
+            dataset = loader.load()
+            self._data[loader] = Source(loader.kind, dataset.digest, loader), dataset
+        return self._data[loader]
 
     def vanilla(
         self,
@@ -46,8 +51,8 @@ class Pipeline:
         """A client's training-free images of a data set, `synthesis.per_stage` of each class."""
         known = settings.foundation.model_dump_json()
         if known not in self._models:
-            digest = sources.digest(settings.foundation)
-            self._models[known] = Models(settings.foundation, digest)
+            sources = Sources(settings.foundation)
+            self._models[known] = Models(sources.digest(), sources)
         models, side = self._models[known], settings.datasets[dataset].image_side
         return Vanilla(models, classes, side, start, settings.synthesis, seed, client)
 

@@ -12,6 +12,7 @@ from regl_core.training import pixels
 def settings(**changes) -> DatasetSettings:
     usual = dict(clients=5, synthetic_per_class=30, train_per_class=30, image_side=16)
     usual |= dict(split_seed=0, validation_share=0.0, root=None, published=None)
+    usual |= dict(class_list=None, complete=True)
     return DatasetSettings(**{**usual, **changes})
 
 
