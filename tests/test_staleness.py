@@ -38,6 +38,7 @@ SEEN = {"Described", "Tuned", "Embedded", "EmbeddedReal", "EmbeddedTest", "Probe
 ALTERING = [
     ("generation.py", "* 255).round()", "* 255).floor()", DRAWN),
     ("foundation.py", "torch.channels_last", "torch.contiguous_format", DRAWN | {"Tuned"}),
+    ("fitting.py", "(size + 1) // 2", "size // 2", DRAWN | SEEN),
     ("tuning.py", "weight_decay=1e-2", "weight_decay=1e-3", {"Tuned"}),
     ("conditions.py", "F.normalize(torch.cat(parts), dim=1)", "torch.cat(parts)", SEEN),
     ("distances.py", "- 2 * kernel(real", "- 3 * kernel(real", {"Distance"}),
@@ -59,6 +60,8 @@ ALTERING = [
     ("methods/fedavg.py", "server.weights | weighted", "server.weights & weighted", {"FedAvg"}),
 ]
 HARMLESS = [
+    ("sources.py", "is missing; {mend}", "is not there; {mend}"),
+    ("hub.py", "is damaged", "is broken"),
     ("generation.py", '"""One image for each prompt', '"""An image for each prompt'),
     ("tuning.py", "# Seconds of imports", "# Moments of imports"),
     ("training.py", "    net.train()\n", "\n    net.train()  # for BatchNorm\n"),
