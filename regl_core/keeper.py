@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 CPU = torch.device("cpu")
-COST = 10  # times as long as a save takes pass at least until the next
+LONG = 3.0  # seconds; what takes longer to save is saved that much less often
 
 
 class Keeps(Protocol):
@@ -59,7 +59,7 @@ class Keeper:
 
         What takes long to save, two hundred clients' models say, is saved less often.
         """
-        return time.monotonic() - self._saved >= max(self._every, COST * self._took)
+        return time.monotonic() - self._saved >= self._every * max(1, self._took / LONG)
 
     def load(self, device: torch.device = CPU) -> Any:
         """What was saved last, on `device`; None if nothing was or, with a warning, if damaged."""
