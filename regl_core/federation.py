@@ -98,7 +98,9 @@ def federate(
         raise ReglError(
             f"none of the {len(clients)} clients has an image; partition a data set that has some"
         )
-    net = compiled(method.network(copy.deepcopy(net), seed), training)
+    net = method.network(copy.deepcopy(net), seed)
+    if not method.looks_inside:
+        net = compiled(net, training)
     device = next(net.parameters()).device
     clients, (test, *personal) = (
         placed(several, device) for several in (clients, [test, *personal])

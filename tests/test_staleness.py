@@ -66,7 +66,7 @@ HARMLESS = [
     ("tuning.py", "# Seconds of imports", "# Moments of imports"),
     ("training.py", "    net.train()\n", "\n    net.train()  # for BatchNorm\n"),
     ("workers.py", "INTERVAL = 0.2", "INTERVAL = 0.4"),
-    ("runner.py", "SHORTEST = 1e-3", "SHORTEST = 1e-2"),
+    ("pace.py", "SHORTEST = 1e-3", "SHORTEST = 1e-2"),
     ("store.py", "poll_interval=0.1", "poll_interval=0.2"),
     ("entry.py", "indent=1", "indent=2"),
     ("drawing/looks.py", '"#767676"', '"#777777"'),

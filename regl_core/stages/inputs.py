@@ -45,6 +45,22 @@ def _resident(sources: Finds, digest: str) -> Foundation:
 
 
 @dataclass(frozen=True)
+class Size:
+    """Numbers of classes, of training and of test images, and the side of these in pixels."""
+
+    classes: int
+    train: int
+    test: int
+    side: int
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> "Size":
+        """Of a data set."""
+        train, test = dataset.train, dataset.test
+        return cls(len(dataset.classes), len(train), len(test), train.images.shape[-1])
+
+
+@dataclass(frozen=True)
 class Source:
     """A data set: the name of its kind, the digest of its bytes, and a way to it.
 
@@ -55,6 +71,7 @@ class Source:
     kind: str
     digest: str
     loader: Loads = field(metadata={"key": False})
+    size: Size = field(metadata={"key": False})  # for `make plan`
 
     def load(self) -> Dataset:
         """The data set. Halt if it is no more what `digest` says."""
