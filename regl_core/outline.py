@@ -11,6 +11,7 @@ from .datasets.listing import Listing, Part
 from .errors import ReglError
 from .params import FoundationSettings
 from .pipeline import Pipeline
+from .sources import Sources
 from .stages.inputs import Models, Size, Source
 
 ABSENT = "not at hand"  # in the place of a digest, which no stored result has in its key
@@ -56,7 +57,7 @@ class Outline(Pipeline):
             return super()._identified(settings)
         except ReglError as error:
             self._lacks(str(error).splitlines())
-            return Models(settings, ABSENT)
+            return Models(f"{ABSENT}: {settings.model_dump_json()}", Sources(settings))
 
     def _lacks(self, problems: list[str]) -> None:
         self.lacking += [text for text in problems if text not in self.lacking]

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import sources
 from .data import PACKED, Dataset
 from .datasets.base import Loader
 from .datasets.registry import find
 from .params import FoundationSettings, Settings
 from .partition import PartitionSpec
+from .sources import Sources
 from .stages.described import Described
 from .stages.inputs import Loads, Models, Size, Source
 from .stages.tailored import Tailored
@@ -50,7 +50,8 @@ class Pipeline:
         return self._models[known]
 
     def _identified(self, settings: FoundationSettings) -> Models:
-        return Models(settings, sources.digest(settings))
+        sources = Sources(settings)
+        return Models(sources.digest(), sources)
 
     def parts(
         self, name: str, settings: Settings, partition: PartitionSpec, seed: int

@@ -166,7 +166,7 @@ def run_all(
     with one progress bar. Killed at any moment, the next call goes on from what is done.
     """
     store = store or Store(STORE)
-    pipeline = Pipeline()
+    pipeline = Pipeline(store.root / "packed")
     stages = [run.stage(pipeline) for run in grid]
     run_stages(stages, store, workers or cores())
     return [run.result(store.ensure(stage)) for run, stage in zip(grid, stages, strict=True)]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from .errors import ReglError
+from .errors import Halt, ReglError
 from .hub import LAYOUTS, Layout, is_id, snapshot, wanting
 from .params import FoundationSettings
 
@@ -56,37 +56,73 @@ class Part:
         return found
 
 
-def parts(settings: FoundationSettings) -> tuple[Part, ...]:
-    """The three models of `settings`, in the order of PARTS; of shipped ones the folders."""
-    shipped = SHIPPED / settings.name
-    if shipped.parent == SHIPPED and shipped.is_dir():
-        verify(shipped)
-        return tuple(Part(kind, "foundation.name", str(shipped / kind), None) for kind in PARTS)
-    named = (
-        ("name", settings.name, settings.revision),
-        ("image_encoder", settings.image_encoder, settings.image_encoder_revision),
-        ("captioner", settings.captioner, settings.captioner_revision),
-    )
-    return tuple(
-        Part(kind, f"foundation.{key}", name, revision)
-        for kind, (key, name, revision) in zip(PARTS, named, strict=True)
-    )
+@dataclass(frozen=True)
+class Sources:
+    """Where the models that `settings` name come from."""
 
+    settings: FoundationSettings
 
-def folders(settings: FoundationSettings) -> tuple[Path, ...]:
-    """The folders of the three models of PARTS.
+    def parts(self) -> tuple[Part, ...]:
+        """The three of them, in the order of PARTS; of shipped ones the folders."""
+        how, shipped = self.settings, self._shipped()
+        if shipped:
+            return tuple(Part(kind, "foundation.name", str(shipped / kind), None) for kind in PARTS)
+        named = (
+            ("name", how.name, how.revision),
+            ("image_encoder", how.image_encoder, how.image_encoder_revision),
+            ("captioner", how.captioner, how.captioner_revision),
+        )
+        return tuple(
+            Part(kind, f"foundation.{key}", name, revision)
+            for kind, (key, name, revision) in zip(PARTS, named, strict=True)
+        )
 
-    Raises ReglError where parts are not named or not on this machine, naming all of them.
-    """
-    found, wrong = [], []
-    for part in parts(settings):
+    def _shipped(self) -> Path | None:
+        folder = SHIPPED / self.settings.name
+        return folder if folder.parent == SHIPPED and folder.is_dir() else None
+
+    def problems(self) -> list[str]:
+        """What keeps the models from being loaded, a line each, told from names and headers."""
+        found = []
         try:
-            found.append(part.folder())
+            if shipped := self._shipped():
+                verify(shipped)
         except ReglError as error:
-            wrong.append(str(error))
-    if wrong:
-        raise ReglError("\n".join(wrong))
-    return tuple(found)
+            return [str(error)]
+        for part in self.parts():
+            try:
+                found += incomplete(part, part.folder())
+            except ReglError as error:
+                found.append(str(error))
+        return found
+
+    def folders(self) -> tuple[Path, ...]:
+        """Where they lie. ReglError where `problems` finds any, with all of them."""
+        if wrong := self.problems():
+            raise ReglError("\n".join(wrong))
+        return tuple(part.folder() for part in self.parts())
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of the number format and the models: of their bytes, or id and commit.
+
+        Raises ReglError as `folders` does.
+        """
+        total = hashlib.sha256(self.settings.dtype.encode())
+        for part, folder in zip(self.parts(), self.folders(), strict=True):
+            if part.path is None:
+                total.update(f"{part.name}@{folder.name}".encode())
+                continue
+            for path in part.layout.files(folder):
+                stat = path.stat()
+                total.update(str(path.relative_to(folder)).encode())
+                total.update(_hashed(path, stat.st_mtime_ns, stat.st_size))
+        return total.hexdigest()
+
+    def same(self, digest: str) -> tuple[Path, ...]:
+        """What `folders` gives. Halt if `digest` gives another: the files have changed."""
+        if self.digest() != digest:
+            raise Halt("the models have changed while this program ran; run it again")
+        return self.folders()
 
 
 def verify(folder: Path) -> None:
@@ -113,26 +149,6 @@ def verify(folder: Path) -> None:
                 f"foundation: {folder / name} is not the file that was shipped "
                 f"(sha256 {found[:12]}…, expected {listed[name][:12]}…); {mend}"
             )
-
-
-def digest(settings: FoundationSettings) -> str:
-    """A digest of the number format and of the models: of their bytes, or of id and commit.
-
-    Raises ReglError where one of them is not on this machine, or not whole.
-    """
-    own = list(zip(parts(settings), folders(settings), strict=True))
-    if wrong := [text for part, folder in own for text in incomplete(part, folder)]:
-        raise ReglError("\n".join(wrong))
-    total = hashlib.sha256(settings.dtype.encode())
-    for part, folder in own:
-        if part.path is None:
-            total.update(f"{part.name}@{folder.name}".encode())
-            continue
-        for path in part.layout.files(folder):
-            stat = path.stat()
-            total.update(str(path.relative_to(folder)).encode())
-            total.update(_hashed(path, stat.st_mtime_ns, stat.st_size))
-    return total.hexdigest()
 
 
 def incomplete(part: Part, folder: Path) -> list[str]:

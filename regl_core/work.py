@@ -4,9 +4,10 @@ A stage says how much of each it takes (`Stage.work`) and nothing of how long th
 estimate must not change the code behind a stored result.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeVar
 
 from .params import FoundationSettings, TrainingSettings
 
@@ -42,6 +43,17 @@ class Unit:
     batch: int = 1
     dtype: str = "float32"
     device: str = "cpu"
+
+
+Estimate = TypeVar("Estimate", bound=Callable)
+
+
+def estimate(function: Estimate) -> Estimate:
+    """Marks what says how much work something is; nothing that computes a result may call it.
+
+    A digest of code leaves it out (`digest`): a better estimate makes no result stale.
+    """
+    return function
 
 
 Work = Mapping[Unit, float]  # how much of each unit

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import Protocol
 
-from .. import foundation
 from ..data import Dataset
+from ..foundation import Foundation, opened
 from ..params import FoundationSettings
 
 Tick = Callable[[float], None]
@@ -25,10 +26,22 @@ def _opened(loader: Loads, digest: str) -> Dataset:
     return loader.load_same(digest)
 
 
+class Finds(Protocol):
+    """A way to a foundation; hashable."""
+
+    @property
+    def settings(self) -> FoundationSettings:
+        """What names it."""
+
+    def same(self, digest: str) -> tuple[Path, ...]:
+        """The folders of its models. Halt if their digest is another."""
+
+
 @lru_cache(maxsize=1)
-def _resident(settings: FoundationSettings) -> foundation.Foundation:
+def _resident(sources: Finds, digest: str) -> Foundation:
     """The foundation, loaded once per process; every user leaves it as it was."""
-    return foundation.load(settings)
+    settings = sources.settings
+    return opened(sources.same(digest), settings.dtype, settings.device)
 
 
 @dataclass(frozen=True)
@@ -67,10 +80,20 @@ class Source:
 
 @dataclass(frozen=True)
 class Models:
-    """A foundation: its settings and the digest of its bytes."""
+    """A foundation: the digest of its models and number format, and a way to it.
 
-    settings: FoundationSettings
+    As with a `Source` the way has no part in keys: neither folder, id and device, nor the code
+    that finds the models.
+    """
+
     digest: str
+    sources: Finds = field(metadata={"key": False})
 
-    def load(self) -> foundation.Foundation:
-        return _resident(self.settings)
+    @property
+    def settings(self) -> FoundationSettings:
+        """What names it."""
+        return self.sources.settings
+
+    def load(self) -> Foundation:
+        """The foundation. Halt if it is no more what `digest` says."""
+        return _resident(self.sources, self.digest)
