@@ -76,8 +76,8 @@ figures: $(ready)  ## compute FIGURES at PROFILE: figures/PROFILE/figN.png, .pdf
 report: $(ready)  ## everything, and figures/PROFILE/index.html to see it: tables, figures, claims
 	@set -f; exec $(py) -m regl_core report $(settings)
 
-plan: $(ready)  ## say what `make tables` would compute, and how long it would take
-	@set -f; exec $(py) -m regl_core plan $$TABLE_NAMES $(settings)
+plan: $(ready)  ## say what `make tables` takes: time, disk, memory; CALIBRATE=1 measures first
+	@set -f; exec $(py) -m regl_core plan $$TABLE_NAMES $(settings) $(if $(CALIBRATE),--calibrate)
 
 status: $(ready)  ## say of every table and figure whether it is fresh, stale (why) or missing
 	@set -f; exec $(py) -m regl_core status $(settings)

@@ -73,7 +73,9 @@ def _plan(options: argparse.Namespace, changes: dict[str, Any]) -> None:
     from .runs import STORE
     from .store import Store
 
-    print(plan_notebooks(names, options.profile, changes, Store(STORE)))
+    print(
+        plan_notebooks(names, options.profile, changes, Store(STORE), calibrate=options.calibrate)
+    )
 
 
 def _status(options: argparse.Namespace, changes: dict[str, Any]) -> None:
@@ -176,6 +178,10 @@ def _parser() -> argparse.ArgumentParser:
         if count:
             every = " (default: all tables)" if count == "*" else ""
             command.add_argument("names", nargs=count, help=f"notebooks, as table2{every}")
+        if name == "plan":
+            command.add_argument(
+                "--calibrate", action="store_true", help="measure the speed of this machine anew"
+            )
     return parser
 
 
