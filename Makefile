@@ -23,7 +23,7 @@ link := import os, sysconfig; open(sysconfig.get_path("purelib") + "/regl_core.p
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup data tables figures report plan status clean-store test test-faults test-mutations \
+.PHONY: help setup data models tables figures report plan status clean-store test test-faults test-mutations \
   lab foundation bench clean-env
 
 help:  ## print this list
@@ -52,6 +52,9 @@ $(ready): requirements.lock
 
 data: $(ready)  ## say which data sets are there, which are missing and where to get them
 	@set -f; $(py) -m regl_core data $(settings)
+
+models: $(ready)  ## say which models are there, and download the others from the hub
+	@set -f; $(py) -m regl_core models $(settings)
 
 tables: $(ready)  ## compute TABLES at PROFILE: figures/PROFILE/tableN.csv, .md, .tex
 	@set -f; $(py) -m regl_core run $$TABLE_NAMES $(settings)
