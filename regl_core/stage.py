@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from .digest import code_digest, library_versions
 from .errors import ReglError
-from .work import Work
+from .work import Work, estimate
 
 Tick = Callable[[float], None]  # gets the fraction done, 0 to 1
 CHECKPOINT = "checkpoint"  # what a stage keeps here is there again after a kill
@@ -46,6 +46,7 @@ class Stage(ABC):
         """
 
     @abstractmethod
+    @estimate
     def work(self) -> Work:
         """About how much it takes to compute this, and how much of it is kept (`make plan`)."""
 
@@ -58,6 +59,12 @@ class Stage(ABC):
     def inputs(self) -> tuple["Stage", ...]:
         """`needs()`, asked once."""
         return tuple(self.needs())
+
+    @cached_property
+    @estimate
+    def takes(self) -> Work:
+        """`work()`, asked once."""
+        return self.work()
 
     @cached_property
     def key(self) -> str:

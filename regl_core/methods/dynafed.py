@@ -17,6 +17,7 @@ from ..resuming import stepwise
 from ..seeds import numpy_generator, torch_generator
 from ..training import ClientData, Update, batches, epoch
 from ..weights import Weights, combine
+from ..work import estimate
 from .base import Round, Server, State, Task
 from .fedavg import FedAvg
 
@@ -118,6 +119,7 @@ class DynaFed(FedAvg):
     def server_state(self, weights: Weights) -> Server:
         return Server(weights, {_model(0): _params(weights)})
 
+    @estimate
     def passes(self, images: int, classes: int, training: TrainingSettings) -> float:
         some = self.images_per_class * classes
         # An unrolled step goes forward and backward, and backward through both.
@@ -125,6 +127,7 @@ class DynaFed(FedAvg):
         later = max(0, training.rounds - self.trajectory) * self.server_epochs * some
         return super().passes(images, classes, training) + unrolled + later
 
+    @estimate
     def held(self, classes: int, training: TrainingSettings) -> int:
         unrolled = self.inner_steps * (self.inner_batch or self.images_per_class * classes)
         # Those of both directions, in float32 whatever the precision of other training.

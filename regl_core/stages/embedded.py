@@ -13,7 +13,7 @@ from ..foundation import Foundation
 from ..images import Images
 from ..keeper import Keeper
 from ..stage import CHECKPOINT, Stage
-from ..work import START, Work, generative
+from ..work import START, Work, estimate, generative
 from .inputs import Models, Source, Tick
 from .tailored import Tailored
 from .vanilla import Vanilla, load_images
@@ -28,6 +28,7 @@ class Embedded(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return (self.images,)
 
+    @estimate
     def work(self) -> Work:
         return seen_work(self.images.models, self.images.count())
 
@@ -45,6 +46,7 @@ class EmbeddedReal(Stage):
     models: Models
     source: Source
 
+    @estimate
     def work(self) -> Work:
         return seen_work(self.models, self.source.size.train)
 
@@ -62,6 +64,7 @@ class EmbeddedReal(Stage):
 class EmbeddedTest(EmbeddedReal):
     """The same of all test images."""
 
+    @estimate
     def work(self) -> Work:
         return seen_work(self.models, self.source.size.test)
 
@@ -69,6 +72,7 @@ class EmbeddedTest(EmbeddedReal):
         return dataset.test
 
 
+@estimate
 def seen_work(models: Models, count: int) -> Work:
     """What `seen` takes for `count` images."""
     return {
@@ -100,6 +104,7 @@ class Distance(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return self.real, *self.synthetic
 
+    @estimate
     def work(self) -> Work:
         real = self.real.source.size.train
         drawn = min(real, sum(part.images.count() for part in self.synthetic))
