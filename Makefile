@@ -4,16 +4,19 @@ PROFILE ?= desk
 TABLES ?= $(patsubst notebooks/table%.ipynb,%,$(sort $(wildcard notebooks/table*.ipynb)))
 FIGURES ?= $(patsubst notebooks/fig%.ipynb,%,$(sort $(wildcard notebooks/fig*.ipynb)))
 SET ?=
+DATASETS ?=
+SEEDS ?=
 PYTHON ?= python3
 VENV ?= .venv
 
 py := $(VENV)/bin/python
 ready := $(VENV)/.ready
 # The shell gets what users name through variables, so that it splits it and executes none of it.
-export PROFILE SET TABLES FIGURES
+export PROFILE SET DATASETS SEEDS TABLES FIGURES
 export TABLE_NAMES = $(addprefix table,$(TABLES))
 export FIGURE_NAMES = $(addprefix fig,$(FIGURES))
-settings = --profile "$$PROFILE" $(if $(SET),--set $$SET)
+settings = --profile "$$PROFILE" $(if $(DATASETS),--datasets $$DATASETS) \
+  $(if $(SEEDS),--seeds $$SEEDS) $(if $(SET),--set $$SET)
 supported := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
 # Notebooks and tests import regl_core from wherever they run, without installing it.
 link := import os, sysconfig; open(sysconfig.get_path("purelib") + "/regl_core.pth", "w").write(os.getcwd())
@@ -26,14 +29,15 @@ hold := import fcntl, os, sys; pins = os.open("requirements.lock", os.O_RDWR); \
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup tables figures report plan status clean-store test test-faults test-mutations \
-  lab foundation bench clean-env
+.PHONY: help setup data tables figures report plan status clean-store test test-faults \
+  test-mutations lab foundation bench clean-env
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "PROFILE=$$PROFILE  settings in params/$$PROFILE.yaml: smoke, desk or paper"
 	@echo "TABLES='$$TABLES', FIGURES='$$FIGURES'  which tables and figures"
+	@echo "DATASETS='$$DATASETS', SEEDS='$$SEEDS'  these alone, as DATASETS='cub folder:/my/photos' SEEDS=0"
 	@echo "SET='$$SET'  single settings to alter, as SET='training.rounds=3 seeds=[0,1]'"
 	@echo 'PYTHON=$(PYTHON)  the Python 3.11 or 3.12 to make the environment with'
 	@echo 'VENV=$(VENV)  the environment, as VENV=$$CONDA_PREFIX in an active conda environment'
@@ -59,6 +63,9 @@ $(py) -c '$(link)'
 touch $(ready)
 endef
 export install
+
+data: $(ready)  ## say which data sets are there, which are missing and where to get them
+	@set -f; exec $(py) -m regl_core data $(settings)
 
 tables: $(ready)  ## compute TABLES at PROFILE: figures/PROFILE/tableN.csv, .md, .tex
 	@set -f; exec $(py) -m regl_core run $$TABLE_NAMES $(settings)

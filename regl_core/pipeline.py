@@ -1,13 +1,16 @@
 """From settings to stages: which computation each number needs, and what it shares."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
-import torch
-
-from . import data, foundation
-from .params import Settings
+from .data import PACKED, Dataset
+from .datasets.base import Loader
+from .datasets.registry import find
+from .params import FoundationSettings, Settings
+from .partition import PartitionSpec
+from .sources import Sources
 from .stages.described import Described
-from .stages.inputs import Models, Source
+from .stages.inputs import Loads, Models, Size, Source
 from .stages.tailored import Tailored
 from .stages.tuned import Tuned
 from .stages.vanilla import Vanilla
@@ -18,31 +21,64 @@ Synthetic = Vanilla | Tailored
 class Pipeline:
     """Builds stages. Data sets and digests are read once in its lifetime, and nothing is run."""
 
-    def __init__(self) -> None:
-        self._data: dict[str, tuple[Source, data.Dataset]] = {}
+    def __init__(self, packed: Path = PACKED) -> None:
+        """packed : as for `data.load`."""
+        self._packed = packed
+        self._data: dict[Loader, tuple[Source, Dataset]] = {}
         self._models: dict[str, Models] = {}
+        self._parts: dict[tuple[Loads, str, int], tuple[tuple[int, ...], ...]] = {}
 
-    def source(self, name: str, settings: Settings) -> tuple[Source, data.Dataset]:
+    def source(self, name: str, settings: Settings) -> tuple[Source, Dataset]:
         """The data set `name`, as stages name it and as it is."""
-        # What `data.load` does not read must not tell computations apart: with more synthetic
-        # images a client's tuned model stays the same, and FedAvg stays what it is.
+        # What loading does not read: data sets that differ in nothing else are read once.
         unread = {"clients": 1, "synthetic_per_class": 0, "published": None}
         cut = settings.datasets[name].model_copy(update=unread)
-        known = f"{name} {cut.model_dump_json()}"
-        if known not in self._data:
-            dataset = data.load(name, cut)
-            self._data[known] = Source(name, cut, dataset.digest), dataset
-        return self._data[known]
+        loader = find(name, cut, self._packed)
+        if loader not in self._data:
+            self._data[loader] = self._read(loader)
+        return self._data[loader]
+
+    def _read(self, loader: Loader) -> tuple[Source, Dataset]:
+        dataset = loader.load()
+        return Source(loader.kind, dataset.digest, loader, Size.of(dataset)), dataset
+
+    def models(self, settings: FoundationSettings) -> Models:
+        """The foundation, as stages name it."""
+        known = settings.model_dump_json()
+        if known not in self._models:
+            self._models[known] = self._identified(settings)
+        return self._models[known]
+
+    def _identified(self, settings: FoundationSettings) -> Models:
+        sources = Sources(settings)
+        return Models(sources.digest(), sources)
+
+    def parts(
+        self, name: str, settings: Settings, partition: PartitionSpec, seed: int
+    ) -> tuple[tuple[int, ...], ...]:
+        """Each client's indices into the training set of the data set `name`.
+
+        Runs that share a partition share one tuple: of a large data set each takes megabytes.
+        """
+        source, dataset = self.source(name, settings)
+        known = source.loader, partition.model_dump_json(), seed
+        if known not in self._parts:
+            parts = partition.split(dataset.train.labels, len(dataset.classes), seed)
+            self._parts[known] = tuple(tuple(part.tolist()) for part in parts)
+        return self._parts[known]
 
     def vanilla(
-        self, classes: tuple[str, ...], settings: Settings, seed: int, client: int, start: int = 0
+        self,
+        dataset: str,
+        classes: tuple[str, ...],
+        settings: Settings,
+        seed: int,
+        client: int,
+        start: int = 0,
     ) -> Vanilla:
-        """A client's training-free images, `synthesis.per_stage` of each class."""
-        known = settings.foundation.model_dump_json()
-        if known not in self._models:
-            digest = foundation.digest(settings.foundation)
-            self._models[known] = Models(settings.foundation, digest)
-        return Vanilla(self._models[known], classes, start, settings.synthesis, seed, client)
+        """A client's training-free images of a data set, `synthesis.per_stage` of each class."""
+        models, side = self.models(settings.foundation), settings.datasets[dataset].image_side
+        return Vanilla(models, classes, side, start, settings.synthesis, seed, client)
 
     def tuned(
         self, vanilla: Vanilla, source: Source, owned: Sequence[int], settings: Settings
@@ -54,7 +90,7 @@ class Pipeline:
         self,
         kind: str | None,
         dataset: str,
-        parts: Sequence[torch.Tensor],
+        parts: Sequence[Sequence[int]],
         settings: Settings,
         seed: int,
     ) -> tuple[tuple[Synthetic, ...], ...]:
@@ -71,10 +107,13 @@ class Pipeline:
         source, images = self.source(dataset, settings)
         made: list[tuple[Synthetic, ...]] = []
         for client, part in enumerate(parts):
-            drawn = [self.vanilla(images.classes, settings, seed, client, i) for i in starts]
+            drawn = [
+                self.vanilla(dataset, images.classes, settings, seed, client, start)
+                for start in starts
+            ]
             if kind == "vanilla" or not len(part):
                 made.append(tuple(drawn))
             else:
-                tuned = self.tuned(drawn[0], source, part.tolist(), settings)
+                tuned = self.tuned(drawn[0], source, part, settings)
                 made.append(tuple(Tailored(tuned, start) for start in starts))
         return tuple(made)

@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import nbformat
-import pandas as pd
 
+from .budget import survey
+from .budget_page import told
 from .errors import ReglError
 from .params import ROOT, load
 from .pipeline import Pipeline
+from .rates import Rates
 from .runner import Plan, plan, run_stages
-from .runs import cores
+from .runs import cores, gpus
 from .stage import Stage
 from .store import Store
 
@@ -111,49 +113,11 @@ def plan_notebooks(
     workers: int | None = None,
     folder: Path = ROOT / "notebooks",
 ) -> str:
-    """A table in words: per notebook its runs, stages, how many are shared or there, and the time.
+    """Tables in words: what the notebooks ask for, what it takes, and how we know.
 
-    "shared" are stages that a notebook earlier in the list computes too.
+    Raises ReglError as `grid_of`.
     """
-    load(profile, changes)
-    pipeline, workers = Pipeline(), workers or cores()
-    everything: list[Stage] = []
-    rows, total = [], plan([], store, workers)
-    for name in names:
-        grid = grid_of(folder / f"{name}.ipynb", profile, changes)
-        targets: list[Stage] = [run.stage(pipeline) for run in grid]
-        everything += targets
-        alone, before = plan(targets, store, workers), total
-        total = plan(everything, store, workers)
-        new = total.total.unique - before.total.unique
-        shared = alone.total.unique - new
-        rows.append(_row(name, len(grid), alone, shared, total.seconds - before.seconds))
-    runs, shared = sum(row["runs"] for row in rows), sum(row["shared"] for row in rows)
-    rows.append(_row("all", runs, total, shared, total.seconds))
-    stages = [
-        {
-            "stage": kind.kind,
-            "unique": kind.unique,
-            "missing": kind.missing,
-            "minutes": kind.seconds / 60,
-        }
-        for kind in total.kinds
-    ]
-    tables = (
-        pd.DataFrame(part).to_string(index=False, float_format="{:.1f}".format)
-        for part in (rows, stages)
-    )
-    notes = f"minutes: of the notebooks on {workers} cores, of the stages on one"
-    return "\n\n".join([*tables, notes])
-
-
-def _row(name: str, runs: int, what: Plan, shared: int, seconds: float) -> dict[str, Any]:
-    return {
-        "notebook": name,
-        "runs": runs,
-        "stages": what.total.stages,
-        "unique": what.total.unique,
-        "shared": shared,
-        "present": what.total.present,
-        "minutes": seconds / 60,
-    }
+    settings, rates = load(profile, changes), Rates.known(store.root)
+    asked = targets_of(names, profile, changes, folder)
+    found = survey(asked, store, rates, settings.foundation, workers or cores(), gpus())
+    return told(found)

@@ -22,7 +22,7 @@ LOCK = (ROOT / "requirements.lock").read_text()
 PINS = [pin for pin in LOCK.replace("\\\n", " ").splitlines() if pin.strip()]
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
 TARGETS = [
-    *("help", "setup", "tables", "figures", "report", "plan", "status", "clean-store"),
+    *("help", "setup", "data", "tables", "figures", "report", "plan", "status", "clean-store"),
     *("test", "test-faults", "test-mutations", "lab", "foundation", "bench", "clean-env"),
 ]
 
@@ -113,6 +113,8 @@ def start(checkout: Path, *arguments: str) -> subprocess.Popen:
         "TABLES",
         "FIGURES",
         "SET",
+        "DATASETS",
+        "SEEDS",
         "PYTHON",
         "VENV",
     }
@@ -224,7 +226,20 @@ def test_variables_reach_the_command_line(checkout, target):
     assert calls(checkout)[-1] == expected
 
 
-@pytest.mark.parametrize("name", ["SET", "PROFILE", "TABLES", "FIGURES"])
+def test_data_sets_and_seeds_reach_the_command_line(checkout):
+    command = [
+        "data",
+        "PROFILE=smoke",
+        "DATASETS=cub folder:/my/photos",
+        "SEEDS=0 1",
+        "SET=betas=[1]",
+    ]
+    assert make(checkout, *command, "PYTHON=python/good").returncode == 0
+    chosen = "--datasets cub folder:/my/photos --seeds 0 1 --set betas=[1]"
+    assert calls(checkout)[-1] == f"-m regl_core data --profile smoke {chosen}"
+
+
+@pytest.mark.parametrize("name", ["SET", "DATASETS", "SEEDS", "PROFILE", "TABLES", "FIGURES"])
 @pytest.mark.parametrize(
     "text", ["a; touch bait", "$$(touch bait)", "`touch bait`", "x | touch bait"]
 )

@@ -30,13 +30,15 @@ NAMES = {
 RUN = {"Trained", "SCAFFOLD", "FedAvg"}
 FEDERATED = RUN | {"Personalized", "Updated"}
 DRAWN = {"Vanilla", "Tailored"}
-UNSEEDED = {"Described", "Embedded", "EmbeddedReal", "Distance"}
-SEEN = {"Described", "Tuned", "Embedded", "EmbeddedReal", "Probed"}
+# Of these only the data sets are drawn, which keys know by the digest of their bytes.
+UNSEEDED = {"Described", "Embedded", "EmbeddedReal", "EmbeddedTest", "Distance"}
+SEEN = {"Described", "Tuned", "Embedded", "EmbeddedReal", "EmbeddedTest", "Probed"}
 
 # (file, text, its replacement, stages whose result it can alter)
 ALTERING = [
     ("generation.py", "* 255).round()", "* 255).floor()", DRAWN),
     ("foundation.py", "torch.channels_last", "torch.contiguous_format", DRAWN | {"Tuned"}),
+    ("fitting.py", "(size + 1) // 2", "size // 2", DRAWN | SEEN),
     ("tuning.py", "weight_decay=1e-2", "weight_decay=1e-3", {"Tuned"}),
     ("conditions.py", "F.normalize(torch.cat(parts), dim=1)", "torch.cat(parts)", SEEN),
     ("distances.py", "- 2 * kernel(real", "- 3 * kernel(real", {"Distance"}),
@@ -58,11 +60,16 @@ ALTERING = [
     ("methods/fedavg.py", "server.weights | weighted", "server.weights & weighted", {"FedAvg"}),
 ]
 HARMLESS = [
+    ("sources.py", "is missing; {mend}", "is not there; {mend}"),
+    ("hub.py", "is damaged", "is broken"),
     ("generation.py", '"""One image for each prompt', '"""An image for each prompt'),
     ("tuning.py", "# Seconds of imports", "# Moments of imports"),
     ("training.py", "    net.train()\n", "\n    net.train()  # for BatchNorm\n"),
     ("workers.py", "INTERVAL = 0.2", "INTERVAL = 0.4"),
-    ("runner.py", "SHORTEST = 1e-3", "SHORTEST = 1e-2"),
+    ("pace.py", "SHORTEST = 1e-3", "SHORTEST = 1e-2"),
+    ("work.py", "TESTED = 512", "TESTED = 256"),
+    ("stages/described.py", "BYTE: 60 * count", "BYTE: 61 * count"),
+    ("methods/base.py", "return training.batch_size", "return 2 * training.batch_size"),
     ("store.py", "poll_interval=0.1", "poll_interval=0.2"),
     ("entry.py", "indent=1", "indent=2"),
     ("drawing/looks.py", '"#767676"', '"#777777"'),

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ..errors import ReglError
-from ..params import Count, Positive
+from ..params import Count, Positive, TrainingSettings
 from ..resuming import stepwise
 from ..seeds import numpy_generator, torch_generator
 from ..training import ClientData, Update, batches, epoch
 from ..weights import Weights, combine
+from ..work import estimate
 from .base import Round, Server, State, Task
 from .fedavg import FedAvg
 
@@ -118,6 +119,21 @@ class DynaFed(FedAvg):
     def server_state(self, weights: Weights) -> Server:
         return Server(weights, {_model(0): _params(weights)})
 
+    @estimate
+    def passes(self, images: int, classes: int, training: TrainingSettings) -> float:
+        some = self.images_per_class * classes
+        # An unrolled step goes forward and backward, and backward through both.
+        unrolled = 3 * self.iterations * self.inner_steps * (self.inner_batch or some)
+        later = max(0, training.rounds - self.trajectory) * self.server_epochs * some
+        return super().passes(images, classes, training) + unrolled + later
+
+    @estimate
+    def held(self, classes: int, training: TrainingSettings) -> int:
+        unrolled = self.inner_steps * (self.inner_batch or self.images_per_class * classes)
+        # Those of both directions, in float32 whatever the precision of other training.
+        size = 2 if training.precision == "float32" else 4
+        return max(size * unrolled, super().held(classes, training))
+
     def prepare(self, task: Task) -> Any:
         if task.now.training.rounds < self.trajectory:
             raise ReglError(
@@ -139,15 +155,18 @@ class DynaFed(FedAvg):
     def _trained(self, weights: Weights, synthetic: State, now: Round) -> Weights:
         """`weights` after training on the synthetic set."""
         weights.into(now.net)
-        data = ClientData(synthetic["images"], synthetic["labels"])
+        device = next(now.net.parameters()).device
+        data = ClientData(synthetic["images"], synthetic["labels"]).to(device)
+        training = now.training.model_copy(
+            update={"batch_size": self.server_batch, "augmentation": "none"}
+        )
         adam = torch.optim.Adam(now.net.parameters(), self.server_rate)
         for number in range(self.server_epochs):
-            order = batches(
-                data, self.server_batch, now.seed, "synthetic batches", now.number, number
-            )
-            epoch(now.net, adam, data, order, soft_cross_entropy)
+            path = now.seed, "synthetic batches", now.number, number
+            epoch(now.net, adam, data, training, path, soft_cross_entropy)
         now.net.zero_grad()
-        return weights | Weights(Weights.of(now.net).params, {})
+        place = next(iter(weights.params.values())).device
+        return weights | Weights(Weights.of(now.net).to(place).params, {})
 
     def _distilled(self, models: Sequence[Weights], now: Round) -> State:
         """X, float (classes · images_per_class, *image), and Y, float (·, classes)."""
@@ -172,7 +191,7 @@ class DynaFed(FedAvg):
             )
             order = islice(chain.from_iterable(passes), self.inner_steps)
             adam.zero_grad()
-            pair = self._segment(models, now.seed, number)
+            pair = [one.to(like.device) for one in self._segment(models, now.seed, number)]
             mismatch(now.net, *pair, data, alpha, order).backward(inputs=list(learnt))
             adam.step()
 

@@ -4,11 +4,14 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors.torch import save_file
 
 from .. import conditions
+from ..images import Images
 from ..keeper import Keeper
 from ..stage import CHECKPOINT, Stage
+from ..work import BYTE, START, Work, estimate, generative
 from .inputs import Models, Source, Tick
 
 
@@ -20,12 +23,20 @@ class Described(Stage):
     source: Source
     indices: tuple[int, ...]  # of the client's images in the training set
 
-    def cost(self) -> float:
-        return 0.5 + 0.01 * len(self.indices)
+    @estimate
+    def work(self) -> Work:
+        count, settings = len(self.indices), self.models.settings
+        return {
+            START: 0.5,
+            generative("captioned", settings, conditions.BATCH): count,
+            generative("embedded", settings, conditions.BATCH): count,
+            generative("feature", settings): count,
+            BYTE: 60 * count,
+        }
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         dataset, foundation = self.source.load(), self.models.load()
-        images = dataset.train.images[list(self.indices)]
+        images = Images.of(dataset.train.images).view(torch.tensor(self.indices))
         keeper = Keeper(folder / CHECKPOINT / "images.safetensors")
         texts = conditions.captions(foundation, images, dataset.classes, keeper / "captions")
         (folder / "captions.json").write_text(json.dumps(texts))

@@ -8,10 +8,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from .. import conditions, distances
-from ..data import Dataset, Split, resized
+from ..data import Dataset, Split
 from ..foundation import Foundation
+from ..images import Images
 from ..keeper import Keeper
 from ..stage import CHECKPOINT, Stage
+from ..work import START, Work, estimate, generative
 from .inputs import Models, Source, Tick
 from .tailored import Tailored
 from .vanilla import Vanilla, load_images
@@ -26,8 +28,9 @@ class Embedded(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return (self.images,)
 
-    def cost(self) -> float:
-        return 0.2 + 0.001 * self.images.count()
+    @estimate
+    def work(self) -> Work:
+        return seen_work(self.images.models, self.images.count())
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         images = load_images(inputs[0])
@@ -43,16 +46,17 @@ class EmbeddedReal(Stage):
     models: Models
     source: Source
 
-    def cost(self) -> float:
-        return 1.0
+    @estimate
+    def work(self) -> Work:
+        return seen_work(self.models, self.source.size.train)
 
     def looked_at(self, dataset: Dataset) -> Split:
         """The images."""
         return dataset.train
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
-        foundation, images = self.models.load(), self.looked_at(self.source.load()).images
-        found = seen(foundation, resized(images, foundation.image_side), folder)
+        images = self.looked_at(self.source.load()).images
+        found = seen(self.models.load(), images, folder)
         save_file({"features": found}, folder / "features.safetensors")
 
 
@@ -60,14 +64,25 @@ class EmbeddedReal(Stage):
 class EmbeddedTest(EmbeddedReal):
     """The same of all test images."""
 
-    def cost(self) -> float:
-        return 2.0
+    @estimate
+    def work(self) -> Work:
+        return seen_work(self.models, self.source.size.test)
 
     def looked_at(self, dataset: Dataset) -> Split:
         return dataset.test
 
 
-def seen(foundation: Foundation, images: torch.Tensor, folder: Path) -> torch.Tensor:
+@estimate
+def seen_work(models: Models, count: int) -> Work:
+    """What `seen` takes for `count` images."""
+    return {
+        START: 0.2,
+        generative("embedded", models.settings, conditions.BATCH): count,
+        generative("feature", models.settings): count,
+    }
+
+
+def seen(foundation: Foundation, images: torch.Tensor | Images, folder: Path) -> torch.Tensor:
     """`conditions.features`, whose batches outlive a kill of the stage that writes `folder`."""
     return conditions.features(
         foundation, images, Keeper(folder / CHECKPOINT / "features.safetensors")
@@ -89,8 +104,11 @@ class Distance(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return self.real, *self.synthetic
 
-    def cost(self) -> float:
-        return 0.5
+    @estimate
+    def work(self) -> Work:
+        real = self.real.source.size.train
+        drawn = min(real, sum(part.images.count() for part in self.synthetic))
+        return {START: 0.5, generative("feature", self.real.models.settings): real + drawn}
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         real, *others = (load_file(path / "features.safetensors")["features"] for path in inputs)

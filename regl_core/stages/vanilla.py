@@ -10,6 +10,7 @@ from .. import conditions, generation
 from ..keeper import Keeper
 from ..params import SynthesisSettings
 from ..stage import CHECKPOINT, Stage
+from ..work import BYTE, START, Work, estimate, sampled
 from .inputs import Models, Tick
 
 
@@ -17,12 +18,14 @@ from .inputs import Models, Tick
 class Vanilla(Stage):
     """Some of a client's images, from the model as it is, with the client's own noise.
 
-    Of every class `synthesis.per_stage`, those from number `start` on.
+    Of every class `synthesis.per_stage`, those from number `start` on, at `side` pixels: those of
+    the data set, which a data set's images are compared with and trained beside.
     Writes images.safetensors: uint8 (classes, per_stage, 3, side, side).
     """
 
     models: Models
     classes: tuple[str, ...]
+    side: int
     start: int
     synthesis: SynthesisSettings
     seed: int
@@ -32,8 +35,18 @@ class Vanilla(Stage):
         """Number of images made."""
         return self.synthesis.per_stage * len(self.classes)
 
-    def cost(self) -> float:
-        return 0.5 + 0.003 * self.count() * self.synthesis.sampling_steps
+    @estimate
+    def work(self) -> Work:
+        return self.sampling(self.synthesis.guidance)
+
+    def sampling(self, guidance: float) -> Work:
+        """What it takes to make as many images with this guidance."""
+        how, count = self.synthesis, self.count()
+        return {
+            START: 0.5,
+            **sampled(self.models.settings, count, how.sampling_steps, guidance, how.batch_size),
+            BYTE: 3 * self.side**2 * count,
+        }
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         prompts = [
@@ -49,6 +62,7 @@ class Vanilla(Stage):
             self.synthesis,
             tick,
             Keeper(folder / CHECKPOINT / "images.safetensors"),
+            self.side,
         )
         save_images(folder, images, len(self.classes))
 
