@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import gallery
-from .access import explained, writable
+from .access import writable
 from .errors import Incomplete
 from .files import put
 from .notebooks import execute, find, known
@@ -42,8 +42,7 @@ def make(names: Sequence[str], profile: str, changes: Mapping[str, Any], root: P
 
     def run(ready: Sequence[str]) -> None:
         done = partial(freshness.record, makings=makings, folder=folder)
-        with explained(folder):
-            execute(ready, profile, changes, folder / "notebooks", notebooks, done=done)
+        execute(ready, profile, changes, folder / "notebooks", notebooks, done=done)
 
     try:
         compute(asked, store)
@@ -63,9 +62,7 @@ def report(profile: str, changes: Mapping[str, Any], root: Path = ROOT) -> None:
     names = known(root / "notebooks")
     gallery.check(folder, names)
     make(gallery.artefacts(names), profile, changes, root)
-    with explained(folder):
-        page = build(folder, settings, changes, root)
-    print(f"all of it: {page}", flush=True)
+    print(f"all of it: {build(folder, settings, changes, root)}", flush=True)
 
 
 def build(folder: Path, settings: Settings, changes: Mapping[str, Any], root: Path = ROOT) -> Path:

@@ -65,7 +65,7 @@ class Sources:
     def parts(self) -> tuple[Part, ...]:
         """The three of them, in the order of PARTS; of shipped ones the folders, verified."""
         how, shipped = self.settings, SHIPPED / self.settings.name
-        if shipped.parent == SHIPPED and shipped.is_dir():
+        if shipped in SHIPPED.iterdir():
             verify(shipped)
             return tuple(Part(kind, "foundation.name", str(shipped / kind), None) for kind in PARTS)
         named = (
