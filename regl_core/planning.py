@@ -1,21 +1,25 @@
 """What running notebooks would compute, said before any of it is computed, and computing it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import nbformat
 
+from . import architectures, calibration, preflight
 from .budget import survey
 from .budget_page import told
 from .errors import ReglError
+from .machine import cores, gpus
+from .outline import Outline
+from .pace import Pace
 from .params import ROOT, load
 from .pipeline import Pipeline
 from .rates import Rates
-from .runner import Plan, plan, run_stages
-from .runs import cores, gpus
+from .runner import Plan, closure, plan, run_stages
 from .stage import Stage
 from .store import Store
+from .work import Work
 
 
 class Item(Protocol):
@@ -112,12 +116,38 @@ def plan_notebooks(
     store: Store,
     workers: int | None = None,
     folder: Path = ROOT / "notebooks",
+    calibrate: bool = False,
 ) -> str:
     """Tables in words: what the notebooks ask for, what it takes, and how we know.
 
+    Data sets and models need not be at hand. workers : processes; None: one for each GPU, or core
+    where none is needed. calibrate : measure the speed of this machine anew; a GPU of which none
+    is known is measured anyway.
+
     Raises ReglError as `grid_of`.
     """
-    settings, rates = load(profile, changes), Rates.known(store.root)
-    asked = targets_of(names, profile, changes, folder)
-    found = survey(asked, store, rates, settings.foundation, workers or cores(), gpus())
-    return told(found)
+    settings, outline = load(profile, changes), Outline()
+    asked = {
+        name: [item.stage(outline) for item in grid_of(folder / f"{name}.ipynb", profile, changes)]
+        for name in names
+    }
+    targets = [stage for own in asked.values() for stage in own]
+    missing = closure(targets, store.has)
+    works = [stage.takes for stage in missing.values()]
+    measured = calibration.measure(works, settings, store.root, anew=calibrate)
+    pace = Pace(store, Rates.known(store.root))
+    many = workers or cores(), workers or len(gpus())
+    found = survey(asked, missing, pace, settings.foundation, *many)
+    problems = preflight.problems(works, outline, settings, store.root)
+    told_of = [f"before it can run: {text}" for text in problems]
+    return told(found, [*outline.notes, *_stand_ins(works), *measured, *told_of])
+
+
+def _stand_ins(works: Iterable[Work]) -> list[str]:
+    """What models that are not at hand are taken for."""
+    models = {unit.model for work in works for unit in work if unit.model and not unit.side}
+    return [
+        f"model {model}: not at hand, planned as {architectures.stand_in(model)}"
+        for model in sorted(models)
+        if architectures.at_hand(model) is None
+    ]

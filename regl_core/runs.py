@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
-import torch
 from pydantic import JsonValue, model_validator
 
 from . import methods
@@ -167,15 +166,10 @@ def run_all(
     with one progress bar. Killed at any moment, the next call goes on from what is done.
     """
     store = store or Store(STORE)
-    pipeline = Pipeline()
+    pipeline = Pipeline(store.root / "packed")
     stages = [run.stage(pipeline) for run in grid]
     run_stages(stages, store, workers or cores())
     return [run.result(store.ensure(stage)) for run, stage in zip(grid, stages, strict=True)]
-
-
-def gpus() -> int:
-    """The GPUs this process may use."""
-    return torch.cuda.device_count()
 
 
 def cores() -> int:

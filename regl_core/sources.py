@@ -63,10 +63,9 @@ class Sources:
     settings: FoundationSettings
 
     def parts(self) -> tuple[Part, ...]:
-        """The three of them, in the order of PARTS; of shipped ones the folders, verified."""
-        how, shipped = self.settings, SHIPPED / self.settings.name
-        if shipped in SHIPPED.iterdir():
-            verify(shipped)
+        """The three of them, in the order of PARTS; of shipped ones the folders."""
+        how, shipped = self.settings, self._shipped()
+        if shipped:
             return tuple(Part(kind, "foundation.name", str(shipped / kind), None) for kind in PARTS)
         named = (
             ("name", how.name, how.revision),
@@ -78,31 +77,38 @@ class Sources:
             for kind, (key, name, revision) in zip(PARTS, named, strict=True)
         )
 
-    def folders(self) -> tuple[Path, ...]:
-        """Where they lie.
+    def _shipped(self) -> Path | None:
+        folder = SHIPPED / self.settings.name
+        return folder if folder in SHIPPED.iterdir() else None  # ".." would be its parent
 
-        Raises ReglError where they are not named or not on this machine, naming all of them.
-        """
-        found, wrong = [], []
+    def problems(self) -> list[str]:
+        """What keeps the models from being loaded, a line each, told from names and headers."""
+        found = []
+        try:
+            if shipped := self._shipped():
+                verify(shipped)
+        except ReglError as error:
+            return [str(error)]
         for part in self.parts():
             try:
-                found.append(part.folder())
+                found += incomplete(part, part.folder())
             except ReglError as error:
-                wrong.append(str(error))
-        if wrong:
+                found.append(str(error))
+        return found
+
+    def folders(self) -> tuple[Path, ...]:
+        """Where they lie. ReglError where `problems` finds any, with all of them."""
+        if wrong := self.problems():
             raise ReglError("\n".join(wrong))
-        return tuple(found)
+        return tuple(part.folder() for part in self.parts())
 
     def digest(self) -> str:
         """SHA-256 (hex) of the number format and the models: of their bytes, or id and commit.
 
-        Raises ReglError where one of them is not on this machine, or not whole.
+        Raises ReglError as `folders` does.
         """
-        own = list(zip(self.parts(), self.folders(), strict=True))
-        if wrong := [text for part, folder in own for text in incomplete(part, folder)]:
-            raise ReglError("\n".join(wrong))
         total = hashlib.sha256(self.settings.dtype.encode())
-        for part, folder in own:
+        for part, folder in zip(self.parts(), self.folders(), strict=True):
             if part.path is None:
                 total.update(f"{part.name}@{folder.name}".encode())
                 continue

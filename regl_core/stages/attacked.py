@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .. import conditions, leakage, tuning
-from ..data import Dataset, Split, resized
+from ..data import Dataset, Split
 from ..membership import denoising_losses
 from ..seeds import torch_generator
 from ..stage import Stage
@@ -51,10 +51,11 @@ class Attacked(Stage):
         dataset, foundation = described.source.load(), described.models.load()
         path = self.tuned.vanilla.seed, "attack", self.tuned.vanilla.client
         members, strangers = candidates(dataset, described.indices, *path)
-        images = torch.cat([members.images, strangers.images])
+        side = foundation.image_side  # as `Tuned` saw its images
+        every = [own.pictures(torch.arange(len(own)), side) for own in (members, strangers)]
         labels = torch.cat([members.labels, strangers.labels])
         asked = (
-            resized(images, foundation.image_side),
+            torch.cat(every),
             [conditions.multimodal_prompt(dataset.classes[k], "") for k in labels.tolist()],
             self.pairs,
             path,
