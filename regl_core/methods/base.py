@@ -104,6 +104,16 @@ class Task:
     start: Weights
 
 
+def moving(params: Sequence[Tensor], *others: Sequence[Tensor]) -> Sequence[Sequence[Tensor]]:
+    """The gradients of `params`, these and what belongs to each, where there is a gradient.
+
+    For `correct`. A parameter without one took no part in the loss; the optimiser leaves it alone.
+    """
+    rows = zip(params, *others, strict=True)
+    kept = [(weight.grad, weight, *rest) for weight, *rest in rows if weight.grad is not None]
+    return list(zip(*kept, strict=True))
+
+
 class Method(Frozen):
     """Base of the methods; the defaults are those of plain local training."""
 
