@@ -23,6 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
 
 from ..frozen import Frozen
@@ -112,6 +113,11 @@ def moving(params: Sequence[Tensor], *others: Sequence[Tensor]) -> Sequence[Sequ
     rows = zip(params, *others, strict=True)
     kept = [(weight.grad, weight, *rest) for weight, *rest in rows if weight.grad is not None]
     return list(zip(*kept, strict=True))
+
+
+def single(features: Tensor) -> Tensor:
+    """`features` in single precision at least: where layers run in bfloat16, theirs are too."""
+    return features.to(torch.promote_types(features.dtype, torch.float32))
 
 
 class Method(Frozen):
