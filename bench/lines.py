@@ -23,7 +23,9 @@ class Line:
     dtype: str  # number format, and how the arithmetic is done besides
     per_second: float
     memory_gb: float  # largest amount held on the GPU; on a CPU, by the process so far
-    share_of_bare: float | None  # of the bare loop's speed, 1 is all; None: there is none to compare
+    share_of_bare: (
+        float | None
+    )  # of the bare loop's speed, 1 is all; None: there is none to compare
 
 
 @dataclass
@@ -39,6 +41,9 @@ class Findings:
     title: str
     lines: list[Line] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    made: str = field(
+        default_factory=lambda: f"{date.today()}, commit {commit()}, {libraries()}.", init=False
+    )
 
     def add(self, line: Line) -> None:
         """One more line; both files are written whole."""
@@ -73,7 +78,7 @@ class Findings:
             [
                 f"# {self.machine}: {self.title}",
                 "",
-                f"{date.today()}, commit {commit()}, {libraries()}.",
+                self.made,
                 "",
                 "| what is counted | size | number format | per second | memory, GB "
                 "| share of bare, % |",

@@ -21,7 +21,8 @@ PINS = [pin for pin in LOCK.replace("\\\n", " ").splitlines() if pin.strip()]
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
 TARGETS = [
     *("help", "setup", "tables", "figures", "report", "plan", "status", "clean-store"),
-    *("test", "test-faults", "test-mutations", "lab", "foundation", "bench", "clean-env"),
+    *("test", "test-faults", "test-mutations", "lab", "foundation", "bench", "bench-gpu"),
+    "clean-env",
 ]
 
 
