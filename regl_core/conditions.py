@@ -15,9 +15,10 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from .fitting import Fitting, batchwise
 from .foundation import Foundation
+from .images import Images
 from .keeper import Keeper
-from .resuming import piecewise
 
 BATCH = 256
 
@@ -54,42 +55,45 @@ def _pictures(images: torch.Tensor) -> list[Image.Image]:
 @torch.inference_mode()
 def captions(
     foundation: Foundation,
-    images: torch.Tensor,
+    images: torch.Tensor | Images,
     classes: Sequence[str],
     keeper: Keeper | None = None,
 ) -> list[str]:
     """A caption for each image, uint8 (n, 3, side, side), without any class name.
 
-    `keeper`: where the batches are kept, and those that are there are taken from (`piecewise`).
+    They are read batch by batch. `keeper`: where the batches are kept (`batchwise`).
     """
 
-    def batch(start: int) -> list[str]:
-        pictures = _pictures(images[start : start + BATCH])
+    def some(part: slice) -> list[str]:
+        pictures = _pictures(images[part])
         inputs = foundation.caption_processor(images=pictures, return_tensors="pt")
         inputs = inputs.to(foundation.device, foundation.dtype)
         ids = foundation.captioner.generate(**inputs, do_sample=False, max_new_tokens=20)
+        # What BLIP-2 was given, tokens for the image, is among the ids; they count as special.
         return foundation.caption_processor.batch_decode(ids, skip_special_tokens=True)
 
-    texts = chain.from_iterable(piecewise(batch, range(0, len(images), BATCH), keeper))
+    fitting = Fitting("captioning an image", foundation.device)
+    texts = chain.from_iterable(batchwise(some, len(images), BATCH, fitting, keeper))
     return [without_classes(text.strip(), classes) for text in texts]
 
 
 @torch.inference_mode()
 def features(
-    foundation: Foundation, images: torch.Tensor, keeper: Keeper | None = None
+    foundation: Foundation, images: torch.Tensor | Images, keeper: Keeper | None = None
 ) -> torch.Tensor:
     """Unit image features (n, d), float32, of uint8 images (n, 3, side, side).
 
-    `keeper`: as in `captions`.
+    They are read batch by batch. `keeper`: as in `captions`.
     """
 
-    def batch(start: int) -> torch.Tensor:
-        pictures = _pictures(images[start : start + BATCH])
+    def some(part: slice) -> torch.Tensor:
+        pictures = _pictures(images[part])
         inputs = foundation.image_processor(images=pictures, return_tensors="pt")
         pixels = inputs["pixel_values"].to(foundation.device, foundation.dtype)
         return foundation.image_encoder(pixels).image_embeds.float().cpu()
 
-    parts = piecewise(batch, range(0, len(images), BATCH), keeper)
+    fitting = Fitting("the feature of an image", foundation.device)
+    parts = batchwise(some, len(images), BATCH, fitting, keeper)
     return F.normalize(torch.cat(parts), dim=1)
 
 
@@ -161,9 +165,10 @@ def encode(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Prompt embeddings and their unconditional counterparts, each (n, length, d).
 
-    tokens (n, d), unit or zero vectors, are appended to the text's states, as long as these
+    tokens (n, d), unit or zero vectors, are appended to the text's states, each as long as these
     are on average: encoders differ in scale, and attention must weigh both. The
-    unconditional side has a zero token there. Without tokens, plain text conditions.
+    unconditional side has a zero token there. Without tokens, plain text conditions. Prompts
+    that are equal are encoded once.
     """
     pipeline = foundation.pipeline
 
@@ -177,11 +182,12 @@ def encode(
         ).input_ids
         return pipeline.text_encoder(ids.to(foundation.device)).last_hidden_state
 
-    positive = states(prompts)
+    different = list(dict.fromkeys(prompts))
+    positive = states(different)[[different.index(prompt) for prompt in prompts]]
     negative = states([""]).expand_as(positive)
     if tokens is None:
         return positive, negative
-    token = tokens.to(positive)[:, None] * positive.norm(dim=2).mean()
+    token = (tokens.to(positive) * positive.norm(dim=2).mean(1, keepdim=True))[:, None]
     return (
         torch.cat([positive, token], dim=1),
         torch.cat([negative, torch.zeros_like(token)], dim=1),

@@ -1,51 +1,93 @@
 """Data sets: real images with labels and names, and their split into training and test set."""
 
 import hashlib
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from types import MappingProxyType
+from pathlib import Path
+from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
-from .errors import ReglError
-from .frozen import nearest
-from .params import DatasetSettings
-from .seeds import numpy_generator
+from .datasets.listing import Listing
+from .images import Images
+from .params import ROOT, DatasetSettings
+
+PACKED = ROOT / ".store" / "packed"  # where the decoded images of data sets are kept
+
+
+class Origin(Protocol):
+    """Where the images of a split came from: names their bytes, gives them at any size."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, in hex, of the images, in their order, and of how they were decoded."""
+
+    def view(self, index: Tensor) -> "Origin":
+        """Of the images at `index` (int64), in that order."""
+
+    def pictures(self, index: Tensor, side: int) -> Tensor:
+        """Those at `index`, decoded anew: uint8 (k, 3, side, side)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
     """The training or the test set.
 
-    images : uint8 tensor (n, 3, side, side), RGB, 0 to 255
+    images : uint8 (n, 3, side, side), RGB, 0 to 255; in memory or, as `Images`, where they lie
     labels : int64 tensor (n,), indices into the classes of the data set
+    origin : of images that were decoded from files
     """
 
-    images: Tensor
+    images: Tensor | Images
     labels: Tensor
+    origin: Origin | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def subset(self, indices: Tensor) -> "Split":
-        """A copy of the images at `indices` (int64) and of their labels, in that order."""
-        return Split(self.images[indices], self.labels[indices])
+        """The images at `indices` (int64) and their labels, in that order.
+
+        A tensor's images are copied, those of `Images` are not.
+        """
+        mapped = isinstance(self.images, Images)
+        images = self.images.view(indices) if mapped else self.images[indices]
+        origin = self.origin.view(indices) if self.origin else None
+        return Split(images, self.labels[indices], origin)
+
+    def pictures(self, indices: Tensor, side: int) -> Tensor:
+        """The images at `indices` (int64) at `side` pixels: uint8 (k, 3, side, side).
+
+        Those larger than they are kept come from the files, where there are any: an enlarged
+        image has lost what its file still shows.
+
+        Raises
+        ------
+        ReglError
+            A file cannot be decoded any more.
+        """
+        if self.origin and side > self.images.shape[-1]:
+            return self.origin.pictures(indices, side)
+        return resized(self.images[indices], side)
 
     def by_class(self, count: int) -> Tensor:
         """The first `count` images of each class: uint8 (classes, count, 3, side, side)."""
-        return torch.stack([self.images[self.labels == k][:count] for k in self.labels.unique()])
+        of_class = [(self.labels == k).nonzero()[:count, 0] for k in self.labels.unique()]
+        return torch.stack([self.images[rows] for rows in of_class])
 
-    def pixels(self) -> Tensor:
-        """The images as float32 (n, 3, side, side) from -1 (black) to 1.
-
-        The scale is fixed: a mean over the data set would tell each client something of the
-        images of the others.
-        """
-        return self.images.to(torch.float32) / 127.5 - 1
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256, in hex, of images and labels."""
+        sha = hashlib.sha256(f"{tuple(self.images.shape)} {self.images.dtype}".encode())
+        if self.origin:
+            sha.update(self.origin.digest.encode())
+        else:
+            for start in range(0, len(self), 1000):
+                part = self.images[start : start + 1000]
+                sha.update(part.contiguous().numpy().tobytes())
+        sha.update(self.labels.numpy().tobytes())
+        return sha.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,12 +102,8 @@ class Dataset:
     @cached_property
     def digest(self) -> str:
         """SHA-256, in hex, of the names of the classes and of all images and labels."""
-        sha = hashlib.sha256(repr(self.classes).encode())
-        for split in (self.train, self.test):
-            for tensor in (split.images, split.labels):
-                sha.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
-                sha.update(tensor.contiguous().numpy().tobytes())
-        return sha.hexdigest()
+        parts = repr((self.classes, self.train.digest, self.test.digest))
+        return hashlib.sha256(parts.encode()).hexdigest()
 
 
 def resized(images: Tensor, side: int) -> Tensor:
@@ -81,107 +119,45 @@ def resized(images: Tensor, side: int) -> Tensor:
     return resize(images, [side, side], antialias=True)
 
 
-def load(name: str, settings: DatasetSettings) -> Dataset:
+def load(name: str, settings: DatasetSettings, packed: Path = PACKED) -> Dataset:
     """The data set `name`, cut and scaled as `settings` say.
 
-    Raises
-    ------
-    ReglError
-        The name is unknown, or the data set cannot be cut as asked.
-    """
-    if name not in DATASETS:
-        raise ReglError(
-            f"data set {name!r} is unknown{nearest(name, DATASETS)}, expected one of "
-            f"{', '.join(DATASETS)}"
-        )
-    whole = DATASETS[name](settings)
-    return validated(whole, settings) if settings.validation_share else whole
-
-
-def digits(settings: DatasetSettings) -> Dataset:
-    """Scikit-learn's 1,797 handwritten digits, white on black, shipped with the library.
-
-    Source: the test set of UCI's "Optical Recognition of Handwritten Digits" (Alpaydin and
-    Kaynak 1998), 8 × 8 images with 17 grey levels, 174 to 183 per class. There is no official
-    split, so `train_per_class` images of each class, drawn from `split_seed`, are for training
-    and all others for test. The images are enlarged bilinearly and their grey is repeated to RGB.
-    """
-    if settings.root is not None:
-        raise ReglError(
-            f"datasets.digits.root: given {settings.root!r}, expected null: the digits come with "
-            "scikit-learn and are not read from a folder"
-        )
-    from sklearn.datasets import load_digits  # two seconds of imports
-
-    raw = load_digits()
-    side = settings.image_side
-    # Scaled in float64 before it is multiplied: at 16 pixels every step is exact.
-    grey = interpolate(torch.from_numpy(raw.images)[:, None], size=(side, side), mode="bilinear")
-    images = (grey * (255 / 16)).round().to(torch.uint8).expand(-1, 3, -1, -1).contiguous()
-    everything = Split(images, torch.from_numpy(raw.target).to(torch.int64))
-    train, test = stratified("digits", everything, settings)
-    names = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-    return Dataset("digits", names, train, test)
-
-
-def stratified(name: str, everything: Split, settings: DatasetSettings) -> tuple[Split, Split]:
-    """A training set with the same number of images of each class, and a test set of the rest.
-
-    A larger `train_per_class` adds images to the training set and never exchanges one.
+    packed : the folder below which images decoded from files are kept. The first call decodes
+    them, which can take minutes; later ones map the file.
 
     Raises
     ------
     ReglError
-        `train_per_class` is not given, or leaves a class without a test image.
+        The name is unknown, the data set is not whole, or it cannot be cut as asked.
     """
-    labels = everything.labels.numpy()
-    most = int(np.bincount(labels).min()) - 1
-    count = settings.train_per_class
-    if count is None or count > most:
-        raise ReglError(
-            f"datasets.{name}.train_per_class: given {count}, expected at most {most}: this data "
-            "set has no official split and each class must keep an image for the test"
-        )
-    return _divided(everything, lambda of_class: count, settings.split_seed, "split", name)
+    from .datasets.registry import find
+
+    return find(name, settings, packed).load()
 
 
-def validated(dataset: Dataset, settings: DatasetSettings) -> Dataset:
-    """`dataset` for choosing hyper-parameters: its test set is out of reach.
+def listed(name: str, settings: DatasetSettings) -> Listing:
+    """Classes and labels of what `load` gives; no image is decoded. ReglError as there."""
+    from .datasets.registry import find
 
-    The share `validation_share` of the training images of each class, at least one, stands in
-    the place of the test set; the others remain for training.
+    return find(name, settings, PACKED).listed()
 
-    Raises
-    ------
-    ReglError
-        A class would keep no image for training.
+
+def nominal(name: str, settings: DatasetSettings) -> Listing:
+    """What `listed` gives for the data set as published, which need not be there.
+
+    Classes without published names are numbered; where only a total is published, the images are
+    spread evenly. ReglError where nothing is published, of an image folder say.
     """
-    share, fewest = settings.validation_share, int(dataset.train.labels.bincount().min())
-    if fewest - max(1, round(share * fewest)) < 1:
-        raise ReglError(
-            f"datasets.{dataset.name}.validation_share: given {share}, expected less: a class of "
-            f"{fewest} training images would keep none"
-        )
-    held_out, train = _divided(
-        dataset.train,
-        lambda of_class: max(1, round(share * of_class)),
-        settings.split_seed,
-        "validation",
-        dataset.name,
-    )
-    return Dataset(dataset.name, dataset.classes, train, held_out)
+    from .datasets.registry import find
+
+    return find(name, settings, PACKED).nominal()
 
 
-def _divided(split: Split, count: Callable[[int], int], *path: int | str) -> tuple[Split, Split]:
-    """`count` (of how many there are) images of each class, drawn by `path`, and the others."""
-    labels = split.labels.numpy()
-    drawn = np.zeros(len(labels), dtype=bool)
-    for label in np.unique(labels):
-        own = np.flatnonzero(labels == label)
-        order = numpy_generator(*path, int(label)).permutation(own)
-        drawn[order[: count(len(own))]] = True
-    chosen = torch.from_numpy(drawn)
-    return split.subset(chosen.nonzero()[:, 0]), split.subset((~chosen).nonzero()[:, 0])
+def problems(name: str, settings: DatasetSettings) -> list[str]:
+    """All that is wrong with the data set or missing, a line each; empty if it can be loaded.
 
+    Files are listed, not decoded. ReglError if the name is unknown.
+    """
+    from .datasets.registry import find
 
-DATASETS: Mapping[str, Callable[[DatasetSettings], Dataset]] = MappingProxyType({"digits": digits})
+    return find(name, settings, PACKED).problems()

@@ -44,7 +44,9 @@ class Exposed(Frozen):
         """The client's tuned model, that of Table 2 where the settings are the same."""
         source, dataset = pipeline.source(self.dataset, self.settings)
         parts = self.partition.split(dataset.train.labels, len(dataset.classes), self.seed)
-        vanilla = pipeline.vanilla(dataset.classes, self.settings, self.seed, self.client)
+        vanilla = pipeline.vanilla(
+            self.dataset, dataset.classes, self.settings, self.seed, self.client
+        )
         return pipeline.tuned(vanilla, source, parts[self.client].tolist(), self.settings)
 
 

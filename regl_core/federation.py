@@ -1,20 +1,26 @@
 """The round loop: select, train locally, aggregate, evaluate. It runs every method."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from .checkpoint import Checkpoint, Progress, Turn
 from .errors import ReglError
 from .keeper import Keeps
 from .methods.base import Method, Round, Server, State, Task
 from .params import TrainingSettings
+from .placement import placed, shelf
 from .seeds import numpy_generator
-from .training import ClientData, Update, evaluate, local_sgd, repeatable
+from .training import ClientData, Update, compiled, evaluate, local_sgd, repeatable
 from .weights import Weights
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,8 @@ def federate(
     Raises
     ------
     ReglError
-        No client has an image, or there are no test images.
+        No client has an image, or there are no test images; or a batch does not fit into the
+        memory of the device.
     """
     owners = [client for client, data in enumerate(clients) if len(data)]
     if not owners:
@@ -92,15 +99,19 @@ def federate(
             f"none of the {len(clients)} clients has an image; partition a data set that has some"
         )
     net = method.network(copy.deepcopy(net), seed)
+    if not method.looks_inside:
+        net = compiled(net, training)
     device = next(net.parameters()).device
-    clients = [data.to(device) for data in clients]
-    test, personal = test.to(device), [split.to(device) for split in personal]
-    progress = checkpoint.load(device) if checkpoint else None
+    clients, (test, *personal) = (
+        placed(several, device) for several in (clients, [test, *personal])
+    )
+    away = shelf(device, Weights.of(net).bytes, len(owners))
+    progress = checkpoint.load(away) if checkpoint else None
     if progress is None:
-        weights = Weights.of(net)
+        weights = Weights.of(net).to(away)
         states = tuple(method.client_state(weights) for _ in clients)
         progress = Progress(0, method.server_state(weights), states, {}, (), ())
-    with repeatable():
+    with repeatable(), _fitting(training):
         for number in range(progress.round, training.rounds):
             image = tuple(clients[owners[0]].images.shape[1:])
             now = Round(number, seed, net, training, len(owners), image)
@@ -135,7 +146,9 @@ def _client_turn(
     keeper: Keeps | None,
 ) -> Progress:
     """One client trains and sends its update."""
-    received, state = method.answer(progress.server, client), progress.clients[client]
+    device, away = next(now.net.parameters()).device, _place(progress.server)
+    received = _moved(method.answer(progress.server, client), device)
+    state = _moved(progress.clients[client], device)
     start = method.start(received, state)
     start.into(now.net)
     task = Task(now, client, len(data), received, state, start)
@@ -152,9 +165,42 @@ def _client_turn(
     )
     state, update = method.finish(task, Weights.of(now.net), steps)
     _only_declared(method, update)
+    state, update = _moved(state, away), _moved(update, away)
     states = (*progress.clients[:client], state, *progress.clients[client + 1 :])
     updates = {**progress.updates, client: update}
     return replace(progress, clients=states, updates=updates, turn=None)
+
+
+def _place(server: Server) -> torch.device:
+    return next(iter(server.weights.params.values())).device
+
+
+def _moved(value: T, device: torch.device) -> T:
+    """A state or a message on `device`; what is there already is not copied."""
+    match value:
+        case Tensor() | Weights():
+            return value.to(device)
+        case Server():
+            return Server(value.weights.to(device), _moved(value.extra, device))
+        case Update():
+            return replace(
+                value, weights=value.weights.to(device), extra=_moved(value.extra, device)
+            )
+        case Mapping():
+            return {name: _moved(part, device) for name, part in value.items()}
+    return value  # what no method may send is for `_only_declared` to refuse
+
+
+@contextmanager
+def _fitting(training: TrainingSettings) -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise ReglError(
+            "federated training does not fit into the memory of the GPU: lower "
+            f"training.batch_size (now {training.batch_size}), or set training.precision to "
+            f"bfloat16 (now {training.precision}); neither is done unasked, as both change results"
+        ) from error
 
 
 def _only_declared(method: Method, update: Update) -> None:
@@ -178,14 +224,14 @@ def _server_turn(
     updates = dict(sorted(progress.updates.items()))
     server = method.aggregate(progress.server, updates, now)
     server.weights.into(now.net)
-    accuracy = evaluate(now.net, test)
+    accuracy = evaluate(now.net, test, now.training.precision)
     own: list[float | None] = []
     for client, split in enumerate(personal):
         if not len(split) or not len(clients[client]):
             own.append(None)
             continue
         method.start(method.answer(server, client), progress.clients[client]).into(now.net)
-        own.append(evaluate(now.net, split))
+        own.append(evaluate(now.net, split, now.training.precision))
     history = (*progress.personal, tuple(own)) if personal else ()
     return Progress(
         now.number + 1, server, progress.clients, {}, (*progress.accuracy, accuracy), history

@@ -1,15 +1,47 @@
 """Sampling images: each from a generator of its own, so that no image depends on its batch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from . import conditions
+from .data import resized
+from .fitting import Fitting, batchwise
 from .foundation import Foundation
 from .keeper import Keeper
 from .params import SynthesisSettings
-from .resuming import piecewise
 from .seeds import derive
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionPipeline
+
+# By `synthesis.scheduler`, diffusers' class and what is set in it. All draw in a few steps from any
+# noise schedule, and draw no noise but the first.
+SCHEDULERS: Mapping[str, tuple[str, dict[str, Any]]] = MappingProxyType(
+    {
+        "dpmsolver++": ("DPMSolverMultistepScheduler", {}),  # Lu et al. 2022
+        "unipc": ("UniPCMultistepScheduler", {}),  # Zhao et al. 2023
+        # Song, Meng and Ermon 2021; latents are not bounded as pixels are.
+        "ddim": ("DDIMScheduler", {"clip_sample": False}),
+    }
+)
+
+
+@contextmanager
+def scheduled(pipeline: "StableDiffusionPipeline", scheduler: str) -> Iterator[None]:
+    """Within the block `pipeline` samples by `scheduler`, on the noise schedule it came with."""
+    import diffusers
+
+    before = pipeline.scheduler
+    kind, changes = SCHEDULERS[scheduler]
+    pipeline.scheduler = getattr(diffusers, kind).from_config(before.config, **changes)
+    try:
+        yield
+    finally:
+        pipeline.scheduler = before
 
 
 @torch.inference_mode()
@@ -21,16 +53,17 @@ def sample(
     settings: SynthesisSettings,
     tick: Callable[[float], None] = lambda fraction: None,
     keeper: Keeper | None = None,
+    side: int | None = None,
 ) -> torch.Tensor:
     """One image for each prompt: uint8 (n, 3, side, side), on the CPU.
 
     tokens: (n, d) visual features or None (`conditions.encode`). seeds: for each image the
     path its noise derives from (s_i = G(z_i, p_i), Sec. 4.1.1). `tick` gets the share done.
-    `keeper`: where the batches are kept, and those that are there are taken from (`piecewise`).
+    `keeper`: where the batches are kept (`batchwise`). `side`, in pixels: each batch is scaled to
+    it as soon as it is drawn; None: that of the model.
     """
 
-    def batch(start: int) -> torch.Tensor:
-        part = slice(start, start + settings.batch_size)
+    def some(part: slice) -> torch.Tensor:
         positive, negative = conditions.encode(
             foundation, prompts[part], None if tokens is None else tokens[part]
         )
@@ -43,7 +76,10 @@ def sample(
             generator=noise,
             output_type="pt",
         ).images
-        return (drawn.float() * 255).round().to(torch.uint8).cpu()
+        images = (drawn.float() * 255).round().to(torch.uint8)
+        return resized(images, side or foundation.image_side).cpu()
 
-    starts = range(0, len(prompts), settings.batch_size)
-    return torch.cat(piecewise(batch, starts, keeper, tick))
+    fitting = Fitting("drawing an image", foundation.device)
+    with scheduled(foundation.pipeline, settings.scheduler):
+        parts = batchwise(some, len(prompts), settings.batch_size, fitting, keeper, tick)
+    return torch.cat(parts)

@@ -101,6 +101,9 @@ def _training(**changes: Any) -> TrainingSettings:
         "weight_decay": 0.0,
         "client_fraction": 1.0,
         "report_rounds": 1,
+        "augmentation": "none",
+        "precision": "float32",
+        "compile": False,
         "device": "cpu",
     }
     return TrainingSettings(**(values | changes))

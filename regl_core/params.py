@@ -20,6 +20,7 @@ from pydantic import (
 
 from .errors import ReglError
 from .frozen import Frozen, Problem, explain, nearest, report, shown
+from .selection import selected
 from .settings_file import alter, read
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -68,6 +69,8 @@ class DatasetSettings(Frozen):
     train_per_class: Count | None  # images; null: all of the training set
     image_side: Annotated[int, Field(gt=0, le=4096, multiple_of=8)]  # pixels
     split_seed: Seed  # of the training and test split, where none is official
+    class_list: Name | None  # which classes, where there are several lists; null: there is one
+    complete: bool  # whether the numbers of images must be the published ones
     validation_share: Annotated[float, Field(ge=0, lt=1)]  # of training images; 0: test set used
     root: Name | None  # folder of the images; null: nothing on disk is needed
     published: Name | None  # the paper's data set whose numbers stand beside ours; null: none
@@ -77,9 +80,11 @@ class FoundationSettings(Frozen):
     """The frozen generative models."""
 
     name: Name  # "tiny" (shipped), an id on the hub or a folder
-    revision: Name | None  # of the id; null: none is asked for
+    revision: Name | None  # of the id; null: the one that the local cache takes for the newest
     image_encoder: Name | None  # id or folder; null: the one beside the text-to-image model
+    image_encoder_revision: Name | None  # as revision
     captioner: Name | None  # as image_encoder
+    captioner_revision: Name | None  # as revision
     dtype: Literal["float32", "bfloat16"]
     device: Device
 
@@ -89,6 +94,7 @@ class SynthesisSettings(Frozen):
 
     prompt: Annotated[str, AfterValidator(_asks_for_class)]
     guidance: Annotated[float, Field(ge=0)]  # weight of classifier-free guidance, 1 is none
+    scheduler: Literal["dpmsolver++", "unipc", "ddim"]  # of the denoising steps
     sampling_steps: Count
     batch_size: Count  # images
     per_stage: Count  # images per class made and stored in one piece
@@ -123,6 +129,9 @@ class TrainingSettings(Frozen):
     weight_decay: Annotated[float, Field(ge=0)]
     client_fraction: Annotated[float, Field(gt=0, le=1)]  # of the clients, per round
     report_rounds: Count  # the accuracy reported is the mean over this many last rounds
+    augmentation: Literal["none", "crop_flip"]  # of training images (`augmentation`)
+    precision: Literal["float32", "bfloat16"]  # of matrix products and convolutions
+    compile: bool
     device: Device
 
     @model_validator(mode="after")
@@ -189,6 +198,7 @@ class Profile(Frozen):
     """What a file of settings holds."""
 
     datasets: Annotated[dict[Name, DatasetSettings], Field(min_length=1)]
+    folder: DatasetSettings | None = None  # of an image folder that is selected by its path
     betas: Several[Positive]  # concentrations of the Dirichlet partition
     seeds: Several[Seed]
     foundation: FoundationSettings
@@ -222,7 +232,7 @@ class Settings(Profile):
     def altered(self, changes: Mapping[str, Any]) -> "Settings":
         """These settings with `changes`, as for `load`, made to them. ReglError if one is wrong."""
         tree = self.model_dump(exclude={"profile"})
-        return Settings(profile=self.profile, **alter(tree, changes))
+        return Settings(profile=self.profile, **_altered(tree, changes))
 
     def for_ablations(self) -> "Settings":
         """These settings, measured where `ablations.validation_share` says (paper, Sec. 5.3)."""
@@ -245,7 +255,8 @@ def load(profile: str, changes: Mapping[str, Any] = {}, folder: Path = ROOT / "p
     ----------
     changes
         Dotted or nested keys and their new values: ``{"training.rounds": 3}`` and
-        ``{"training": {"rounds": 3}}`` are the same.
+        ``{"training": {"rounds": 3}}`` are the same. A list of names as ``datasets`` keeps
+        these data sets alone (`selection.selected`), after all other changes.
 
     Raises
     ------
@@ -261,13 +272,22 @@ def load(profile: str, changes: Mapping[str, Any] = {}, folder: Path = ROOT / "p
         )
     file = folder / f"{profile}.yaml"
     tree = read(file)
-    altered = alter(tree, changes)
+    altered = _altered(tree, changes)
     if problems := _problems(altered):
         own = _problems(tree)
         raise ReglError(
             report(f"{file if p in own else 'changes'}: {p.key}: {p.text}" for p in problems)
         )
     return Settings(profile=profile, **altered)
+
+
+def _altered(tree: Mapping[Any, Any], changes: Mapping[Any, Any]) -> dict[Any, Any]:
+    """`tree` with `changes` made to it, those data sets selected last that they list."""
+    names = changes.get("datasets") if isinstance(changes, Mapping) else None
+    if not isinstance(names, list | tuple):
+        return alter(tree, changes)
+    others = {key: value for key, value in changes.items() if key != "datasets"}
+    return selected(alter(tree, others), names)
 
 
 def _problems(tree: dict[Any, Any]) -> list[Problem]:

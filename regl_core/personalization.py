@@ -9,8 +9,9 @@ from torch import nn
 from .errors import ReglError
 from .keeper import Keeper
 from .params import PersonalizationSettings, TrainingSettings
+from .placement import placed
 from .resuming import piecewise, stepwise
-from .training import ClientData, batches, epoch, evaluate, repeatable, sgd
+from .training import ClientData, epoch, evaluate, repeatable, sgd
 from .weights import Weights
 
 
@@ -54,7 +55,7 @@ class Personal:
 def of_own_classes(data: ClientData, real: int) -> ClientData:
     """`data` without the classes that none of its first `real` images has (App. B)."""
     kept = torch.isin(data.labels, data.labels[:real].unique())
-    return ClientData(data.images[kept], data.labels[kept])
+    return data.subset(kept)
 
 
 def fine_tune(
@@ -91,15 +92,13 @@ def fine_tune(
     """
     if not len(data) or not len(test):
         return None
-    device = next(net.parameters()).device
-    data, test = data.to(device), test.to(device)
+    data, test = placed([data, test], next(net.parameters()).device)
     weights.into(net)
     optimizer = sgd(net.parameters(), settings.rate, training)
 
     def one_epoch(number: int) -> float:
-        order = batches(data, training.batch_size, seed, "fine-tuning", client, number)
-        epoch(net, optimizer, data, order)
-        return evaluate(net, test)
+        epoch(net, optimizer, data, training, (seed, "fine-tuning", client, number))
+        return evaluate(net, test, training.precision)
 
     with repeatable():
         accuracy = stepwise(one_epoch, settings.epochs, (net, optimizer), keeper)

@@ -1,10 +1,14 @@
 """From settings to stages: which computation each number needs, and what it shares."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
-from . import data, foundation
+from . import sources
+from .data import PACKED, Dataset
+from .datasets.base import Loader
+from .datasets.registry import find
 from .params import Settings
 from .stages.described import Described
 from .stages.inputs import Models, Source
@@ -18,31 +22,39 @@ Synthetic = Vanilla | Tailored
 class Pipeline:
     """Builds stages. Data sets and digests are read once in its lifetime, and nothing is run."""
 
-    def __init__(self) -> None:
-        self._data: dict[str, tuple[Source, data.Dataset]] = {}
+    def __init__(self, packed: Path = PACKED) -> None:
+        """packed : as for `data.load`."""
+        self._packed = packed
+        self._data: dict[Loader, tuple[Source, Dataset]] = {}
         self._models: dict[str, Models] = {}
 
-    def source(self, name: str, settings: Settings) -> tuple[Source, data.Dataset]:
+    def source(self, name: str, settings: Settings) -> tuple[Source, Dataset]:
         """The data set `name`, as stages name it and as it is."""
-        # What `data.load` does not read must not tell computations apart: with more synthetic
-        # images a client's tuned model stays the same, and FedAvg stays what it is.
+        # What loading does not read: data sets that differ in nothing else are read once.
         unread = {"clients": 1, "synthetic_per_class": 0, "published": None}
         cut = settings.datasets[name].model_copy(update=unread)
-        known = f"{name} {cut.model_dump_json()}"
-        if known not in self._data:
-            dataset = data.load(name, cut)
-            self._data[known] = Source(name, cut, dataset.digest), dataset
-        return self._data[known]
+        loader = find(name, cut, self._packed)
+        if loader not in self._data:
+            dataset = loader.load()
+            self._data[loader] = Source(loader.kind, dataset.digest, loader), dataset
+        return self._data[loader]
 
     def vanilla(
-        self, classes: tuple[str, ...], settings: Settings, seed: int, client: int, start: int = 0
+        self,
+        dataset: str,
+        classes: tuple[str, ...],
+        settings: Settings,
+        seed: int,
+        client: int,
+        start: int = 0,
     ) -> Vanilla:
-        """A client's training-free images, `synthesis.per_stage` of each class."""
+        """A client's training-free images of a data set, `synthesis.per_stage` of each class."""
         known = settings.foundation.model_dump_json()
         if known not in self._models:
-            digest = foundation.digest(settings.foundation)
+            digest = sources.digest(settings.foundation)
             self._models[known] = Models(settings.foundation, digest)
-        return Vanilla(self._models[known], classes, start, settings.synthesis, seed, client)
+        models, side = self._models[known], settings.datasets[dataset].image_side
+        return Vanilla(models, classes, side, start, settings.synthesis, seed, client)
 
     def tuned(
         self, vanilla: Vanilla, source: Source, owned: Sequence[int], settings: Settings
@@ -71,7 +83,10 @@ class Pipeline:
         source, images = self.source(dataset, settings)
         made: list[tuple[Synthetic, ...]] = []
         for client, part in enumerate(parts):
-            drawn = [self.vanilla(images.classes, settings, seed, client, i) for i in starts]
+            drawn = [
+                self.vanilla(dataset, images.classes, settings, seed, client, start)
+                for start in starts
+            ]
             if kind == "vanilla" or not len(part):
                 made.append(tuple(drawn))
             else:

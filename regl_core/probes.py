@@ -41,7 +41,9 @@ class Probe(Frozen):
         probe = {"per_stage": self.settings.probe.images_per_class}
         synthesis = self.settings.synthesis.model_copy(update=probe)
         its = self.settings.model_copy(update={"synthesis": synthesis})
-        images: Vanilla | Tailored = pipeline.vanilla(dataset.classes, its, self.seed, client=0)
+        images: Vanilla | Tailored = pipeline.vanilla(
+            self.dataset, dataset.classes, its, self.seed, client=0
+        )
         if index:
             images = Tailored(pipeline.tuned(images, source, index, its), start=0)
         judge = Judge(source, self.settings.training, self.settings.probe, self.seed)

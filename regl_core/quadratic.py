@@ -171,6 +171,9 @@ def trajectory(
         weight_decay=0.0,
         client_fraction=client_fraction,
         report_rounds=1,
+        augmentation="none",
+        precision="float32",
+        compile=False,
         device="cpu",
     )
     data = [client.data() for client in problem.clients]

@@ -117,7 +117,10 @@ def run_stages(
     if not todo.stages:
         return
     store.sweep()
-    with Workers(store, min(workers, len(todo.stages))) as pool, _bar(todo, progress) as bar:
+    with (
+        Workers(store, (None,) * min(workers, len(todo.stages))) as pool,
+        _bar(todo, progress) as bar,
+    ):
         failures, unfinished = _drive(todo, pool, bar, watch)
     if failures:
         halted = any(failed.halts for _, failed in failures)

@@ -55,7 +55,8 @@ def alter(tree: Mapping[Any, Any], changes: Mapping[Any, Any]) -> dict[Any, Any]
     """`tree` with `changes` made to it; `tree` itself stays as it is.
 
     A dotted key alters one setting of a group that must be there; a mapping alters those it
-    names and leaves the others, and may add a group, as a data set of one's own.
+    names and leaves the others, and may add a group, as a data set of one's own. Names of groups
+    may have dots themselves.
 
     Raises
     ------
@@ -66,19 +67,24 @@ def alter(tree: Mapping[Any, Any], changes: Mapping[Any, Any]) -> dict[Any, Any]
         raise ReglError(f"changes: given {shown(changes)}, expected keys and their new values")
     altered = dict(tree)
     for key, value in changes.items():
-        *groups, last = key.split(".") if isinstance(key, str) else [key]
-        place, passed = altered, []
-        for group in groups:
-            passed.append(group)
-            if not isinstance(place.get(group), Mapping):
-                known = [".".join((*passed[:-1], str(k))) for k in place]
-                unknown = ".".join(passed)
+        place, passed, last = altered, "", key
+        while isinstance(last, str) and "." in last and last not in place:
+            group = _first_group(last, place)
+            if group is None:
+                known, unknown = [f"{passed}{it}" for it in place], passed + last.split(".")[0]
                 raise ReglError(
                     f"changes: {key}: there is no group {unknown}{nearest(unknown, known)}, "
                     f"expected one of {', '.join(known)}"
                 )
             place[group] = dict(place[group])
-            place = place[group]
+            place, passed, last = place[group], f"{passed}{group}.", last[len(group) + 1 :]
         both = isinstance(value, Mapping) and isinstance(place.get(last), Mapping)
         place[last] = alter(place[last], value) if both else value
     return altered
+
+
+def _first_group(key: str, tree: Mapping[Any, Any]) -> str | None:
+    """The group of `tree` with which a dotted key begins; its name may have dots itself."""
+    groups = [name for name, value in tree.items() if isinstance(value, Mapping)]
+    found = [name for name in groups if isinstance(name, str) and key.startswith(f"{name}.")]
+    return max(found, key=len, default=None)

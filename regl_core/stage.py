@@ -122,11 +122,19 @@ def _plain(value: Any, where: str) -> Any:
 
 
 def _parts(value: Any) -> dict[str, Any] | None:
-    """The fields of a frozen pydantic or dataclass value, None for any other."""
+    """The fields of a frozen pydantic or dataclass value, None for any other.
+
+    A dataclass's field with the metadata ``{"key": False}`` is left out: it only says how to get
+    at what other fields determine.
+    """
     if isinstance(value, BaseModel) and value.model_config.get("frozen"):
         return {name: getattr(value, name) for name in type(value).model_fields}
     if is_dataclass(value) and type(value).__dataclass_params__.frozen:
-        return {field.name: getattr(value, field.name) for field in fields(value)}
+        return {
+            field.name: getattr(value, field.name)
+            for field in fields(value)
+            if field.metadata.get("key", True)
+        }
     return None
 
 

@@ -1,6 +1,7 @@
 """One client's local training: the hot loop, and the only message a client ever sends."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -8,7 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .augmentation import augmented
 from .errors import ReglError
+from .images import Images
 from .keeper import Keeps
 from .params import TrainingSettings
 from .resuming import stepwise
@@ -26,12 +29,13 @@ class ClientData:
     Attributes
     ----------
     images
-        float32 (n, channels, side, side), normalised.
+        uint8 (n, channels, side, side), 0 to 255, or floating point, as a network reads them.
+        They can lie in files, mapped into memory (`Images`).
     labels
-        int64 (n,).
+        int64 (n,), on the device of the images.
     """
 
-    images: Tensor
+    images: Tensor | Images
     labels: Tensor
 
     def __post_init__(self) -> None:
@@ -43,9 +47,62 @@ class ClientData:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def bytes(self) -> int:
+        """Size of the images."""
+        return self.images.shape.numel() * self.images.dtype.itemsize
+
+    def subset(self, index: Tensor) -> "ClientData":
+        """Those at `index`, int64 or bool; images that lie in files stay there."""
+        if isinstance(self.images, Images):
+            return ClientData(self.images.view(index), self.labels[index])
+        return ClientData(self.images[index], self.labels[index])
+
     def to(self, device: torch.device) -> "ClientData":
-        """The same data on `device`."""
-        return ClientData(self.images.to(device), self.labels.to(device))
+        """The same data on `device`, all of it in its memory."""
+        whole = self.images[:] if isinstance(self.images, Images) else self.images
+        return ClientData(whole.to(device), self.labels.to(device))
+
+    def batches(
+        self, order: Iterable[Tensor], device: torch.device
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images, as a network reads them, and labels on `device`, for each index of `order`.
+
+        What does not lie on a GPU that needs it is fetched one batch ahead of its use.
+        """
+        if device.type == "cpu" or self.labels.device == device:
+            for index in order:
+                yield pixels(self.images.index_select(0, index)), self.labels.index_select(0, index)
+            return
+
+        def fetched(index: Tensor) -> tuple[Tensor, Tensor]:
+            pair = self.images.index_select(0, index), self.labels.index_select(0, index)
+            images, labels = (one.pin_memory().to(device, non_blocking=True) for one in pair)
+            return images, labels
+
+        with ThreadPoolExecutor(1) as ahead:
+            coming = None
+            for index in order:
+                last, coming = coming, ahead.submit(fetched, index)
+                if last is not None:
+                    images, labels = last.result()
+                    yield pixels(images), labels
+            if coming is not None:
+                images, labels = coming.result()
+                yield pixels(images), labels
+
+    def in_turn(self, size: int, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+        """As `batches`, all of it in its order, `size` images at a time."""
+        return self.batches(torch.arange(len(self), device=self.labels.device).split(size), device)
+
+
+def pixels(images: Tensor) -> Tensor:
+    """Images as a network reads them: uint8 ones as float32 from -1 (black) to 1.
+
+    The scale is fixed: a mean over the data set would tell each client something of the images of
+    the others. What is floating point is as it should be.
+    """
+    return images.to(torch.float32) / 127.5 - 1 if images.dtype == torch.uint8 else images
 
 
 @dataclass(frozen=True)
@@ -113,18 +170,44 @@ def epoch(
     net: nn.Module,
     optimizer: torch.optim.Optimizer,
     data: ClientData,
-    order: Sequence[Tensor],
+    training: TrainingSettings,
+    path: tuple[int | str, ...],
     loss: Loss = cross_entropy,
     correct: Correct = nothing,
-) -> None:
-    """One optimiser step of `net` for each batch of `order`."""
+) -> int:
+    """One optimiser step of `net` for each batch of `data`, drawn by `path`; how many these are.
+
+    The forward pass has the precision, and the images the augmentation, of `training`.
+    """
     net.train()
-    for index in order:
+    device = next(net.parameters()).device
+    order = batches(data, training.batch_size, *path)
+    for number, (images, labels) in enumerate(data.batches(order, device)):
         optimizer.zero_grad()
-        images, labels = data.images.index_select(0, index), data.labels.index_select(0, index)
-        loss(net, images, labels).backward()
+        if training.augmentation != "none":
+            images = augmented(images, *path, "augmentation", number)
+        with cast(training.precision, device):
+            value = loss(net, images, labels)
+        value.backward()
         correct(net)
         optimizer.step()
+    return len(order)
+
+
+def compiled(net: nn.Module, training: TrainingSettings) -> nn.Module:
+    """`net`, whose forward and backward pass are compiled if `training` asks for it.
+
+    Names of weights stay as they are. What a method calls part by part is not compiled.
+    """
+    if training.compile:
+        net.compile()
+    return net
+
+
+def cast(precision: str, device: torch.device) -> AbstractContextManager[None]:
+    """Runs matrix products and convolutions in this precision, what is delicate in float32."""
+    enabled = precision != "float32"
+    return torch.autocast(device.type, getattr(torch, precision), enabled=enabled)
 
 
 def local_sgd(
@@ -156,9 +239,7 @@ def local_sgd(
         net.zero_grad()  # a parameter that rests now must not show `correct` an old gradient
         for name, parameter in trainable.items():
             parameter.requires_grad_(name in moving[phase])
-        order = batches(data, training.batch_size, *path, number)
-        epoch(net, optimizers[phase], data, order, loss, correct)
-        return len(order)
+        return epoch(net, optimizers[phase], data, training, (*path, number), loss, correct)
 
     try:
         return sum(stepwise(one_epoch, len(phase_of), (net, *optimizers), keeper))
@@ -169,13 +250,19 @@ def local_sgd(
 
 
 @torch.inference_mode()
-def evaluate(net: nn.Module, data: ClientData, size: int = 512) -> float:
-    """Accuracy of `net` in eval mode, in percent. ReglError if there are no images."""
+def evaluate(
+    net: nn.Module, data: ClientData, precision: str = "float32", size: int = 512
+) -> float:
+    """Accuracy of `net` in eval mode, in percent, `size` images at a time.
+
+    precision: as `TrainingSettings.precision`. ReglError if there are no images.
+    """
     if not len(data):
         raise ReglError("no test images: give at least one")
     net.eval()
-    batched = zip(data.images.split(size), data.labels.split(size), strict=True)
-    right = sum((net(images).argmax(1) == labels).sum() for images, labels in batched)
+    device = next(net.parameters()).device
+    with cast(precision, device):
+        right = sum((net(x).argmax(1) == y).sum() for x, y in data.in_turn(size, device))
     return 100 * int(right) / len(data)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -14,10 +14,12 @@ from safetensors.torch import save_file
 from torch import nn
 
 from . import conditions
+from .data import resized
+from .fitting import Fitting, batchwise
 from .foundation import Foundation
 from .keeper import Keeper
 from .params import LoraSettings
-from .resuming import piecewise, stepwise
+from .resuming import stepwise
 from .seeds import derive, torch_generator
 
 if TYPE_CHECKING:
@@ -28,6 +30,14 @@ TARGETS = ("to_k", "to_q", "to_v", "to_out.0")
 BATCH = 64  # images encoded at once
 
 
+class Pictures(Protocol):
+    """n images, uint8 (n, 3, side, side), that are asked for some at a time, as a tensor is."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice) -> torch.Tensor: ...
+
+
 @dataclass(frozen=True)
 class Lesson:
     """Images to learn from, each with its condition.
@@ -35,7 +45,7 @@ class Lesson:
     images: uint8 (n, 3, side, side); prompts: n texts; tokens: (n, d) visual features or None.
     """
 
-    images: torch.Tensor
+    images: Pictures
     prompts: Sequence[str]
     tokens: torch.Tensor | None
 
@@ -55,19 +65,26 @@ class Encoded:
 
 @torch.no_grad()
 def encode(foundation: Foundation, lesson: Lesson, keeper: Keeper | None = None) -> Encoded:
-    """`lesson` in latents and states, on the foundation's device; `keeper` as in `piecewise`."""
-    vae = foundation.pipeline.vae
+    """`lesson` in latents and states, on the foundation's device; `keeper` as in `batchwise`.
 
-    def batch(start: int) -> torch.Tensor:
-        images = lesson.images[start : start + BATCH]
-        pixels = images.to(foundation.device, foundation.dtype) / 127.5 - 1
+    Its images are read batch by batch, and scaled to the side of the model's where they have
+    another.
+    """
+    vae, count = foundation.pipeline.vae, len(lesson.images)
+
+    def latent(part: slice) -> torch.Tensor:
+        images = resized(lesson.images[part].to(foundation.device), foundation.image_side)
+        pixels = images.to(foundation.dtype) / 127.5 - 1
         return vae.encode(pixels).latent_dist.mode().cpu()
 
-    parts = piecewise(batch, range(0, len(lesson.images), BATCH), keeper)
-    latents = torch.cat(parts).to(foundation.device) * vae.config.scaling_factor
-    states, _ = conditions.encode(foundation, lesson.prompts, lesson.tokens)
-    # Inference tensors cannot enter autograd; a clone is an ordinary one.
-    return Encoded(latents, states.clone())
+    def state(part: slice) -> torch.Tensor:
+        tokens = None if lesson.tokens is None else lesson.tokens[part]
+        return conditions.encode(foundation, lesson.prompts[part], tokens)[0]
+
+    fitting = Fitting("encoding an image", foundation.device)
+    latents = torch.cat(batchwise(latent, count, BATCH, fitting, keeper))
+    states = torch.cat(batchwise(state, count, BATCH, fitting))
+    return Encoded(latents.to(foundation.device) * vae.config.scaling_factor, states)
 
 
 def tune(
@@ -87,10 +104,12 @@ def tune(
     place (prior preservation; our addition, the paper tunes on real images alone). The
     loss is the one the model was trained with, by its scheduler's prediction type. The
     U-Net is left as it was. `keeper`: where to go on from and to save to, while encoding and
-    after a step (`resuming`).
+    after a step (`resuming`). A batch too large for the memory is gone through in parts, whose
+    gradients add up to the same.
     """
     # Seconds of imports, which only a process that tunes should pay.
     from diffusers import DDPMScheduler
+    from diffusers.training_utils import cast_training_params
     from peft import LoraConfig
 
     unet = foundation.pipeline.unet
@@ -111,6 +130,12 @@ def tune(
             ),
             adapter_name=ADAPTER,
         )
+    # The steps of the optimiser are too small for half of the digits.
+    cast_training_params(unet, torch.float32)
+    mixed = torch.autocast(
+        foundation.device.type, torch.bfloat16, enabled=foundation.dtype == torch.bfloat16
+    )
+    fitting = Fitting("tuning on an image", foundation.device)
     try:
         adapter = nn.ParameterList(p for p in unet.parameters() if p.requires_grad)
         optimiser = torch.optim.AdamW(adapter, lr=settings.rate, weight_decay=1e-2)
@@ -130,12 +155,25 @@ def tune(
                 (len(latents),),
                 generator=generator,
             ).to(foundation.device)
-            output = unet(schedule.add_noise(latents, noise, t), t, states).sample
-            loss = F.mse_loss(output.float(), target(schedule, latents, noise, t).float())
-            optimiser.zero_grad()
-            loss.backward()
+            noisy = schedule.add_noise(latents, noise, t)
+            aim = target(schedule, latents, noise, t).float()
+
+            def backward(size: int) -> float:
+                """The loss, and its gradients, from `size` images at once."""
+                optimiser.zero_grad()
+                total = 0.0
+                for start in range(0, len(t), size):
+                    part = slice(start, start + size)
+                    with mixed:
+                        output = unet(noisy[part], t[part], states[part]).sample
+                    loss = F.mse_loss(output.float(), aim[part]) * (len(output) / len(t))
+                    loss.backward()
+                    total += loss.item()
+                return total
+
+            loss = fitting.tried(backward, len(t))
             optimiser.step()
-            return loss.item()
+            return loss
 
         losses = stepwise(step, settings.steps, (adapter, optimiser), keeper, tick)
         unet.save_lora_adapter(folder, adapter_name=ADAPTER, safe_serialization=True)

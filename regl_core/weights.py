@@ -37,6 +37,11 @@ class Weights:
             {name: tensor.detach().clone() for name, tensor in net.named_buffers()},
         )
 
+    @property
+    def bytes(self) -> int:
+        """Size of all tensors."""
+        return sum(tensor.nbytes for tensor in (*self.params.values(), *self.buffers.values()))
+
     @torch.no_grad()
     def into(self, net: nn.Module) -> None:
         """Copy these weights into `net`. ReglError unless names and shapes are those of `net`."""
@@ -53,6 +58,13 @@ class Weights:
                     )
             for name, tensor in live.items():
                 tensor.copy_(own[name])
+
+    def to(self, device: torch.device) -> "Weights":
+        """The same weights on `device`; tensors that are there already are not copied."""
+        return Weights(
+            {name: tensor.to(device) for name, tensor in self.params.items()},
+            {name: tensor.to(device) for name, tensor in self.buffers.items()},
+        )
 
     def __or__(self, other: "Weights") -> "Weights":
         """These weights, replaced by those of `other` where it has the name."""

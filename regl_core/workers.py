@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -65,37 +65,40 @@ class Failed:
 
 @dataclass
 class Worker:
-    """A process, the pipe to it and the stage it computes."""
+    """A process, the pipe to it, its GPU if it has one and the stage it computes."""
 
     process: BaseProcess
     pipe: Connection
+    place: str | None
     stage: Stage | None = None
 
 
 @dataclass
 class Workers:
-    """`count` processes within a ``with`` block; an error that leaves the block kills them.
+    """A process for each of `places` within a ``with`` block; an error that leaves it kills them.
 
-    One that is killed while it computes is replaced.
+    One that is killed while it computes is replaced. places: of each the one GPU that it sees, as
+    CUDA_VISIBLE_DEVICES names it; None leaves that variable as it is.
     """
 
     store: Store
-    count: int
+    places: Sequence[str | None]
     alive: list[Worker] = field(default_factory=list, init=False)
 
     def __enter__(self) -> "Workers":
-        for _ in range(self.count):
-            self._add()
+        for place in self.places:
+            self._add(place)
         return self
 
-    def _add(self) -> None:
+    def _add(self, place: str | None) -> None:
         context = multiprocessing.get_context("spawn")
-        with _environment(ENVIRONMENT):
+        sees = {} if place is None else {"CUDA_VISIBLE_DEVICES": place}
+        with _environment(ENVIRONMENT | sees):
             here, there = context.Pipe()
             process = context.Process(target=_work, args=(there, self.store.root))
             process.start()
             there.close()  # the worker has the only other end: its death ends the pipe
-            self.alive.append(Worker(process, here))
+            self.alive.append(Worker(process, here, place))
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         for worker in self.alive:
@@ -133,7 +136,7 @@ class Workers:
                 self.alive.remove(worker)
                 message = self._death(worker)
                 if stage is not None:  # else it could not even start, nor could the next
-                    self._add()
+                    self._add(worker.place)
             if not isinstance(message, Progress):
                 worker.stage = None
             if stage is not None:
@@ -146,7 +149,7 @@ class Workers:
         beside = ", ".join(map(str, self.running)) or "nothing"
         return Failed(
             f"its worker process {cause}; most often memory has run out: run again with fewer "
-            f"workers than {self.count} (running beside it: {beside})"
+            f"workers than {len(self.places)} (running beside it: {beside})"
         )
 
 

@@ -6,11 +6,13 @@ from sklearn.datasets import load_digits
 from regl_core import data
 from regl_core.errors import ReglError
 from regl_core.params import DatasetSettings
+from regl_core.training import pixels
 
 
 def settings(**changes) -> DatasetSettings:
     usual = dict(clients=5, synthetic_per_class=30, train_per_class=30, image_side=16)
     usual |= dict(split_seed=0, validation_share=0.0, root=None, published=None)
+    usual |= dict(class_list=None, complete=True)
     return DatasetSettings(**{**usual, **changes})
 
 
@@ -98,9 +100,10 @@ def test_the_digest_sees_images_labels_and_names(digits):
 
 def test_pixels_are_scaled_by_fixed_numbers():
     images = torch.tensor([0, 51, 255], dtype=torch.uint8).reshape(1, 3, 1, 1)
-    pixels = data.Split(images, torch.zeros(1, dtype=torch.int64)).pixels()
-    assert pixels.dtype == torch.float32
-    assert pixels.flatten().tolist() == pytest.approx([-1.0, -0.6, 1.0])
+    found = pixels(images)
+    assert found.dtype == torch.float32
+    assert found.flatten().tolist() == pytest.approx([-1.0, -0.6, 1.0])
+    assert pixels(found) is found
 
 
 def test_a_subset_is_a_copy_in_the_order_asked(digits):
@@ -114,7 +117,7 @@ def test_a_subset_is_a_copy_in_the_order_asked(digits):
 
 def test_an_empty_subset_is_a_split(digits):
     empty = digits.train.subset(torch.empty(0, dtype=torch.int64))
-    assert len(empty) == 0 and empty.pixels().shape == (0, 3, 16, 16)
+    assert len(empty) == 0 and pixels(empty.images).shape == (0, 3, 16, 16)
 
 
 @pytest.mark.parametrize("count", [174, 1000, None])

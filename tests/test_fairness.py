@@ -82,10 +82,10 @@ def test_every_method_is_evaluated_by_the_same_loop(name, monkeypatch):
     calls = []
     real = federation.evaluate
 
-    def evaluate(net, data, size=512):
-        assert size == 512
+    def evaluate(net, data, precision, size=512):
+        assert precision == "float32" and size == 512
         calls.append(len(data))
-        return real(net, data, size)
+        return real(net, data, precision, size)
 
     monkeypatch.setattr(federation, "evaluate", evaluate)
     data = larger(DATA)

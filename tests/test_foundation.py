@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from regl_core import conditions, foundation, generation, tuning
+from regl_core import conditions, foundation, generation, sources, tuning
 from regl_core.errors import ReglError
 from regl_core.params import load
 from regl_core.seeds import torch_generator
@@ -23,13 +23,13 @@ def tiny() -> foundation.Foundation:
 @pytest.fixture
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the shipped foundation, in the place of the shipped one."""
-    shutil.copytree(foundation.SHIPPED / "tiny", tmp_path / "tiny")
-    monkeypatch.setattr(foundation, "SHIPPED", tmp_path)
+    shutil.copytree(sources.SHIPPED / "tiny", tmp_path / "tiny")
+    monkeypatch.setattr(sources, "SHIPPED", tmp_path)
     return tmp_path / "tiny"
 
 
 def test_shipped_models_are_small_and_of_the_real_classes(tiny: foundation.Foundation) -> None:
-    files = [p for p in (foundation.SHIPPED / "tiny").rglob("*") if p.is_file()]
+    files = [p for p in (sources.SHIPPED / "tiny").rglob("*") if p.is_file()]
     assert sum(p.stat().st_size for p in files) <= LIMIT
     assert not [p for p in files if p.suffix in (".bin", ".pt", ".pth", ".pkl", ".ckpt")]
     pipeline = tiny.pipeline
@@ -68,12 +68,12 @@ def test_a_damaged_foundation_is_refused_by_name(copy: Path, harm: str) -> None:
         weights = copy / "stable-diffusion" / "extra.bin"
         weights.write_bytes(b"?")
     else:
-        weights = copy / foundation.SUMS
+        weights = copy / sources.SUMS
         weights.unlink()
     with pytest.raises(ReglError, match=weights.name):
         foundation.load(SETTINGS.foundation)
     with pytest.raises(ReglError, match=weights.name):
-        foundation.digest(SETTINGS.foundation)
+        sources.digest(SETTINGS.foundation)
 
 
 @pytest.mark.parametrize("name", ["tinny", "./models/sd", "/no/such/folder"])
@@ -88,11 +88,11 @@ def test_a_name_that_is_nothing_is_refused(name: str) -> None:
 def test_parts_of_a_folder_must_be_named() -> None:
     settings = SETTINGS.foundation.model_copy(update={"name": "owner/model"})
     with pytest.raises(ReglError, match="image-encoder"):
-        foundation.sources(settings)
+        sources.folders(settings)
 
 
 def test_the_same_models_load_by_path(tiny: foundation.Foundation) -> None:
-    folder = foundation.SHIPPED / "tiny"
+    folder = sources.SHIPPED / "tiny"
     settings = SETTINGS.foundation.model_copy(
         update={
             "name": str(folder / "stable-diffusion"),

@@ -30,8 +30,9 @@ NAMES = {
 RUN = {"Trained", "SCAFFOLD", "FedAvg"}
 FEDERATED = RUN | {"Personalized", "Updated"}
 DRAWN = {"Vanilla", "Tailored"}
-UNSEEDED = {"Described", "Embedded", "EmbeddedReal", "Distance"}
-SEEN = {"Described", "Tuned", "Embedded", "EmbeddedReal", "Probed"}
+# Of these only the data sets are drawn, which keys know by the digest of their bytes.
+UNSEEDED = {"Described", "Embedded", "EmbeddedReal", "EmbeddedTest", "Distance"}
+SEEN = {"Described", "Tuned", "Embedded", "EmbeddedReal", "EmbeddedTest", "Probed"}
 
 # (file, text, its replacement, stages whose result it can alter)
 ALTERING = [

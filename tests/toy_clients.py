@@ -27,6 +27,9 @@ def settings(**changes) -> TrainingSettings:
         "weight_decay": 1e-3,
         "client_fraction": 1.0,
         "report_rounds": 1,
+        "augmentation": "none",
+        "precision": "float32",
+        "compile": False,
         "device": "cpu",
     }
     return TrainingSettings(**(values | changes))

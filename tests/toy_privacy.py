@@ -8,11 +8,10 @@ import torch
 from test_fairness import small_resnet
 from torch import Tensor, nn
 
-from regl_core.data import Split
 from regl_core.federation import federate
 from regl_core.methods.base import Method, Round, Server
 from regl_core.params import TrainingSettings
-from regl_core.training import ClientData, Update
+from regl_core.training import ClientData, Update, pixels
 from regl_core.weights import Weights
 
 SIDE = 16
@@ -23,7 +22,7 @@ def marked(count: int, seed: int) -> ClientData:
     draw = torch.Generator().manual_seed(seed)
     images = torch.randint(2, 254, (count, 3, SIDE, SIDE), generator=draw, dtype=torch.uint8)
     labels = torch.randint(3, (count,), generator=draw)
-    return ClientData(Split(images, labels).pixels(), labels)
+    return ClientData(pixels(images), labels)
 
 
 DATA = [marked(count, seed) for seed, count in enumerate((6, 11, 4))]

@@ -111,6 +111,7 @@ class Method(Frozen):
     candidates: ClassVar[tuple[str, tuple[float, ...]] | None] = None  # to choose from (`choosing`)
     uploads: ClassVar[tuple[str, ...]] = ()  # names of what an Update holds besides weights
     fine_tuned: ClassVar[bool] = False  # each client tunes the last global model for itself
+    looks_inside: ClassVar[bool] = False  # its loss sees what layers give: no net is compiled
 
     def network(self, net: nn.Module, seed: int) -> nn.Module:
         """The network to train: `net`, or one built around it, its own layers drawn from `seed`."""

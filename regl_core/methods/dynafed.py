@@ -139,15 +139,18 @@ class DynaFed(FedAvg):
     def _trained(self, weights: Weights, synthetic: State, now: Round) -> Weights:
         """`weights` after training on the synthetic set."""
         weights.into(now.net)
-        data = ClientData(synthetic["images"], synthetic["labels"])
+        device = next(now.net.parameters()).device
+        data = ClientData(synthetic["images"], synthetic["labels"]).to(device)
+        training = now.training.model_copy(
+            update={"batch_size": self.server_batch, "augmentation": "none"}
+        )
         adam = torch.optim.Adam(now.net.parameters(), self.server_rate)
         for number in range(self.server_epochs):
-            order = batches(
-                data, self.server_batch, now.seed, "synthetic batches", now.number, number
-            )
-            epoch(now.net, adam, data, order, soft_cross_entropy)
+            path = now.seed, "synthetic batches", now.number, number
+            epoch(now.net, adam, data, training, path, soft_cross_entropy)
         now.net.zero_grad()
-        return weights | Weights(Weights.of(now.net).params, {})
+        place = next(iter(weights.params.values())).device
+        return weights | Weights(Weights.of(now.net).to(place).params, {})
 
     def _distilled(self, models: Sequence[Weights], now: Round) -> State:
         """X, float (classes · images_per_class, *image), and Y, float (·, classes)."""
@@ -172,7 +175,7 @@ class DynaFed(FedAvg):
             )
             order = islice(chain.from_iterable(passes), self.inner_steps)
             adam.zero_grad()
-            pair = self._segment(models, now.seed, number)
+            pair = [one.to(like.device) for one in self._segment(models, now.seed, number)]
             mismatch(now.net, *pair, data, alpha, order).backward(inputs=list(learnt))
             adam.step()
 

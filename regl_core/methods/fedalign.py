@@ -44,6 +44,7 @@ class FedAlign(FedAvg):
     """
 
     name = "FedAlign"
+    looks_inside = True
     candidates = ("mu", (0.15, 0.45, 1.0, 2.0))
     mu: Annotated[float, Field(ge=0, description="the term's size as a share of CE; the paper")] = (
         0.45

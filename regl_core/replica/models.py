@@ -110,7 +110,7 @@ def in_memory(
                 dtype,
             ),
             "image_processor": _image_processor(like, sizes),
-            "captioner": _as_loaded(_seeded(lambda: _blip2(sizes), dtype)),
+            "captioner": _seeded(lambda: _blip2(sizes), dtype),
             "caption_processor": _caption_processor(sizes),
         }
     # Not within: the sampler's own noise levels belong on the CPU, where it computes with numpy.
@@ -264,10 +264,3 @@ def _blip2(sizes: Sizes) -> Blip2ForConditionalGeneration:
             image_token_index=vocabulary["<image>"],
         )
     )
-
-
-def _as_loaded(model: Blip2ForConditionalGeneration) -> Blip2ForConditionalGeneration:
-    """With the query transformer in float32, in which `from_pretrained` keeps it."""
-    model.qformer.float()
-    model.query_tokens.data = model.query_tokens.data.float()
-    return model

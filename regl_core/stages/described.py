@@ -4,9 +4,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors.torch import save_file
 
 from .. import conditions
+from ..images import Images
 from ..keeper import Keeper
 from ..stage import CHECKPOINT, Stage
 from .inputs import Models, Source, Tick
@@ -25,7 +27,7 @@ class Described(Stage):
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         dataset, foundation = self.source.load(), self.models.load()
-        images = dataset.train.images[list(self.indices)]
+        images = Images.of(dataset.train.images).view(torch.tensor(self.indices))
         keeper = Keeper(folder / CHECKPOINT / "images.safetensors")
         texts = conditions.captions(foundation, images, dataset.classes, keeper / "captions")
         (folder / "captions.json").write_text(json.dumps(texts))

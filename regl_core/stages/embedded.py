@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from .. import conditions, distances
-from ..data import Dataset, Split, resized
+from ..data import Dataset, Split
 from ..foundation import Foundation
+from ..images import Images
 from ..keeper import Keeper
 from ..stage import CHECKPOINT, Stage
 from .inputs import Models, Source, Tick
@@ -51,8 +52,8 @@ class EmbeddedReal(Stage):
         return dataset.train
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
-        foundation, images = self.models.load(), self.looked_at(self.source.load()).images
-        found = seen(foundation, resized(images, foundation.image_side), folder)
+        images = self.looked_at(self.source.load()).images
+        found = seen(self.models.load(), images, folder)
         save_file({"features": found}, folder / "features.safetensors")
 
 
@@ -67,7 +68,7 @@ class EmbeddedTest(EmbeddedReal):
         return dataset.test
 
 
-def seen(foundation: Foundation, images: torch.Tensor, folder: Path) -> torch.Tensor:
+def seen(foundation: Foundation, images: torch.Tensor | Images, folder: Path) -> torch.Tensor:
     """`conditions.features`, whose batches outlive a kill of the stage that writes `folder`."""
     return conditions.features(
         foundation, images, Keeper(folder / CHECKPOINT / "features.safetensors")

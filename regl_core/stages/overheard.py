@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..data import Split
 from ..keeper import Keeper
+from ..placement import placed
 from ..stage import CHECKPOINT
 from .attacked import candidates
 from .inputs import Tick
@@ -35,7 +36,7 @@ class Overheard(Updated):
         data = how.clients(dataset, tuple(synthetic))
         for client, (own, part) in enumerate(zip(data, how.parts, strict=True)):
             if part:
-                own = own.to(next(net.parameters()).device)
+                (own,) = placed([own], next(net.parameters()).device)
                 keeper = Keeper(folder / CHECKPOINT / f"client-{client}.safetensors")
                 once_more(how, net, start, own, client, keeper)
                 both = candidates(dataset, part, how.seed, "overheard", client)
@@ -49,6 +50,5 @@ class Overheard(Updated):
 def losses(net: nn.Module, split: Split, size: int = 512) -> Tensor:
     """Cross-entropy of each image under `net` in eval mode, float32 (n,) on the CPU."""
     net.eval()
-    data = plain(split).to(next(net.parameters()).device)
-    batched = zip(data.images.split(size), data.labels.split(size), strict=True)
-    return torch.cat([F.cross_entropy(net(x), y, reduction="none") for x, y in batched]).cpu()
+    batched = plain(split).in_turn(size, next(net.parameters()).device)
+    return torch.cat([F.cross_entropy(net(x), y, reduction="none").cpu() for x, y in batched])

@@ -9,12 +9,14 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from .. import conditions
-from ..data import Dataset, Split, resized
+from ..data import Dataset, resized
+from ..images import Images
 from ..keeper import Keeper
 from ..params import ProbeSettings, TrainingSettings
+from ..placement import placed
 from ..resuming import stepwise
 from ..stage import CHECKPOINT, Stage
-from ..training import ClientData, batches, epoch, evaluate, repeatable
+from ..training import ClientData, epoch, evaluate, repeatable
 from .inputs import Source, Tick
 from .tailored import Tailored
 from .trained import network, plain
@@ -24,7 +26,7 @@ from .vanilla import Vanilla, load_images
 def _fit(
     net: nn.Module,
     data: ClientData,
-    size: int,
+    training: TrainingSettings,
     probe: ProbeSettings,
     path: tuple[int | str, ...],
     keeper: Keeper,
@@ -36,8 +38,10 @@ def _fit(
     )
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, probe.epochs)
 
+    (data,) = placed([data], next(net.parameters()).device)
+
     def one_epoch(number: int) -> None:
-        epoch(net, optimiser, data, batches(data, size, *path, number))
+        epoch(net, optimiser, data, training, (*path, number))
         decay.step()
 
     with repeatable():
@@ -59,12 +63,13 @@ class Judge(Stage):
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         dataset = self.source.load()
         net = network(dataset, self.training, self.seed)
-        real = Split(
-            torch.cat([dataset.train.images, dataset.test.images]),
-            torch.cat([dataset.train.labels, dataset.test.labels]),
+        both = dataset.train, dataset.test
+        real = ClientData(
+            Images.joined([split.images for split in both]),
+            torch.cat([split.labels for split in both]),
         )
         path, keeper = (self.seed, "judge"), Keeper(folder / CHECKPOINT / "epochs.safetensors")
-        _fit(net, plain(real), self.training.batch_size, self.probe, path, keeper, tick)
+        _fit(net, real, self.training, self.probe, path, keeper, tick)
         save_file(net.state_dict(), folder / "weights.safetensors")
 
 
@@ -91,18 +96,16 @@ class Probed(Stage):
         judge, synthetic = inputs
         dataset = self.judge.source.load()
         made = load_images(synthetic)
-        images = resized(made, dataset.train.images.shape[-1])
-        labels = torch.arange(len(images)).repeat_interleave(images.shape[1])
-        data = plain(Split(images.flatten(0, 1), labels))
+        labels = torch.arange(len(made)).repeat_interleave(made.shape[1])
+        data = ClientData(made.flatten(0, 1), labels)
         training, seed = self.judge.training, self.judge.seed
         net = network(dataset, training, seed)
         keeper = Keeper(folder / CHECKPOINT / "epochs.safetensors")
-        _fit(net, data, training.batch_size, self.judge.probe, (seed, "probe"), keeper, tick)
-        accuracy = evaluate(net, plain(dataset.test))
+        _fit(net, data, training, self.judge.probe, (seed, "probe"), keeper, tick)
+        accuracy = evaluate(net, plain(dataset.test), training.precision)
         net.load_state_dict(load_file(judge / "weights.safetensors"))
         agreement = [
-            evaluate(net, ClientData(data.images[labels == k], data.labels[labels == k]))
-            for k in range(len(images))
+            evaluate(net, data.subset(labels == k), training.precision) for k in range(len(made))
         ]
         foundation = self.images.models.load()
         real = _enlarged(dataset, foundation.image_side)

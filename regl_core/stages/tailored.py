@@ -75,6 +75,7 @@ class Tailored(Stage):
                 sampling,
                 tick,
                 Keeper(folder / CHECKPOINT / "images.safetensors"),
+                like.side,
             )
         (folder / "prompts.json").write_text(json.dumps(prompts))
         save_images(folder, images, len(like.classes))

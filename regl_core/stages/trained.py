@@ -1,23 +1,25 @@
 """Federated training on real and synthetic images (Sec. 4.2)."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from .. import federation, models
 from ..checkpoint import Checkpoint, Progress
-from ..data import Dataset, Split, resized
+from ..data import Dataset, Split
 from ..files import put
 from ..foundation import pick_device
+from ..images import Images
 from ..methods.base import Method
 from ..params import TrainingSettings
 from ..partition import test_split
 from ..stage import CHECKPOINT, Stage
-from ..training import ClientData
+from ..training import ClientData, compiled
 from ..weights import Weights
 from .inputs import Source, Tick
 from .tailored import Tailored
@@ -75,22 +77,36 @@ class Trained(Stage):
         save_file({**weights.params, **weights.buffers}, folder / "weights.safetensors")
 
     def clients(self, dataset: Dataset, inputs: tuple[Path, ...]) -> list[ClientData]:
-        """Each client's O_m = D_m ∪ S_m (Sec. 4.2), real images first; `inputs` of `needs`."""
+        """Each client's O_m = D_m ∪ S_m (Sec. 4.2), real images first; `inputs` of `needs`.
+
+        Images that lie in files stay there.
+        """
         folders = iter(inputs)
         both = []
         for index in range(len(self.parts)):
-            split = dataset.train.subset(torch.tensor(self.parts[index], dtype=torch.int64))
+            part = torch.tensor(self.parts[index], dtype=torch.int64)
+            images: list[Tensor | Images] = [Images.of(dataset.train.images).view(part)]
+            labels = [dataset.train.labels[part]]
             if self.synthetic:
                 pieces = [load_images(next(folders)) for _ in self.synthetic[index]]
-                images = torch.cat(pieces, dim=1)[:, : self.synthetic_per_class]
-                images = resized(images, dataset.train.images.shape[-1])
-                labels = torch.arange(len(images)).repeat_interleave(images.shape[1])
-                split = Split(
-                    torch.cat([split.images, images.flatten(0, 1)]),
-                    torch.cat([split.labels, labels]),
+                drawn = first_of_each(pieces, self.synthetic_per_class)
+                images.append(drawn)
+                labels.append(
+                    torch.arange(len(pieces[0])).repeat_interleave(len(drawn) // len(pieces[0]))
                 )
-            both.append(plain(split))
+            both.append(ClientData(Images.joined(images), torch.cat(labels)))
         return both
+
+
+def first_of_each(pieces: Sequence[Tensor], count: int) -> Images:
+    """The first `count` images of every class, class by class, of pieces (classes, n, …)."""
+    classes, starts, rows = len(pieces[0]), 0, []
+    for piece in pieces:
+        rows.append(starts + torch.arange(classes * piece.shape[1]).view(classes, -1))
+        starts += classes * piece.shape[1]
+    return Images(
+        tuple(piece.flatten(0, 1) for piece in pieces), torch.cat(rows, dim=1)[:, :count].flatten()
+    )
 
 
 class _Followed(Checkpoint):
@@ -110,9 +126,11 @@ class _Followed(Checkpoint):
 
 def network(dataset: Dataset, training: TrainingSettings, seed: int) -> nn.Module:
     """The first global model, on its device: the same for every method of a seed."""
-    side = dataset.train.images.shape[-1]
+    side, device = dataset.train.images.shape[-1], pick_device(training.device)
     net = models.build(training.model, len(dataset.classes), training.width, side, seed)
-    return net.to(pick_device(training.device))
+    # Tensor cores want the channels last; on a CPU `ResNetSmall` sees to it itself.
+    layout = torch.channels_last if device.type == "cuda" else torch.preserve_format
+    return compiled(net.to(device, memory_format=layout), training)
 
 
 def final(folder: Path, net: nn.Module) -> Weights:
@@ -125,8 +143,8 @@ def final(folder: Path, net: nn.Module) -> Weights:
 
 
 def plain(split: Split) -> ClientData:
-    """`split` as a network reads it."""
-    return ClientData(split.pixels(), split.labels)
+    """`split` as a client holds it."""
+    return ClientData(split.images, split.labels)
 
 
 def tests(dataset: Dataset, parts: tuple[tuple[int, ...], ...], seed: int) -> list[ClientData]:

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from .. import conditions, tuning
-from ..data import resized
+from ..data import Split
 from ..keeper import Keeper
 from ..params import LoraSettings
 from ..seeds import torch_generator
@@ -17,6 +17,21 @@ from ..stage import CHECKPOINT, Stage
 from .described import Described
 from .inputs import Tick
 from .vanilla import Vanilla, load_images
+
+
+@dataclass(frozen=True, eq=False)
+class Enlarged:
+    """The images at `indices` of a split, at `side` pixels, made when they are asked for."""
+
+    split: Split
+    indices: torch.Tensor
+    side: int
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, part: slice) -> torch.Tensor:
+        return self.split.pictures(self.indices[part], self.side)
 
 
 @dataclass(frozen=True)
@@ -41,9 +56,8 @@ class Tuned(Stage):
         described, vanilla = inputs
         keeper = Keeper(folder / CHECKPOINT / "tuning.safetensors")
         dataset, foundation = self.described.source.load(), self.described.models.load()
-        index = list(self.described.indices)
-        images, labels = dataset.train.images[index], dataset.train.labels[index]
-        images = resized(images, foundation.image_side)
+        index = torch.tensor(self.described.indices)
+        labels = dataset.train.labels[index]
         texts = json.loads((described / "captions.json").read_text())
         real = load_file(described / "features.safetensors")["features"]
         drawn = load_images(vanilla)
@@ -54,7 +68,7 @@ class Tuned(Stage):
         names, path = dataset.classes, (self.vanilla.seed, "lora", self.vanilla.client)
 
         def lesson(
-            images: torch.Tensor, labels: torch.Tensor, texts: Sequence[str]
+            images: tuning.Pictures, labels: torch.Tensor, texts: Sequence[str]
         ) -> tuning.Lesson:
             said = [
                 conditions.multimodal_prompt(names[k], text)
@@ -71,7 +85,7 @@ class Tuned(Stage):
             prior = lesson(shown, of_class, captions)
         losses = tuning.tune(
             foundation,
-            lesson(images, labels, texts),
+            lesson(Enlarged(dataset.train, index, foundation.image_side), labels, texts),
             prior,
             self.lora,
             folder / "adapter",

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..errors import ReglError
 from ..keeper import Keeper
 from ..methods.fedavg import FedAvg
+from ..placement import placed
 from ..resuming import piecewise
 from ..stage import CHECKPOINT, Stage
 from ..training import ClientData, Phase, local_sgd, repeatable
@@ -53,12 +54,13 @@ class Updated(Stage):
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         how, (trained, *synthetic) = self.trained, inputs
         dataset = how.source.load()
-        net, test = network(dataset, how.training, how.seed), plain(dataset.test)
-        test = test.to(next(net.parameters()).device)
+        net = network(dataset, how.training, how.seed)
+        device = next(net.parameters()).device
+        (test,) = placed([plain(dataset.test)], device)
         start = final(trained, net)
         start.into(net)
         right, last = judged(net, test)
-        before = by_class(right, test.labels, len(dataset.classes))
+        before = by_class(right, dataset.test.labels, len(dataset.classes))
         data = how.clients(dataset, tuple(synthetic))
         after = torch.full((len(data), len(dataset.classes)), float("nan"))
         apart = torch.full_like(after, float("nan"))
@@ -67,12 +69,12 @@ class Updated(Stage):
         keeper = Keeper(folder / CHECKPOINT / "clients.safetensors")
 
         def turn(client: int) -> tuple[Tensor, Tensor, Tensor] | None:
-            own = data[client].to(test.labels.device)
+            (own,) = placed([data[client]], device)
             if not len(own):
                 return None
             once_more(how, net, start, own, client, keeper / f"within-{client}")
             right, last = judged(net, test)
-            classes = by_class(right, test.labels, len(dataset.classes))
+            classes = by_class(right, dataset.test.labels, len(dataset.classes))
             return classes, separation(last, dataset.test.labels), last[shown]
 
         for client, found in enumerate(piecewise(turn, range(len(data)), keeper, tick)):
@@ -95,7 +97,7 @@ def once_more(
 ) -> None:
     """Leave in `net` what `client` makes of the weights `start`, as in a further round of `how`.
 
-    own : its images, on the device of `net`. keeper : as in `local_sgd`.
+    own : its images. keeper : as in `local_sgd`.
     """
     start.into(net)
     path = (how.seed, "batches", client, how.training.rounds)
@@ -116,18 +118,19 @@ def _as_in_fedavg(how: Trained) -> None:
 
 @torch.inference_mode()
 def judged(net: nn.Module, data: ClientData, size: int = 512) -> tuple[Tensor, Tensor]:
-    """Of each image whether `net` is right, bool (n,), and its last features (n, d)."""
+    """Of each image whether `net` is right, bool (n,), and its last features (n, d), on the CPU."""
     net.eval()
     seen: list[Tensor] = []
-    with net.fc.register_forward_pre_hook(lambda _, given: seen.append(given[0])):
-        found = torch.cat([net(images).argmax(1) for images in data.images.split(size)])
-    return found == data.labels, torch.cat(seen).cpu()
+    device = next(net.parameters(), data.labels).device
+    with net.fc.register_forward_pre_hook(lambda _, given: seen.append(given[0].cpu())):
+        found = [(net(x).argmax(1) == y).cpu() for x, y in data.in_turn(size, device)]
+    return torch.cat(found), torch.cat(seen)
 
 
 def by_class(right: Tensor, labels: Tensor, classes: int) -> Tensor:
     """Accuracy in % on each class, float32 (classes,); NaN for a class without images."""
     hits = torch.bincount(labels, right.float(), minlength=classes)
-    return (100 * hits / torch.bincount(labels, minlength=classes)).float().cpu()
+    return (100 * hits / torch.bincount(labels, minlength=classes)).float()
 
 
 def separation(features: Tensor, labels: Tensor) -> Tensor:

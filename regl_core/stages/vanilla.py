@@ -17,12 +17,14 @@ from .inputs import Models, Tick
 class Vanilla(Stage):
     """Some of a client's images, from the model as it is, with the client's own noise.
 
-    Of every class `synthesis.per_stage`, those from number `start` on.
+    Of every class `synthesis.per_stage`, those from number `start` on, at `side` pixels: those of
+    the data set, which a data set's images are compared with and trained beside.
     Writes images.safetensors: uint8 (classes, per_stage, 3, side, side).
     """
 
     models: Models
     classes: tuple[str, ...]
+    side: int
     start: int
     synthesis: SynthesisSettings
     seed: int
@@ -49,6 +51,7 @@ class Vanilla(Stage):
             self.synthesis,
             tick,
             Keeper(folder / CHECKPOINT / "images.safetensors"),
+            self.side,
         )
         save_images(folder, images, len(self.classes))
 

@@ -20,7 +20,7 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 
-from ..foundation import SUMS
+from ..sources import SUMS
 from .captioner import make_tokenizer as caption_tokenizer
 from .clip import make_tokenizer
 from .type import FONTS, SIDE

@@ -13,8 +13,8 @@ import torch
 from diffusers import AutoencoderKL
 from transformers import CLIPModel
 
-from ..foundation import SHIPPED
 from ..seeds import torch_generator
+from ..sources import SHIPPED
 from .assemble import assemble
 from .captioner import make_tokenizer as caption_tokenizer
 from .captioner import train_captioner

@@ -1,0 +1,70 @@
+"""EuroSAT: satellite images of ten kinds of land."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from .files import FileLoader, by_class, folders_in, some
+from .listing import Listing, Unfit
+from .prompts import split_words
+
+IMAGES = {  # of each class; Helber et al. 2019
+    "AnnualCrop": 3000,
+    "Forest": 3000,
+    "HerbaceousVegetation": 3000,
+    "Highway": 2500,
+    "Industrial": 2500,
+    "Pasture": 2000,
+    "PermanentCrop": 2500,
+    "Residential": 3000,
+    "River": 2500,
+    "SeaLake": 3000,
+}
+FOLDERS = ("2750", "EuroSAT_RGB", ".")  # of the classes, in the archives of the years
+
+
+class EuroSat(FileLoader):
+    """EuroSAT's RGB images (Helber et al. 2019), 64 × 64.
+
+    There is no official split: `listing.TEST_SHARE` of each class, drawn by `split_seed` from the
+    sorted names, is for test.
+    """
+
+    kind: ClassVar[str] = "eurosat"
+    layout: ClassVar[str] = "a folder with 2750/, which has a folder for each class"
+    source: ClassVar[str] = (
+        "get EuroSAT's RGB images (EuroSAT.zip or EuroSAT_RGB.zip) from its page at Zenodo or from "
+        "its authors' repository"
+    )
+
+    def found(self, root: Path) -> Listing:
+        place = next(it for it in FOLDERS if (root / it).is_dir())
+        folders = folders_in(root / place)
+        classes = [name for name in folders if name in IMAGES]
+        if len(classes) < 2:
+            raise Unfit([f"no folders of classes such as {', '.join(IMAGES)}"])
+        if strange := [name for name in folders if name not in IMAGES]:
+            raise Unfit([f"folders that are no class of EuroSAT: {some(strange)}"])
+        everything = by_class(root, place if place != "." else "", classes)
+        return Listing.seeded(map(split_words, classes), root, everything, *self._path)
+
+    def miscounts(self, listing: Listing) -> list[str]:
+        there = {split_words(name): 0 for name in IMAGES}
+        train, test = listing.counts()
+        there |= dict(zip(listing.classes, map(sum, zip(train, test, strict=True)), strict=True))
+        return [
+            f"{there[split_words(name)]} images of {name}, expected {count}"
+            for name, count in IMAGES.items()
+            if there[split_words(name)] != count
+        ]
+
+    def published(self) -> Listing:
+        files = [
+            (name, k)
+            for k, (kind, count) in enumerate(IMAGES.items())
+            for name in sorted(f"{kind}/{kind}_{i}.jpg" for i in range(1, count + 1))
+        ]
+        return Listing.seeded(map(split_words, IMAGES), Path(), files, *self._path)
+
+    @property
+    def _path(self) -> tuple[int | str, ...]:
+        return self.settings.split_seed, "split", self.kind

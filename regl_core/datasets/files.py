@@ -1,0 +1,174 @@
+"""Data sets that lie on the disk as image files."""
+
+import hashlib
+import os
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data import Dataset, Split
+from ..errors import ReglError
+from ..images import Images
+from ..params import ROOT
+from .base import Loader
+from .decoding import attempted, decoder, undecodable
+from .listing import Listing, Unfit
+from .packing import Pack
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+
+
+class FileLoader(Loader):
+    """Decodes the files that `found` lists, once (`packing`), and maps the images."""
+
+    source: ClassVar[str]  # where to get the data set, in words
+    layout: ClassVar[str]  # what its folder holds
+
+    @abstractmethod
+    def found(self, root: Path) -> Listing:
+        """What lies in `root`. Raises `Unfit`, its problems without name and place."""
+
+    def miscounts(self, listing: Listing) -> list[str]:
+        """Where the numbers of images are not the published ones, in words."""
+        return []
+
+    @property
+    def root(self) -> Path:
+        """The folder of the data set; one that is not absolute lies in the repository."""
+        given = self.settings.root
+        if given is None:
+            raise Unfit([f"datasets.{self.name}.root: given null, expected {self._wanted}"])
+        return ROOT / Path(given).expanduser()
+
+    def everything(self) -> Listing:
+        root = self.root
+        if not root.is_dir():
+            raise Unfit(
+                [f"datasets.{self.name}.root: {root} is no folder, expected {self._wanted}"]
+            )
+        try:
+            listing = self.found(root)
+            problems = unfilled(listing)
+            if self.settings.complete:
+                problems += self.miscounts(listing)
+        except Unfit as error:
+            problems = error.problems
+        if problems:
+            where = f"; {self.source}"
+            raise Unfit([f"data set {self.name}: {root}: {text}{where}" for text in problems])
+        return listing
+
+    def load(self) -> Dataset:
+        listing = self.listed()
+        pixels, sha = self.pack(listing).mapped()
+        train, test = (
+            Split(
+                Images((pixels,), part.rows),
+                part.labels,
+                Originals(listing.root, listing.files, sha, part.rows),
+            )
+            for part in listing.parts
+        )
+        return Dataset(self.name, listing.classes, train, test)
+
+    def pack(self, listing: Listing) -> Pack:
+        """Where the decoded images of `listing` are kept."""
+        return Pack(self.name, listing.root, listing.files, self.settings.image_side, self.packed)
+
+    @property
+    def _wanted(self) -> str:
+        return f"{self.layout}; {self.source}"
+
+
+@dataclass(frozen=True, eq=False)
+class Originals:
+    """The image files behind a split.
+
+    root, files : all files of the data set, by their path below a folder
+    sha : of their decoded images (`Pack.mapped`)
+    rows : int64 (n,), which of them are the split's
+    """
+
+    root: Path
+    files: Sequence[str]
+    sha: str
+    rows: Tensor
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, in hex, of the images, their order and the decoder."""
+        sha = hashlib.sha256(f"{self.sha} {decoder()}".encode())
+        sha.update(self.rows.numpy().tobytes())
+        return sha.hexdigest()
+
+    def view(self, index: Tensor) -> "Originals":
+        """Of the images at `index`, in that order."""
+        return Originals(self.root, self.files, self.sha, self.rows[index])
+
+    def pictures(self, index: Tensor, side: int) -> Tensor:
+        """Those at `index`, decoded anew: uint8 (k, 3, side, side). ReglError if one cannot be."""
+        names = [self.files[row] for row in self.rows[index].tolist()]
+        with ThreadPoolExecutor() as pool:
+            found = list(pool.map(lambda name: attempted(self.root, name, side), names))
+        if told := [it for it in found if isinstance(it, str)]:
+            raise ReglError(undecodable(told))
+        return (
+            torch.from_numpy(np.stack(found))
+            if found
+            else torch.empty((0, 3, side, side), dtype=torch.uint8)
+        )
+
+
+def images_in(folder: Path) -> list[str]:
+    """The image files in `folder` and below it, by their path in it, sorted."""
+    found = []
+    for place, _, names in os.walk(folder, followlinks=True):
+        inner = Path(place).relative_to(folder)
+        found += [
+            (inner / name).as_posix()
+            for name in names
+            if not name.startswith(".") and name.lower().endswith(SUFFIXES)
+        ]
+    return sorted(found)
+
+
+def folders_in(folder: Path) -> list[str]:
+    """The names of the folders in `folder`, sorted, without hidden ones."""
+    with os.scandir(folder) as entries:
+        return sorted(it.name for it in entries if it.is_dir() and not it.name.startswith("."))
+
+
+def by_class(root: Path, part: str, classes: Iterable[str]) -> list[tuple[str, int]]:
+    """The images in root/part/<class>, by their path below `root`, with numbers of classes."""
+    return [
+        (f"{place}/{name}", label)
+        for label, class_name in enumerate(classes)
+        for place in [f"{part}/{class_name}" if part else class_name]
+        for name in images_in(root / place)
+    ]
+
+
+def unfilled(listing: Listing) -> list[str]:
+    """Classes without a training or a test image, and names of classes that stand twice."""
+    problems = []
+    for what, counts in zip(("training", "test"), listing.counts(), strict=True):
+        empty = [name for name, count in zip(listing.classes, counts, strict=True) if not count]
+        if empty:
+            problems.append(f"no {what} image of {some(empty)}")
+    twice = {name for name in listing.classes if listing.classes.count(name) > 1}
+    if twice:
+        problems.append(f"two classes have the same name for prompts: {some(sorted(twice))}")
+    return problems
+
+
+def some(names: Sequence[str]) -> str:
+    """The first of `names`, and how many there are."""
+    shown = ", ".join(names[:5])
+    return shown if len(names) <= 5 else f"{len(names)} of them: {shown}, …"

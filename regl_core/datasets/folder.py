@@ -1,0 +1,76 @@
+"""Any folder of images, with a folder for each class."""
+
+import re
+from pathlib import Path
+from typing import ClassVar
+
+from .files import FileLoader, by_class, folders_in, some
+from .listing import Listing, Unfit
+from .prompts import words
+
+TESTS = ("test", "val")
+NAMES = "classes.txt"
+
+
+class Folder(FileLoader):
+    """Images in <class>/, or in train/<class>/ and test/<class>/ (val/<class>/ without test/).
+
+    Without such parts `listing.TEST_SHARE` of each class, drawn by `split_seed` from the sorted
+    names, is for test. Prompts name a class as its folder, without a leading number and
+    underscores, or as classes.txt beside train/ or beside the classes has it: on each line the
+    folder's name, a tab or comma, and the name for prompts.
+    """
+
+    kind: ClassVar[str] = "folder"
+    layout: ClassVar[str] = "a folder with a folder of images for each class"
+    source: ClassVar[str] = "see `Folder` in regl_core/datasets/folder.py for what it may hold"
+
+    def found(self, root: Path) -> Listing:
+        folders = folders_in(root)
+        if "train" not in folders:
+            names = self._names(root, folders)
+            everything = by_class(root, "", folders)
+            lone = [
+                name for k, name in enumerate(folders) if [it[1] for it in everything].count(k) == 1
+            ]
+            if lone:
+                raise Unfit([f"a single image, expected two or more, of {some(lone)}"])
+            path = (self.settings.split_seed, "split", self.kind)
+            return Listing.seeded(names, root, everything, *path)
+        test = next((it for it in TESTS if it in folders), None)
+        if test is None:
+            raise Unfit([f"train/ is there, but none of {', '.join(f'{it}/' for it in TESTS)}"])
+        classes = folders_in(root / "train")
+        if strange := sorted({*folders_in(root / test)} - {*classes}):
+            raise Unfit([f"classes in {test}/ that train/ lacks: {some(strange)}"])
+        names = self._names(root, classes)
+        parts = (by_class(root, part, classes) for part in ("train", test))
+        return Listing.official(names, root, *parts)
+
+    def published(self) -> Listing:
+        raise Unfit([f"data set {self.name}: nothing is known of it before it is there"])
+
+    def _names(self, root: Path, folders: list[str]) -> list[str]:
+        """The names for prompts of the classes in `folders`."""
+        if len(folders) < 2:
+            raise Unfit([f"{len(folders)} folders of classes, expected two or more"])
+        file = root / NAMES
+        if not file.is_file():
+            return list(map(words, folders))
+        problems, names = [], {}
+        for count, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+            folder, *rest = (it.strip() for it in re.split(r"[\t,]", line, maxsplit=1))
+            if not line.strip():
+                continue
+            if not rest or not rest[0]:
+                problems.append(f"{NAMES}, line {count}: expected a folder, a tab or comma, a name")
+            elif folder in names:
+                problems.append(f"{NAMES}, line {count}: {folder} stands there twice")
+            elif folder not in folders:
+                problems.append(f"{NAMES}, line {count}: there is no folder {folder}")
+            names[folder] = rest[0] if rest else ""
+        if missing := [it for it in folders if it not in names]:
+            problems.append(f"{NAMES} has no name for {some(missing)}")
+        if problems:
+            raise Unfit(problems)
+        return [names[it] for it in folders]

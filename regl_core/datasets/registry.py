@@ -1,0 +1,43 @@
+"""The data sets by name."""
+
+import importlib
+import pkgutil
+from pathlib import Path
+
+from .. import datasets
+from ..errors import ReglError
+from ..frozen import nearest, shown
+from ..params import DatasetSettings
+from .base import Loader
+
+
+def known() -> dict[str, type[Loader]]:
+    """Every loader defined in a file of this folder, by its `kind`."""
+    found: dict[str, type[Loader]] = {}
+    for file in pkgutil.iter_modules(datasets.__path__):
+        module = importlib.import_module(f"{datasets.__name__}.{file.name}")
+        for it in vars(module).values():
+            own = isinstance(it, type) and it.__module__ == module.__name__
+            if own and issubclass(it, Loader) and "kind" in vars(it):
+                if it.kind in found:
+                    raise ReglError(
+                        f"datasets: {it.__module__} and {found[it.kind].__module__} both define "
+                        f"{it.kind!r}; rename one"
+                    )
+                found[it.kind] = it
+    return found
+
+
+def find(name: str, settings: DatasetSettings, packed: Path) -> Loader:
+    """The data set `name`; what follows a colon tells several of one kind apart.
+
+    packed : as for `data.load`. Raises ReglError if the name is unknown.
+    """
+    loaders = known()
+    if name.partition(":")[0] not in loaders:
+        raise ReglError(
+            f"data set {shown(name)} is unknown{nearest(name, loaders)}, expected one of "
+            f"{', '.join(sorted(loaders))}; an image folder of your own is folder:/its/path, and "
+            "to add a format, add a file to regl_core/datasets"
+        )
+    return loaders[name.partition(":")[0]](name, settings, packed)

@@ -1,0 +1,92 @@
+"""Batches as large as the memory of the device allows."""
+
+from collections.abc import Callable
+from itertools import chain
+from typing import TypeVar
+
+import torch
+
+from .errors import ReglError
+from .keeper import Keeper
+from .resuming import piecewise
+
+Made = TypeVar("Made")
+
+
+class Fitting:
+    """How many items are worked on at once: as many as asked for, until memory runs out.
+
+    Then half as many, and so on; what one batch has found out the next ones start from. It is for
+    work in which no item sees another, so that it gives the same but for rounding.
+    """
+
+    def __init__(self, what: str, device: torch.device) -> None:
+        """`what` is done with an item, on `device`: "drawing an image", say."""
+        self._what, self._device = what, device
+        self._most: int | None = None
+
+    def tried(self, work: Callable[[int], Made], count: int) -> Made:
+        """``work(size)``, where size is `count` or what of it fits at once.
+
+        After an attempt that ran out of memory `work` is called anew, with half of the size.
+
+        Raises
+        ------
+        ReglError
+            Not even one item fits.
+        """
+        while True:
+            size = count if self._most is None else min(count, self._most)
+            try:
+                return work(size)
+            except torch.OutOfMemoryError:
+                if size == 1:
+                    raise ReglError(self._too_large()) from None
+            # Out of the handler: the traceback holds on to all that the attempt had allocated.
+            self._most = (size + 1) // 2
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+    def parts(self, make: Callable[[slice], Made], start: int, stop: int) -> list[Made]:
+        """What `make` makes of the items from `start` to `stop`, part by part, in order."""
+        made: list[Made] = []
+        while start < stop:
+
+            def some(size: int, start: int = start) -> tuple[int, Made]:
+                return start + size, make(slice(start, start + size))
+
+            start, found = self.tried(some, stop - start)
+            made.append(found)
+        return made
+
+    def _too_large(self) -> str:
+        where = "this machine"
+        if self._device.type == "cuda":
+            free, total = (number / 1e9 for number in torch.cuda.mem_get_info(self._device))
+            name = torch.cuda.get_device_name(self._device)
+            where = f"{name}, which has {total:.0f} GB ({free:.1f} GB free)"
+        return (
+            f"out of memory: {self._what}, one at a time, does not fit on {where}; end other "
+            "programs that use its memory, set foundation.dtype to bfloat16, or name smaller "
+            "models (foundation.name, foundation.captioner)"
+        )
+
+
+def batchwise(
+    make: Callable[[slice], Made],
+    count: int,
+    size: int,
+    fitting: Fitting,
+    keeper: Keeper | None = None,
+    tick: Callable[[float], None] = lambda fraction: None,
+) -> list[Made]:
+    """What `make` makes of items 0 to `count`, in batches of `size`, smaller where they must be.
+
+    `keeper`: where batches are kept, and those that are there are taken from (`piecewise`).
+    `tick` gets the share done.
+    """
+
+    def batch(start: int) -> list[Made]:
+        return fitting.parts(make, start, min(start + size, count))
+
+    return list(chain.from_iterable(piecewise(batch, range(0, count, size), keeper, tick)))
