@@ -1,7 +1,7 @@
 """Generative models with random weights: sampling, tuning, captions and features beside bare loops.
 
 On a GPU Stable Diffusion 1.5, CLIP ViT-L/14 and BLIP-2 at their true sizes, on a CPU small ones of
-the same classes. What each is asked for comes from the profile (`Task.settings`).
+the same classes. What each is asked for is as in the profile.
 """
 
 import tempfile
@@ -14,6 +14,7 @@ import diffusers
 import torch
 import torch.nn.functional as F
 import transformers
+from diffusers.training_utils import cast_training_params
 from peft import LoraConfig
 
 from regl_core import conditions, generation, tuning
@@ -76,17 +77,18 @@ class Generation:
 
         def ours() -> None:
             seeds = [(0, "bench", number) for number in range(len(prompts))]
-            generation.sample(self._foundation, prompts, None, seeds, settings)
+            generation.sample(self._foundation, prompts, None, seeds, settings, side=self._side)
 
         @torch.inference_mode()
         def bare() -> None:
-            pipeline(
-                prompts,
-                num_inference_steps=settings.sampling_steps,
-                guidance_scale=settings.guidance,
-                generator=[torch.Generator().manual_seed(n) for n in range(len(prompts))],
-                output_type="pt",
-            )
+            with generation.scheduled(pipeline, settings.scheduler):
+                pipeline(
+                    prompts,
+                    num_inference_steps=settings.sampling_steps,
+                    guidance_scale=settings.guidance,
+                    generator=[torch.Generator().manual_seed(n) for n in range(len(prompts))],
+                    output_type="pt",
+                )
 
         size = self._size("stable-diffusion-v1-5", self._foundation.image_side)
         yield self._machine.measure("sampled", size, self._dtype, len(prompts), ours, bare, seconds)
@@ -196,13 +198,16 @@ def bare_tuning(foundation: Foundation, lesson: tuning.Lesson, settings) -> None
     unet.add_adapter(
         LoraConfig(r=settings.rank, lora_alpha=settings.alpha, target_modules=list(tuning.TARGETS))
     )
+    cast_training_params(unet, torch.float32)
+    mixed = torch.autocast(device.type, torch.bfloat16, enabled=unet.dtype == torch.bfloat16)
     adapter = [p for p in unet.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(adapter, lr=settings.rate)
     for _ in range(settings.steps):
         index = torch.randint(len(latents), (settings.batch_size,), device=device)
         clean, noise = latents[index], torch.randn_like(latents[index])
         t = torch.randint(1000, (settings.batch_size,), device=device)
-        output = unet(schedule.add_noise(clean, noise, t), t, states[index]).sample
+        with mixed:
+            output = unet(schedule.add_noise(clean, noise, t), t, states[index]).sample
         loss = F.mse_loss(output.float(), noise.float())
         optimiser.zero_grad()
         loss.backward()
