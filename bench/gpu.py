@@ -27,7 +27,7 @@ SECONDS = 540  # of ten minutes; the rest is for imports
 def sections(machine: Machine) -> list[Section]:
     """All that is measured; what may take longest comes last."""
     if machine.tiny:
-        settings, side = params.load("smoke", {"lora.steps": 10}), 64
+        settings, side = params.load("smoke", {"lora.steps": 10, "synthesis.batch_size": 8}), 64
         generating = gpu_generation.Amounts(lessons=4, captions=4, features=8)
         training = gpu_training.Amounts(counts=(32, 64), tested=32)
     else:
