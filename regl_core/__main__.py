@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         with _terminable():
-            options.act(options, _changes(options.set))
+            options.act(options, _changes(options))
     except ReglError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -73,7 +73,9 @@ def _plan(options: argparse.Namespace, changes: dict[str, Any]) -> None:
     from .runs import STORE
     from .store import Store
 
-    print(plan_notebooks(names, options.profile, changes, Store(STORE)))
+    print(
+        plan_notebooks(names, options.profile, changes, Store(STORE), calibrate=options.calibrate)
+    )
 
 
 def _status(options: argparse.Namespace, changes: dict[str, Any]) -> None:
@@ -94,6 +96,22 @@ def _clean(options: argparse.Namespace, changes: dict[str, Any]) -> None:
     clean(options.profile, changes, Store(STORE))
 
 
+def _data(options: argparse.Namespace, changes: dict[str, Any]) -> None:
+    settings = load(options.profile, changes)
+
+    from .datasets.checking import check  # takes seconds, for which no error should wait
+
+    check(settings)
+
+
+def _models(options: argparse.Namespace, changes: dict[str, Any]) -> None:
+    settings = load(options.profile, changes)
+
+    from .fetching import fetch  # takes seconds, for which no error should wait
+
+    fetch(settings)
+
+
 def _check(options: argparse.Namespace, changes: dict[str, Any]) -> None:
     for key, value in _leaves(load(options.profile, changes).model_dump()):
         print(f"{key} = {value}")
@@ -107,15 +125,21 @@ def _leaves(tree: dict[str, Any], group: str = "") -> list[tuple[str, Any]]:
     return lines
 
 
-def _changes(items: Sequence[str]) -> dict[str, Any]:
+def _changes(options: argparse.Namespace) -> dict[str, Any]:
     changes: dict[str, Any] = {}
-    for item in items:
+    for item in options.set:
         key, equals, text = item.partition("=")
         if not equals:
             raise ReglError(f"--set {item}: expected key=value, as training.rounds=3")
         if key in changes:
             raise ReglError(f"--set {item}: {key} is set twice, expected once")
         changes[key] = parse(text, f"--set {item}")
+    seeds = [parse(seed, "--seeds") for seed in options.seeds]
+    for key, chosen in (("datasets", options.datasets), ("seeds", seeds)):
+        if chosen and key in changes:
+            raise ReglError(f"--{key} and --set {key}=…: {key} is set twice, expected once")
+        if chosen:
+            changes[key] = chosen
     return changes
 
 
@@ -130,6 +154,22 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="single settings to alter, values as in YAML: training.rounds=3 seeds=[0,1]",
     )
+    common.add_argument(
+        "--datasets",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help="these data sets alone; folder:/path is an image folder (default: the profile's)",
+    )
+    common.add_argument(
+        "--seeds",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="SEED",
+        help="these random seeds (default: the profile's)",
+    )
     parser = argparse.ArgumentParser(prog="python -m regl_core", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, act, count, text in (
@@ -138,6 +178,8 @@ def _parser() -> argparse.ArgumentParser:
         ("plan", _plan, "*", "say what running them would compute, and how long it would take"),
         ("status", _status, None, "say of every table and figure: fresh, stale (and why), missing"),
         ("clean-store", _clean, None, "show what stored results could go, and delete as told"),
+        ("data", _data, None, "say which data sets are there and which are missing; decode them"),
+        ("models", _models, None, "say which models are there, and download the others"),
         ("check", _check, None, "validate the settings and print them"),
     ):
         command = commands.add_parser(name, parents=[common], help=text, description=text)
@@ -145,6 +187,10 @@ def _parser() -> argparse.ArgumentParser:
         if count:
             every = " (default: all tables)" if count == "*" else ""
             command.add_argument("names", nargs=count, help=f"notebooks, as table2{every}")
+        if name == "plan":
+            command.add_argument(
+                "--calibrate", action="store_true", help="measure the speed of this machine anew"
+            )
     return parser
 
 

@@ -122,7 +122,8 @@ def look(
     Columns COLUMNS: "what" is looked at (images, adapter or update), in which "way" it was made,
     and a measure of `Neighbours`, or the "auc" and "tpr_pct" of `separability`.
     """
-    store, pipeline = store or Store(STORE), Pipeline()
+    store = store or Store(STORE)
+    pipeline = Pipeline(store.root / "packed")
     stages: list[Stage] = [item.stage(pipeline) for item in grid]
     run_stages(stages, store, workers or cores())
     rows = [

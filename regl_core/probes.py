@@ -106,7 +106,7 @@ def probe_all(
 ) -> list[Probing]:
     """The results of `grid`, in its order; what the store has is read, the rest computed."""
     store = store or Store(STORE)
-    pipeline = Pipeline()
+    pipeline = Pipeline(store.root / "packed")
     stages = [probe.stage(pipeline) for probe in grid]
     run_stages(
         [part for stage in stages for part in (stage, stage.images)], store, workers or cores()

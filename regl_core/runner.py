@@ -9,20 +9,20 @@ from tqdm import tqdm
 
 from .digest import check_unchanged
 from .errors import Halt, Incomplete, ReglError
+from .pace import Pace
+from .rates import Rates
 from .stage import Stage
 from .store import Store
 from .workers import Failed, Finished, Progress, Workers
 
 Watch = Callable[[float, str], None]  # gets the share of the work done, and what is running
-SHORTEST = 1e-3  # seconds; no stage is estimated at less
-TELLING = 2.0  # estimated seconds; from a stage of less no pace is learnt
 
 
 @dataclass(frozen=True)
 class Count:
     """Stages of one kind: `stages` counts each again for every target it serves, `unique` once.
 
-    Of the unique ones the `missing` have yet to be computed, in about `seconds` on one core.
+    Of the unique ones the `missing` have yet to be computed, in about `seconds` on one core or GPU.
     """
 
     kind: str
@@ -43,7 +43,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class _Todo:
+class Todo:
     """Missing stages by key, each after those it needs, and the estimated seconds of each."""
 
     stages: dict[str, Stage]
@@ -59,6 +59,10 @@ class _Todo:
                     chains[need.key] = max(chains[need.key], longer)
         return chains
 
+    def span(self, workers: int) -> float:
+        """Seconds with so many workers: all must be done, and what needs another must wait."""
+        return max([sum(self.seconds.values()) / workers, *self.chains().values()])
+
 
 def plan(targets: Sequence[Stage], store: Store, workers: int) -> Plan:
     """What it takes to have `targets` in `store`, with estimates from earlier durations there.
@@ -68,7 +72,7 @@ def plan(targets: Sequence[Stage], store: Store, workers: int) -> Plan:
     ReglError
         As `run_stages`, before any computation.
     """
-    todo = _missing(targets, store, workers)
+    todo = _lacking(targets, store, workers)
     alone = [closure([target]) for target in targets]
     unique = {key: stage for closure in alone for key, stage in closure.items()}
     stages = Counter(stage.kind for closure in alone for stage in closure.values())
@@ -86,8 +90,7 @@ def plan(targets: Sequence[Stage], store: Store, workers: int) -> Plan:
         )
 
     total = count("total", set(stages))
-    seconds = max([total.seconds / workers, *todo.chains().values()])
-    return Plan(tuple(count(kind, {kind}) for kind in stages), total, seconds)
+    return Plan(tuple(count(kind, {kind}) for kind in stages), total, todo.span(workers))
 
 
 def run_stages(
@@ -113,7 +116,7 @@ def run_stages(
     ReglError
         Before any computation, when `workers` is not positive or the code was edited.
     """
-    todo = _missing(targets, store, workers)
+    todo = _lacking(targets, store, workers)
     if not todo.stages:
         return
     store.sweep()
@@ -128,7 +131,7 @@ def run_stages(
 
 
 def _drive(
-    todo: _Todo, pool: Workers, bar: tqdm, watch: Watch
+    todo: Todo, pool: Workers, bar: tqdm, watch: Watch
 ) -> tuple[list[tuple[Stage, Failed]], int]:
     """Compute what is to do, the longest chain first; the failures, how many are unfinished.
 
@@ -179,17 +182,13 @@ def _report(failures: list[tuple[Stage, Failed]], count: int, unfinished: int) -
     return "\n".join([summary, *lines, *(failed.traceback for _, failed in failures)]).rstrip()
 
 
-def _missing(targets: Sequence[Stage], store: Store, workers: int) -> _Todo:
+def _lacking(targets: Sequence[Stage], store: Store, workers: int) -> Todo:
     if workers < 1:
         raise ReglError(f"workers is {workers}; expected at least 1")
     everything = closure(targets)
     check_unchanged({stage.code() for stage in everything.values()})
     stages = closure(targets, store.has)
-    paces = {kind: _pace(store, kind) for kind in {stage.kind for stage in stages.values()}}
-    seconds = {
-        key: max(stage.cost() * paces[stage.kind], SHORTEST) for key, stage in stages.items()
-    }
-    return _Todo(stages, seconds)
+    return Todo(stages, Pace(store, Rates.known(store.root)).seconds(stages))
 
 
 def closure(
@@ -212,15 +211,7 @@ def closure(
     return found
 
 
-def _pace(store: Store, kind: str) -> float:
-    """Seconds that stages of this kind took here for each estimated second, 1 if unknown."""
-    # Shorter ones are mostly start-up and say nothing of the work.
-    entries = [entry for entry in store.entries(kind) if entry["cost"] >= TELLING]
-    cost = sum(entry["cost"] for entry in entries)
-    return sum(entry["seconds"] for entry in entries) / cost if cost else 1.0
-
-
-def _bar(todo: _Todo, progress: bool) -> tqdm:
+def _bar(todo: Todo, progress: bool) -> tqdm:
     return tqdm(
         desc=f"stages 0/{len(todo.stages)}",
         total=sum(todo.seconds.values()),

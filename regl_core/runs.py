@@ -68,13 +68,12 @@ class Run(Frozen):
 
     def stage(self, pipeline: Pipeline) -> Trained:
         """The stage that computes this, with all that it needs. ReglError if it cannot be."""
-        source, dataset = pipeline.source(self.dataset, self.settings)
-        labels = dataset.train.labels
-        parts = self.partition.split(labels, len(dataset.classes), self.seed)
+        source, _ = pipeline.source(self.dataset, self.settings)
+        parts = pipeline.parts(self.dataset, self.settings, self.partition, self.seed)
         method = self.build()
         return Trained(
             source,
-            tuple(tuple(part.tolist()) for part in parts),
+            parts,
             pipeline.clients(method.synthesis, self.dataset, parts, self.settings, self.seed),
             self.settings.datasets[self.dataset].synthetic_per_class if method.synthesis else 0,
             method,
@@ -167,7 +166,7 @@ def run_all(
     with one progress bar. Killed at any moment, the next call goes on from what is done.
     """
     store = store or Store(STORE)
-    pipeline = Pipeline()
+    pipeline = Pipeline(store.root / "packed")
     stages = [run.stage(pipeline) for run in grid]
     run_stages(stages, store, workers or cores())
     return [run.result(store.ensure(stage)) for run, stage in zip(grid, stages, strict=True)]

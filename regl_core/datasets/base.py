@@ -29,13 +29,22 @@ class Loader(ABC):
     def everything(self) -> Listing:
         """All images, split as is official, or by `split_seed`. Raises `Unfit`."""
 
-    @abstractmethod
     def published(self) -> Listing:
         """What `everything` gives for the data set as published. Raises `Unfit` if it is not."""
+        raise Unfit([f"data set {self.name}: nothing is known of it before it is there"])
 
     @abstractmethod
     def load(self) -> Dataset:
         """The images, as `settings` cut and scale them. ReglError if it cannot be done."""
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """Where it lies, in words."""
+
+    def bytes_missing(self) -> int:
+        """How many bytes `load` would write first. Raises `Unfit`."""
+        return 0
 
     def load_same(self, digest: str) -> Dataset:
         """What `load` gives. Halt if its digest is another: the files have changed."""

@@ -23,6 +23,7 @@ class Cars(FileLoader):
     layout: ClassVar[str] = (
         f"a folder with {META}, {', '.join(PARTS.values())}, {'/ and '.join(PARTS)}/"
     )
+    signs: ClassVar[tuple[str, ...]] = ("devkit",)
     source: ClassVar[str] = (
         "Stanford's own page of the Cars data set is closed: get cars_train.tgz, cars_test.tgz, "
         "car_devkit.tgz and cars_test_annos_withlabels.mat from a mirror of it"

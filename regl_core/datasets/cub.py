@@ -22,6 +22,7 @@ class Cub(FileLoader):
         "the folder CUB_200_2011 with images.txt, image_class_labels.txt, train_test_split.txt, "
         "classes.txt and images/"
     )
+    signs: ClassVar[tuple[str, ...]] = ("images.txt",)
     source: ClassVar[str] = (
         "get Caltech-UCSD Birds-200-2011 (CUB_200_2011.tgz) from its page at Caltech's vision lab"
     )

@@ -48,6 +48,10 @@ class Digits(Loader):
 
     published = everything
 
+    @property
+    def place(self) -> str:
+        return "out of scikit-learn"
+
     def load(self) -> Dataset:
         listing, side = self.listed(), self.settings.image_side
         # Scaled in float64 before it is multiplied: at 16 pixels every step is exact.

@@ -1,7 +1,10 @@
 """EuroSAT: satellite images of ten kinds of land."""
 
+import hashlib
 from pathlib import Path
 from typing import ClassVar
+
+import numpy as np
 
 from .files import FileLoader, by_class, folders_in, some
 from .listing import Listing, Unfit
@@ -19,6 +22,8 @@ IMAGES = {  # of each class; Helber et al. 2019
     "River": 2500,
     "SeaLake": 3000,
 }
+# `split_digest` of all images at split_seed 0
+SPLIT = "aa7dd89efd4e21770b4327eea71c5579a68933271108e620fe3924e7bd8173b1"
 FOLDERS = ("2750", "EuroSAT_RGB", ".")  # of the classes, in the archives of the years
 
 
@@ -31,6 +36,7 @@ class EuroSat(FileLoader):
 
     kind: ClassVar[str] = "eurosat"
     layout: ClassVar[str] = "a folder with 2750/, which has a folder for each class"
+    signs: ClassVar[tuple[str, ...]] = FOLDERS[:2]
     source: ClassVar[str] = (
         "get EuroSAT's RGB images (EuroSAT.zip or EuroSAT_RGB.zip) from its page at Zenodo or from "
         "its authors' repository"
@@ -51,11 +57,17 @@ class EuroSat(FileLoader):
         there = {split_words(name): 0 for name in IMAGES}
         train, test = listing.counts()
         there |= dict(zip(listing.classes, map(sum, zip(train, test, strict=True)), strict=True))
-        return [
+        problems = [
             f"{there[split_words(name)]} images of {name}, expected {count}"
             for name, count in IMAGES.items()
             if there[split_words(name)] != count
         ]
+        if not problems and not self.settings.split_seed and split_digest(listing) != SPLIT:
+            return [
+                "its split at split_seed 0 is not the one stored in regl_core/datasets/eurosat.py: "
+                f"its files have other names, or numpy {np.__version__} draws otherwise"
+            ]
+        return problems
 
     def published(self) -> Listing:
         files = [
@@ -68,3 +80,9 @@ class EuroSat(FileLoader):
     @property
     def _path(self) -> tuple[int | str, ...]:
         return self.settings.split_seed, "split", self.kind
+
+
+def split_digest(listing: Listing) -> str:
+    """SHA-256, in hex, of the names of the test images, sorted, a line each."""
+    names = sorted(Path(listing.files[row]).name for row in listing.test.rows.tolist())
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()

@@ -30,6 +30,7 @@ class FileLoader(Loader):
 
     source: ClassVar[str]  # where to get the data set, in words
     layout: ClassVar[str]  # what its folder holds
+    signs: ClassVar[tuple[str, ...]] = ()  # names of which its folder holds one
 
     @abstractmethod
     def found(self, root: Path) -> Listing:
@@ -61,9 +62,16 @@ class FileLoader(Loader):
         except Unfit as error:
             problems = error.problems
         if problems:
-            where = f"; {self.source}"
-            raise Unfit([f"data set {self.name}: {root}: {text}{where}" for text in problems])
+            where = f"data set {self.name}: {root}{self._rather(root)}"
+            raise Unfit([f"{where}: {text}; {self.source}" for text in problems])
         return listing
+
+    @property
+    def place(self) -> str:
+        return f"in {self.root}"
+
+    def bytes_missing(self) -> int:
+        return self.pack(self.listed()).bytes_missing()
 
     def load(self) -> Dataset:
         listing = self.listed()
@@ -81,6 +89,12 @@ class FileLoader(Loader):
     def pack(self, listing: Listing) -> Pack:
         """Where the decoded images of `listing` are kept."""
         return Pack(self.name, listing.root, listing.files, self.settings.image_side, self.packed)
+
+    def _rather(self, root: Path) -> str:
+        """The folder in `root` that was probably meant, in words."""
+        places = (root, *(root / name for name in folders_in(root)))
+        found = [it for it in places if any((it / sign).exists() for sign in self.signs)]
+        return f" (did you mean {found[0]}?)" if found and found[0] != root else ""
 
     @property
     def _wanted(self) -> str:

@@ -1,6 +1,7 @@
 """Any folder of images, with a folder for each class."""
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import ClassVar
 
@@ -30,10 +31,8 @@ class Folder(FileLoader):
         if "train" not in folders:
             names = self._names(root, folders)
             everything = by_class(root, "", folders)
-            lone = [
-                name for k, name in enumerate(folders) if [it[1] for it in everything].count(k) == 1
-            ]
-            if lone:
+            images = Counter(label for _, label in everything)
+            if lone := [name for k, name in enumerate(folders) if images[k] == 1]:
                 raise Unfit([f"a single image, expected two or more, of {some(lone)}"])
             path = (self.settings.split_seed, "split", self.kind)
             return Listing.seeded(names, root, everything, *path)
@@ -46,9 +45,6 @@ class Folder(FileLoader):
         names = self._names(root, classes)
         parts = (by_class(root, part, classes) for part in ("train", test))
         return Listing.official(names, root, *parts)
-
-    def published(self) -> Listing:
-        raise Unfit([f"data set {self.name}: nothing is known of it before it is there"])
 
     def _names(self, root: Path, folders: list[str]) -> list[str]:
         """The names for prompts of the classes in `folders`."""

@@ -21,6 +21,7 @@ class ImageNet(FileLoader):
     """
 
     layout: ClassVar[str] = "a folder with train/ and val/, each with a folder for each synset id"
+    signs: ClassVar[tuple[str, ...]] = ("train",)
     source: ClassVar[str] = (
         "get ILSVRC 2012 (ILSVRC2012_img_train.tar, ILSVRC2012_img_val.tar) from ImageNet's page, "
         "and sort its validation images into folders, as torchvision.datasets.ImageNet does"
@@ -89,4 +90,10 @@ class ImageNet100(ImageNet):
 def _rows(name: str) -> list[list[str]]:
     """The rows of a list in regl_core/paper, without its comments."""
     text = (LISTS / f"{name}.tsv").read_text(encoding="utf-8")
-    return list(csv.reader((it for it in text.splitlines() if it[:1] != "#"), delimiter="\t"))
+    return list(
+        csv.reader(
+            (it for it in text.splitlines() if it[:1] != "#"),
+            delimiter="\t",
+            quoting=csv.QUOTE_NONE,
+        )
+    )

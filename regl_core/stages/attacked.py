@@ -8,10 +8,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .. import conditions, leakage, tuning
-from ..data import Dataset, Split, resized
+from ..data import Dataset, Split
 from ..membership import denoising_losses
 from ..seeds import torch_generator
 from ..stage import Stage
+from ..work import BYTE, START, Work, estimate, generative
 from .inputs import Tick
 from .tuned import Tuned
 
@@ -34,18 +35,27 @@ class Attacked(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return (self.tuned,)
 
-    def cost(self) -> float:
-        return 0.5 + 0.002 * 4 * len(self.tuned.described.indices) * self.pairs
+    @estimate
+    def work(self) -> Work:
+        images = 2 * len(self.tuned.described.indices)  # members and strangers
+        settings = self.tuned.described.models.settings
+        return {
+            START: 0.5,
+            generative("denoised", settings, tuning.BATCH): 2 * images * self.pairs,
+            generative("encoded", settings, tuning.BATCH): 2 * images,
+            BYTE: 4 * images,
+        }
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         described, (tuned,) = self.tuned.described, inputs
         dataset, foundation = described.source.load(), described.models.load()
         path = self.tuned.vanilla.seed, "attack", self.tuned.vanilla.client
         members, strangers = candidates(dataset, described.indices, *path)
-        images = torch.cat([members.images, strangers.images])
+        side = foundation.image_side  # as `Tuned` saw its images
+        every = [own.pictures(torch.arange(len(own)), side) for own in (members, strangers)]
         labels = torch.cat([members.labels, strangers.labels])
         asked = (
-            resized(images, foundation.image_side),
+            torch.cat(every),
             [conditions.multimodal_prompt(dataset.classes[k], "") for k in labels.tolist()],
             self.pairs,
             path,
