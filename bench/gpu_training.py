@@ -17,11 +17,11 @@ from regl_core import methods, models
 from regl_core.federation import federate
 from regl_core.images import Images
 from regl_core.params import TrainingSettings
-from regl_core.training import ClientData, Phase, local_sgd
+from regl_core.training import ClientData, Phase, evaluate, local_sgd
 
 from .lines import Line
 from .measuring import Machine
-from .passes import PASSES, Way, bare
+from .passes import PASSES, Way, bare, evaluated
 
 METHODS = ("FedAvg", "SCAFFOLD", "MOON")
 CLASSES = 10
@@ -62,7 +62,7 @@ class Training:
         return ClientData(images.to(device), labels.to(device))
 
     def rounds(self, seconds: float) -> Iterator[Line]:
-        """Two rounds, evaluation included, of a few methods."""
+        """Two rounds, evaluation included, of a few methods; evaluation alone."""
         net, device = self._net(), self._machine.device
         clients = [self._data(count, device) for count in self._amounts.counts]
         test = self._data(self._amounts.tested, device)
@@ -77,8 +77,17 @@ class Training:
                 self._settings.rounds * sum(self._amounts.counts),
                 lambda it=method: federate(it, net, clients, test, self._settings, seed=0),
                 lambda it=own, of=PASSES[name]: bare(it, of, clients, test, self._settings, way),
-                seconds / len(METHODS),
+                seconds / (len(METHODS) + 1),
             )
+        yield self._machine.measure(
+            "evaluated",
+            self._size,
+            self._settings.precision,
+            len(clients[-1]),
+            lambda: evaluate(net, clients[-1], self._settings.precision),
+            lambda: evaluated(net, clients[-1], way),
+            seconds / (len(METHODS) + 1),
+        )
 
     def ways(self, seconds: float) -> Iterator[Line]:
         """Bare loops that compute otherwise, beside the one that `rounds` is compared with."""

@@ -12,13 +12,14 @@ import torch
 from bench import gpu, lines, measuring, pairs
 from bench.lines import Findings, Line
 from bench.measuring import Machine, Section
+from regl_core.rates import H200
 
 CPU = Machine("cpu", torch.device("cpu"), repeats=1)
 COLUMNS = ["machine", "unit", "size", "dtype", "per_second", "memory_gb", "share_of_bare"]
 COMPARED = {
     *("trained", "trained, SCAFFOLD", "trained, MOON"),
     *("trained, bare loop", "trained, streamed from a file"),
-    *("sampled", "tuned", "embedded", "captioned"),
+    *("evaluated", "sampled", "tuned", "embedded", "captioned"),
 }
 ALONE = {"denoised", "decoded", "encoded"}
 
@@ -58,6 +59,10 @@ def test_tiny_version(tmp_path):
     for row in rows:
         assert float(row["per_second"]) > 0 and float(row["memory_gb"]) > 0
         assert (row["share_of_bare"] == "") == (row["unit"] in ALONE)
+    # `make plan` takes these from gpu.csv by name.
+    assert {unit for unit in COMPARED | ALONE if "," not in unit} - {"sampled"} == set(
+        H200.sustained
+    )
     keys = [(row["unit"], row["size"], row["dtype"]) for row in rows]
     assert len(set(keys)) == len(keys)
     page = (tmp_path / "cpu.md").read_text()
