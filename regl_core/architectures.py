@@ -80,6 +80,14 @@ def rank_size(unit: Unit) -> int:
     return sum(it.in_features + it.out_features for it in own)
 
 
+@cache
+def lesson_size(unit: Unit) -> int:
+    """Bytes of an image's latents and condition."""
+    unet = _pipeline(unit.model, unit.dtype)[0].config
+    numbers = unet.in_channels * unet.sample_size**2 + TEXT * unet.cross_attention_dim
+    return numbers * getattr(torch, unit.dtype).itemsize
+
+
 def at_hand(model: str) -> Path | None:
     """The folder of a generative model as settings name it: shipped, given, or in the cache."""
     from .hub import LAYOUTS, is_id, snapshot
@@ -161,13 +169,17 @@ def _captioner(model: str, dtype: str) -> nn.Module:
         return _frozen(AutoModelForImageTextToText.from_config(config), dtype)
 
 
-@cache
 def _classifier(unit: Unit) -> nn.Module:
+    return _network(unit.model, unit.side, unit.dtype)
+
+
+@cache
+def _network(model: str, side: int, dtype: str) -> nn.Module:
     from .models import build
 
-    name, width = unit.model.split()
-    net = build(name, CLASSES, int(width), unit.side, seed=0)
-    return net.to(META, getattr(torch, unit.dtype), memory_format=torch.preserve_format)
+    name, width = model.split()
+    with META:
+        return build(name, CLASSES, int(width), side, seed=0).to(getattr(torch, dtype))
 
 
 def _frozen(net: nn.Module, dtype: str) -> nn.Module:

@@ -1,6 +1,6 @@
 """What notebooks will cost: time, disk, memory; each stage counted where it is first asked for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from . import footprint
@@ -8,9 +8,8 @@ from .footprint import Peak
 from .pace import Pace
 from .params import FoundationSettings
 from .rates import Rates, resolved
-from .runner import Todo, closure, lacking
+from .runner import Todo, closure
 from .stage import Stage
-from .store import Store
 from .work import KEPT, Work, total
 
 
@@ -80,31 +79,30 @@ class Budget:
 
 def survey(
     asked: Mapping[str, Sequence[Stage]],
-    store: Store,
-    rates: Rates,
+    missing: Mapping[str, Stage],
+    pace: Pace,
     foundation: FoundationSettings,
     cores: int,
     gpus: int,
 ) -> Budget:
-    """What it takes to have in `store` what notebooks ask for.
+    """What it takes to have what notebooks ask for.
 
-    foundation : the models whose weights a process holds. cores, gpus : how many there are; one GPU
-    is assumed where there is none and stages need one.
-
-    Raises ReglError as `runner.lacking`.
+    missing : the stages that must be computed for it, by key. foundation : the models whose weights
+    a process holds. cores, gpus : how many there are; one GPU is assumed where there is none and
+    stages need one.
     """
-    pace = Pace(store, rates)
-    todos = {name: lacking(targets, store, cores, pace) for name, targets in asked.items()}
-    stages = {key: stage for todo in todos.values() for key, stage in todo.stages.items()}
-    works = {key: stage.work() for key, stage in stages.items()}
+    works = {key: stage.takes for key, stage in missing.items()}
+    seconds = pace.seconds(missing)
     on_gpu = any(map(uses_gpu, works.values()))
     workers = max(gpus, 1) if on_gpu else cores
-    lines, unique, all_stages, all_seconds, spent = [], {}, {}, {}, 0.0
+    lines, unique, todo, spent = [], {}, Todo({}, {}), 0.0
     for name, targets in asked.items():
-        own, todo = closure(targets), todos[name]
-        added = todo.stages.keys() - all_stages.keys()
-        all_stages, all_seconds = all_stages | todo.stages, all_seconds | todo.seconds
-        span = Todo(all_stages, all_seconds).span(workers)
+        own = closure(targets)
+        lacks = closure(targets, lambda stage: stage.key not in missing)
+        added = [key for key in lacks if key not in todo.stages]
+        stages = todo.stages | {key: missing[key] for key in added}
+        todo = Todo(stages, {key: seconds[key] for key in stages})
+        span = todo.span(workers)
         lines.append(
             Line(
                 notebook=name,
@@ -112,11 +110,11 @@ def survey(
                 stages=sum(len(closure([target])) for target in targets),
                 unique=len(own),
                 shared=len(own.keys() & unique.keys()),
-                present=len(own) - len(todo.stages),
-                device_seconds=sum(todo.seconds[key] for key in added),
+                present=len(own) - len(lacks),
+                device_seconds=sum(seconds[key] for key in added),
                 seconds=span - spent,
                 disk=sum(footprint.disk(works[key]) for key in added),
-                peak=footprint.peak((works[key] for key in todo.stages), foundation),
+                peak=footprint.peak((works[key] for key in lacks), foundation),
             )
         )
         unique, spent = unique | own, span
@@ -127,8 +125,8 @@ def survey(
             stages=sum(line.stages for line in lines),
             unique=len(unique),
             shared=sum(line.shared for line in lines),
-            present=len(unique) - len(all_stages),
-            device_seconds=sum(all_seconds.values()),
+            present=len(unique) - len(missing),
+            device_seconds=sum(seconds.values()),
             seconds=spent,
             disk=sum(line.disk for line in lines),
             peak=footprint.peak(works.values(), foundation),
@@ -136,11 +134,11 @@ def survey(
     )
     return Budget(
         tuple(lines),
-        tuple(_kind(kind, unique, all_seconds, works, pace) for kind in _kinds(unique)),
+        tuple(_kinds(unique, seconds, pace)),
         total(*works.values()),
         workers,
         on_gpu,
-        rates,
+        pace.rates,
     )
 
 
@@ -150,19 +148,11 @@ def uses_gpu(work: Work) -> bool:
     return any(resolved(unit.device) == "cuda" for unit in timed)
 
 
-def _kinds(stages: Mapping[str, Stage]) -> list[str]:
-    return list(dict.fromkeys(stage.kind for stage in stages.values()))
-
-
-def _kind(
-    kind: str,
-    unique: Mapping[str, Stage],
-    seconds: Mapping[str, float],
-    works: Mapping[str, Work],
-    pace: Pace,
-) -> Kind:
-    own = [key for key, stage in unique.items() if stage.kind == kind]
-    missing = [key for key in own if key in seconds]
-    took = sum(seconds[key] for key in missing)
-    estimated = sum(pace.estimated(works[key]) for key in missing)
-    return Kind(kind, len(own), len(missing), took, took / estimated if missing else 1.0)
+def _kinds(unique: Mapping[str, Stage], seconds: Mapping[str, float], pace: Pace) -> Iterator[Kind]:
+    """A line for each kind of stage, in the order in which they come."""
+    for kind in dict.fromkeys(stage.kind for stage in unique.values()):
+        own = {key: stage for key, stage in unique.items() if stage.kind == kind}
+        missing = [key for key in own if key in seconds]
+        took = sum(seconds[key] for key in missing)
+        estimated = sum(pace.estimated(own[key].takes) for key in missing)
+        yield Kind(kind, len(own), len(missing), took, took / estimated if missing else 1.0)

@@ -16,54 +16,57 @@ import torch
 from torch import Tensor
 
 from . import conditions, foundation, generation, models, training, tuning
+from .architectures import at_hand
 from .foundation import Foundation
 from .params import Settings
 from .rates import HERE, Rates, Sample, keep, machines, resolved
 from .training import ClientData, Phase
-from .work import KEPT, Unit, generative
+from .work import Unit, Work, generative
 
 SECONDS = 4.0  # about how long a kind of work is measured
 FEW, MORE = 2, 6  # steps; their difference is what steps take
 CLASSES = 10  # of a classifier
-WORDS = "A photo of a thing"
 
 
-def possible(units: Iterable[Unit], settings: Settings) -> list[Unit]:
-    """Those of `units` that can be measured: their device is here, and so are their models."""
-    here = [
-        unit
-        for unit in units
-        if unit.what not in (*KEPT, "start") and resolved(unit.device) in machines()
-    ]
-    own = {unit for unit in here if not unit.side}
-    if any(unit.model != generative(unit.what, settings.foundation).model for unit in own) or (
-        own and foundation.problems(settings.foundation)
-    ):
-        return [unit for unit in here if unit.side]
-    return here
+def measure(works: Iterable[Work], settings: Settings, store: Path, anew: bool) -> list[str]:
+    """Measure the units of `works` that can be, and keep what is found below `store`; what to say.
 
-
-def calibrate(units: Iterable[Unit], settings: Settings, rates: Rates, store: Path) -> list[str]:
-    """Measure `units`, which are `possible`, and keep what is found below `store`; what to say.
-
-    rates : what is known so far, which says how much is measured in the time. What does not fit
-    into the memory is told, and costs no other its measurement.
+    Those of a GPU of which nothing is known are measured; with `anew` all whose device and models
+    are at hand. What does not fit into the memory is told, and costs no other its measurement.
     """
-    start, told, samples = time.monotonic(), [], []
-    bench = _Bench(settings)
+    rates, start = Rates.known(store), time.monotonic()
+    units = [it for it in _possible(works, settings) if anew or _unknown(it, rates)]
+    if not units:
+        return []
+    samples, told, bench = [], [], _Bench(settings)
     with _one_thread():
         for unit in units:
             amount = max(1, round(SECONDS / rates.of(unit).seconds))
             try:
                 seconds = MEASURED[unit.what](bench, unit, amount)
             except torch.OutOfMemoryError as error:
-                told.append(f"not measured, memory is too small: {unit.what}: {error}")
+                told.append(f"not measured, as memory is too small: {unit.what}: {error}")
                 continue
             samples.append(Sample(machines()[resolved(unit.device)], unit, seconds, HERE))
     keep(samples, store)
     kinds = ", ".join(dict.fromkeys(it.unit.what for it in samples))
     took = f"in {time.monotonic() - start:.0f} s"
-    return [f"measured just now, {took}, and kept below {store}: {kinds}", *told]
+    return [f"measured just now, {took}, and kept below {store}: {kinds or 'nothing'}", *told]
+
+
+def _possible(works: Iterable[Work], settings: Settings) -> list[Unit]:
+    """The units that can be measured: their device is here, and so are their models."""
+    units = dict.fromkeys(it for work in works for it, much in work.items() if much)
+    here = [it for it in units if it.what in MEASURED and resolved(it.device) in machines()]
+    own = [it for it in here if not it.side]
+    named = all(it.model == generative(it.what, settings.foundation).model for it in own)
+    if own and named and all(at_hand(it.model) for it in own):
+        return here
+    return [it for it in here if it.side]
+
+
+def _unknown(unit: Unit, rates: Rates) -> bool:
+    return resolved(unit.device) == "cuda" and not rates.of(unit).source.startswith(HERE)
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,12 @@ def _embedded(bench: _Bench, unit: Unit, amount: int) -> float:
     return _timed(lambda: conditions.features(bench.models, images)) / len(images)
 
 
+def _prompt(bench: _Bench) -> str:
+    return conditions.vanilla_prompt(bench.settings.synthesis.prompt, "one")
+
+
 def _lesson(bench: _Bench, count: int) -> tuning.Lesson:
-    return tuning.Lesson(_images(count, bench.models.image_side), [WORDS] * count, None)
+    return tuning.Lesson(_images(count, bench.models.image_side), [_prompt(bench)] * count, None)
 
 
 def _encoded(bench: _Bench, unit: Unit, amount: int) -> float:
@@ -111,7 +118,7 @@ def _denoised(bench: _Bench, unit: Unit, amount: int) -> float:
     def sample(steps: int) -> None:
         its = how.model_copy(update={"sampling_steps": steps, "batch_size": count})
         seeds = [(0, "calibration", number) for number in range(count)]
-        generation.sample(bench.models, [WORDS] * count, None, seeds, its)
+        generation.sample(bench.models, [_prompt(bench)] * count, None, seeds, its)
 
     return _per_step(sample) / (passes * count)
 

@@ -30,7 +30,7 @@ def write(stage: Stage, folder: Path, seconds: float) -> None:
             for name, path in _files(folder).items()
         },
         "seconds": seconds,
-        "work": [{**asdict(unit), "amount": amount} for unit, amount in stage.work().items()],
+        "work": [{**asdict(unit), "amount": amount} for unit, amount in stage.takes.items()],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "libraries": library_versions(),
     }

@@ -17,21 +17,20 @@ class Pace:
     """How long stages take, by `rates` and by what earlier ones took in `store`."""
 
     def __init__(self, store: Store, rates: Rates) -> None:
-        self._store, self._rates = store, rates
+        self._store, self.rates = store, rates
         self._past: dict[str, dict[Sort, list[tuple[Work, float]]]] = {}
         self._factors: dict[tuple[str, Sort], float] = {}
 
     def seconds(self, stages: Mapping[str, Stage]) -> dict[str, float]:
         """Of each of `stages`, by the same keys."""
-        works = {key: stage.work() for key, stage in stages.items()}
         return {
-            key: self.factor(stages[key].kind, work) * self.estimated(work)
-            for key, work in works.items()
+            key: self.factor(stage.kind, stage.takes) * self.estimated(stage.takes)
+            for key, stage in stages.items()
         }
 
     def estimated(self, work: Work) -> float:
         """Seconds by the rates alone."""
-        return max(self._rates.seconds(work), SHORTEST)
+        return max(self.rates.seconds(work), SHORTEST)
 
     def factor(self, kind: str, work: Work) -> float:
         """Seconds that stages of this kind took for each estimated second, 1 if unknown.
@@ -42,7 +41,7 @@ class Pace:
         if which not in self._factors:
             if kind not in self._past:
                 self._past[kind] = _past(self._store, kind)
-            took = [(self._rates.seconds(it), s) for it, s in self._past[kind].get(which[1], ())]
+            took = [(self.rates.seconds(it), s) for it, s in self._past[kind].get(which[1], ())]
             # Shorter ones are mostly start-up and say nothing of the work.
             told = [pair for pair in took if pair[0] >= TELLING]
             estimated, seconds = (sum(pair[column] for pair in told) for column in (0, 1))

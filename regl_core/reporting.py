@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import gallery
+from .access import explained, writable
 from .errors import Incomplete
 from .files import put
 from .notebooks import execute, find, known
@@ -22,25 +23,28 @@ def make(names: Sequence[str], profile: str, changes: Mapping[str, Any], root: P
 
     Where stages failed, those notebooks run that need none of them.
 
-    Raises ReglError: before any computation where a name, a setting or a notebook is wrong,
-    else as `planning.compute` and `notebooks.execute`.
+    Raises ReglError: before any computation where a name, a setting or a notebook is wrong, or
+    figures/<profile> cannot be written to, or data sets, models, devices, disk or memory are not
+    what it takes (`planning.checked`); else as `planning.compute` and `notebooks.execute`.
     """
     settings, notebooks = load(profile, changes), root / "notebooks"
     find(names, notebooks)
 
     # These take seconds, for which no error should wait.
     from . import freshness
-    from .planning import compute, targets_of
+    from .planning import checked, compute
     from .runs import STORE
     from .store import Store
 
     folder, store = root / "figures" / profile, Store(STORE)
-    asked = targets_of(names, profile, changes, notebooks)
+    writable(folder / "notebooks")
+    asked = checked(names, settings, changes, store, notebooks)
     makings = freshness.makings(names, asked, settings, notebooks)
 
     def run(ready: Sequence[str]) -> None:
         done = partial(freshness.record, makings=makings, folder=folder)
-        execute(ready, profile, changes, folder / "notebooks", notebooks, done=done)
+        with explained(folder):
+            execute(ready, profile, changes, folder / "notebooks", notebooks, done=done)
 
     try:
         compute(asked, store)
@@ -60,7 +64,9 @@ def report(profile: str, changes: Mapping[str, Any], root: Path = ROOT) -> None:
     names = known(root / "notebooks")
     gallery.check(folder, names)
     make(gallery.artefacts(names), profile, changes, root)
-    print(f"all of it: {build(folder, settings, changes, root)}", flush=True)
+    with explained(folder):
+        page = build(folder, settings, changes, root)
+    print(f"all of it: {page}", flush=True)
 
 
 def build(folder: Path, settings: Settings, changes: Mapping[str, Any], root: Path = ROOT) -> Path:

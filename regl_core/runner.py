@@ -72,7 +72,7 @@ def plan(targets: Sequence[Stage], store: Store, workers: int) -> Plan:
     ReglError
         As `run_stages`, before any computation.
     """
-    todo = lacking(targets, store, workers)
+    todo = _lacking(targets, store, workers)
     alone = [closure([target]) for target in targets]
     unique = {key: stage for closure in alone for key, stage in closure.items()}
     stages = Counter(stage.kind for closure in alone for stage in closure.values())
@@ -116,7 +116,7 @@ def run_stages(
     ReglError
         Before any computation, when `workers` is not positive or the code was edited.
     """
-    todo = lacking(targets, store, workers)
+    todo = _lacking(targets, store, workers)
     if not todo.stages:
         return
     store.sweep()
@@ -182,19 +182,13 @@ def _report(failures: list[tuple[Stage, Failed]], count: int, unfinished: int) -
     return "\n".join([summary, *lines, *(failed.traceback for _, failed in failures)]).rstrip()
 
 
-def lacking(targets: Sequence[Stage], store: Store, workers: int, pace: Pace | None = None) -> Todo:
-    """What must be computed to have `targets` in `store`.
-
-    pace : how long stages take; None: by all measurements at hand and by `store`. Raises ReglError
-    as `run_stages`, before any computation.
-    """
+def _lacking(targets: Sequence[Stage], store: Store, workers: int) -> Todo:
     if workers < 1:
         raise ReglError(f"workers is {workers}; expected at least 1")
     everything = closure(targets)
     check_unchanged({stage.code() for stage in everything.values()})
     stages = closure(targets, store.has)
-    pace = pace or Pace(store, Rates.known(store.root))
-    return Todo(stages, pace.seconds(stages))
+    return Todo(stages, Pace(store, Rates.known(store.root)).seconds(stages))
 
 
 def closure(

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
-import torch
 from pydantic import JsonValue, model_validator
 
 from . import methods
@@ -171,11 +170,6 @@ def run_all(
     stages = [run.stage(pipeline) for run in grid]
     run_stages(stages, store, workers or cores())
     return [run.result(store.ensure(stage)) for run, stage in zip(grid, stages, strict=True)]
-
-
-def gpus() -> int:
-    """The GPUs this process may use."""
-    return torch.cuda.device_count()
 
 
 def cores() -> int:

@@ -35,13 +35,19 @@ class Part:
         folder = Path(self.name or "").expanduser()
         return folder.resolve() if self.name and folder.is_dir() else None
 
+    @property
+    def on_hub(self) -> bool:
+        """Whether `name` is no folder and can be an id on the hub."""
+        given = self.name or "."
+        return not self.path and not given.startswith((".", "~", "/")) and is_id(given)
+
     def folder(self) -> Path:
-        """Where it lies. Raises ReglError where it does not."""
+        """Where it lies. Raises ReglError where it is not on this machine."""
         if self.path:
             return self.path
         if self.name is None:
             raise ReglError(f"{self.key}: null, expected the {self.kind}: a folder or a hub id")
-        if self.name.startswith((".", "~", "/")) or not is_id(self.name):
+        if not self.on_hub:
             raise ReglError(
                 f"{self.key}: {self.name!r} ({self.kind}) is neither a folder nor a hub id "
                 f"(owner/name); shipped: {', '.join(sorted(p.name for p in SHIPPED.iterdir()))}"
@@ -55,6 +61,18 @@ class Part:
             )
         return found
 
+    def problems(self) -> list[str]:
+        """What keeps it from being loaded, a line each, told from names and headers."""
+        try:
+            folder = self.folder()
+        except ReglError as error:
+            return [str(error)]
+        mend = "make models, with the same PROFILE" if self.on_hub else "copy the whole model there"
+        return [
+            f"{self.key}: {self.name} ({self.kind}): {text} in {folder}; {mend}"
+            for text in wanting(self.layout, folder)
+        ]
+
 
 @dataclass(frozen=True)
 class Sources:
@@ -63,10 +81,9 @@ class Sources:
     settings: FoundationSettings
 
     def parts(self) -> tuple[Part, ...]:
-        """The three of them, in the order of PARTS; of shipped ones the folders, verified."""
-        how, shipped = self.settings, SHIPPED / self.settings.name
-        if shipped.parent == SHIPPED and shipped.is_dir():
-            verify(shipped)
+        """The three of them, in the order of PARTS; of shipped ones the folders."""
+        how, shipped = self.settings, self._shipped()
+        if shipped:
             return tuple(Part(kind, "foundation.name", str(shipped / kind), None) for kind in PARTS)
         named = (
             ("name", how.name, how.revision),
@@ -78,31 +95,32 @@ class Sources:
             for kind, (key, name, revision) in zip(PARTS, named, strict=True)
         )
 
-    def folders(self) -> tuple[Path, ...]:
-        """Where they lie.
+    def _shipped(self) -> Path | None:
+        folder = SHIPPED / self.settings.name
+        return folder if folder.parent == SHIPPED and folder.is_dir() else None
 
-        Raises ReglError where they are not named or not on this machine, naming all of them.
-        """
-        found, wrong = [], []
-        for part in self.parts():
-            try:
-                found.append(part.folder())
-            except ReglError as error:
-                wrong.append(str(error))
-        if wrong:
+    def problems(self) -> list[str]:
+        """What keeps the models from being loaded, a line each, told from names and headers."""
+        try:
+            if shipped := self._shipped():
+                verify(shipped)
+        except ReglError as error:
+            return [str(error)]
+        return [text for part in self.parts() for text in part.problems()]
+
+    def folders(self) -> tuple[Path, ...]:
+        """Where they lie. ReglError where `problems` finds any, with all of them."""
+        if wrong := self.problems():
             raise ReglError("\n".join(wrong))
-        return tuple(found)
+        return tuple(part.folder() for part in self.parts())
 
     def digest(self) -> str:
         """SHA-256 (hex) of the number format and the models: of their bytes, or id and commit.
 
-        Raises ReglError where one of them is not on this machine, or not whole.
+        Raises ReglError as `folders` does.
         """
-        own = list(zip(self.parts(), self.folders(), strict=True))
-        if wrong := [text for part, folder in own for text in incomplete(part, folder)]:
-            raise ReglError("\n".join(wrong))
         total = hashlib.sha256(self.settings.dtype.encode())
-        for part, folder in own:
+        for part, folder in zip(self.parts(), self.folders(), strict=True):
             if part.path is None:
                 total.update(f"{part.name}@{folder.name}".encode())
                 continue
@@ -143,15 +161,6 @@ def verify(folder: Path) -> None:
                 f"foundation: {folder / name} is not the file that was shipped "
                 f"(sha256 {found[:12]}…, expected {listed[name][:12]}…); {mend}"
             )
-
-
-def incomplete(part: Part, folder: Path) -> list[str]:
-    """What keeps `part`, which lies in `folder`, from being loaded, and what to do."""
-    mend = "copy the whole model there" if part.path else "make models with the same PROFILE"
-    return [
-        f"{part.key}: {part.name} ({part.kind}): {text} (in {folder}); {mend}"
-        for text in wanting(part.layout, folder)
-    ]
 
 
 @cache

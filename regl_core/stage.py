@@ -61,6 +61,12 @@ class Stage(ABC):
         return tuple(self.needs())
 
     @cached_property
+    @estimate
+    def takes(self) -> Work:
+        """`work()`, asked once."""
+        return self.work()
+
+    @cached_property
     def key(self) -> str:
         """SHA-256 (hex) of kind, fields, keys of the inputs, code and library versions.
 

@@ -6,6 +6,7 @@ estimate must not change the code behind a stored result.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeVar
 
 from .params import FoundationSettings, TrainingSettings
@@ -62,6 +63,7 @@ KEPT = ("byte", "network", "rank", "feature", "client")  # these take no time
 PART = {"captioned": "captioner", "embedded": "image-encoder", "feature": "image-encoder"}
 
 
+@cache
 def generative(what: str, settings: FoundationSettings, batch: int = 1) -> Unit:
     """A unit of one of the three models of a foundation, or of what that leaves."""
     part = PART.get(what, "stable-diffusion")
@@ -85,10 +87,12 @@ def sampled(
     }
 
 
+@cache
 def classifier(what: str, settings: TrainingSettings, side: int, batch: int = 1) -> Unit:
     """A unit of the network that is trained, on images of `side` pixels."""
     model = f"{settings.model} {settings.width}"
-    return Unit(what, model, side, batch, settings.precision, settings.device)
+    dtype = "float32" if what in KEPT else settings.precision
+    return Unit(what, model, side, batch, dtype, settings.device)
 
 
 def tested(settings: TrainingSettings, side: int, images: float) -> Work:

@@ -39,6 +39,7 @@ class Vanilla(Stage):
     def work(self) -> Work:
         return self.sampling(self.synthesis.guidance)
 
+    @estimate
     def sampling(self, guidance: float) -> Work:
         """What it takes to make as many images with this guidance."""
         how, count = self.synthesis, self.count()
