@@ -29,8 +29,8 @@ hold := import fcntl, os, sys; pins = os.open("requirements.lock", os.O_RDWR); \
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup data models tables figures report plan status clean-store test test-faults test-mutations \
-  lab foundation bench clean-env
+.PHONY: help setup data models tables figures report plan status clean-store test test-faults \
+  test-mutations lab foundation bench clean-env
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,10 +65,10 @@ endef
 export install
 
 data: $(ready)  ## say which data sets are there, which are missing and where to get them
-	@set -f; $(py) -m regl_core data $(settings)
+	@set -f; exec $(py) -m regl_core data $(settings)
 
 models: $(ready)  ## say which models are there, and download the others from the hub
-	@set -f; $(py) -m regl_core models $(settings)
+	@set -f; exec $(py) -m regl_core models $(settings)
 
 tables: $(ready)  ## compute TABLES at PROFILE: figures/PROFILE/tableN.csv, .md, .tex
 	@set -f; exec $(py) -m regl_core run $$TABLE_NAMES $(settings)
@@ -79,8 +79,8 @@ figures: $(ready)  ## compute FIGURES at PROFILE: figures/PROFILE/figN.png, .pdf
 report: $(ready)  ## everything, and figures/PROFILE/index.html to see it: tables, figures, claims
 	@set -f; exec $(py) -m regl_core report $(settings)
 
-plan: $(ready)  ## say what `make tables` would compute, and how long it would take
-	@set -f; exec $(py) -m regl_core plan $$TABLE_NAMES $(settings)
+plan: $(ready)  ## say what `make tables` takes: time, disk, memory; CALIBRATE=1 measures first
+	@set -f; exec $(py) -m regl_core plan $$TABLE_NAMES $(settings) $(if $(CALIBRATE),--calibrate)
 
 status: $(ready)  ## say of every table and figure whether it is fresh, stale (why) or missing
 	@set -f; exec $(py) -m regl_core status $(settings)

@@ -13,7 +13,7 @@ from .errors import ReglError
 from .machine import cores, gpus
 from .outline import Outline
 from .pace import Pace
-from .params import ROOT, load
+from .params import ROOT, Settings, load
 from .pipeline import Pipeline
 from .rates import Rates
 from .runner import Plan, closure, plan, run_stages
@@ -72,17 +72,44 @@ def targets_of(
     profile: str,
     changes: Mapping[str, Any],
     folder: Path = ROOT / "notebooks",
+    pipeline: Pipeline | None = None,
 ) -> dict[str, list[Stage]]:
     """The stages that each of the notebooks `names` asks for, without those that have no grid.
+
+    pipeline : builds them; None: one that needs all data sets and models.
 
     Raises ReglError as `grid_of`.
     """
     paths = [path for path in (folder / f"{name}.ipynb" for name in names) if _has_grid(path)]
-    pipeline = Pipeline()
+    pipeline = pipeline or Pipeline()
     return {
         path.stem: [item.stage(pipeline) for item in grid_of(path, profile, changes)]
         for path in paths
     }
+
+
+def checked(
+    names: Sequence[str],
+    settings: Settings,
+    changes: Mapping[str, Any],
+    store: Store,
+    folder: Path = ROOT / "notebooks",
+) -> dict[str, list[Stage]]:
+    """What `targets_of` gives, once it is sure that it can be computed here and kept in `store`.
+
+    Raises ReglError as `preflight.check` and `targets_of`, before anything is decoded or computed.
+    """
+    outline = Outline()
+    try:
+        asked = targets_of(names, settings.profile, changes, folder, outline)
+    except ReglError as error:
+        preflight.refuse([*outline.lacking, *str(error).splitlines()])
+        raise
+    targets = [stage for own in asked.values() for stage in own]
+    preflight.check(targets, outline, settings, store)
+    if not outline.notes:
+        return asked
+    return targets_of(names, settings.profile, changes, folder)  # with images decoded
 
 
 def _told(notebooks: int, targets: Sequence[Stage], what: Plan, workers: int) -> str:
