@@ -94,7 +94,7 @@ test: $(ready)  ## lint, unit tests, and every notebook at the smoke profile
 	$(py) -m pytest --nbmake --nbmake-timeout=300 tests notebooks
 
 test-faults: $(ready)  ## kill `make report` 25 times and damage 1,000 stores: is anything lost?
-	$(py) -m pytest -m faults -s tests/test_faults.py
+	$(py) -m pytest -m faults -s tests/test_damaged.py tests/test_faults.py
 
 test-mutations: $(ready)  ## break every method on purpose: do its tests notice?
 	$(py) -m pytest -m mutation -n auto tests/test_mutations.py
