@@ -21,10 +21,16 @@ supported := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
 # Notebooks and tests import regl_core from wherever they run, without installing it.
 link := import os, sysconfig; open(sysconfig.get_path("purelib") + "/regl_core.pth", "w").write(os.getcwd())
 
+# Two set-ups at once would spoil each other: one holds the pins locked until the last process of it
+# has ended, the other waits and finds all of it made. Not by flock(1), which macOS lacks.
+hold := import fcntl, os, sys; pins = os.open("requirements.lock", os.O_RDWR); \
+  fcntl.flock(pins, fcntl.LOCK_EX); os.set_inheritable(pins, True); \
+  os.execvp(sys.argv[1], sys.argv[1:])
+
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup data tables figures report plan status clean-store test test-faults test-mutations \
-  lab foundation bench clean-env
+.PHONY: help setup data models tables figures report plan status clean-store test test-faults \
+  test-mutations lab foundation bench clean-env
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,38 +44,49 @@ help:  ## print this list
 
 setup: $(ready)  ## make the environment in .venv: 6 GB, some minutes, once
 
-# The stamp is touched last, so a set-up that was cut short is taken up again.
 $(ready): requirements.lock
-	@$(py) -m pip --version >/dev/null 2>&1 || { \
-	  $(PYTHON) -c '$(supported)' 2>/dev/null || { \
-	    echo 'error: $(PYTHON) is not Python 3.11 or 3.12; name one: make PYTHON=python3.12 ...' >&2; exit 2; }; \
-	  $(PYTHON) -m venv $(VENV); }
-	@$(py) -c '$(supported)' || { \
-	  echo 'error: $(VENV) is not of Python 3.11 or 3.12; remove it and run make again' >&2; exit 2; }
-	$(py) -m pip install --require-hashes -r requirements.lock
-	@$(py) -c '$(link)'
-	@touch $@
+	@if $(PYTHON) -c '$(supported)' 2>/dev/null; then by='$(PYTHON)'; \
+	elif $(py) -m pip --version >/dev/null 2>&1; then by='$(py)'; \
+	else echo 'error: $(PYTHON) is not Python 3.11 or 3.12; name one: make PYTHON=python3.12 ...' >&2; \
+	  exit 2; fi; \
+	exec $$by -c '$(hold)' sh -ec "$$install"
+
+# The stamp is touched last, so a set-up that was cut short is taken up again.
+define install
+[ ! $(ready) -nt requirements.lock ] || exit 0
+$(py) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+$(py) -c '$(supported)' || {
+  echo 'error: $(VENV) is not of Python 3.11 or 3.12; remove it and run make again' >&2; exit 2; }
+echo '$(py) -m pip install --require-hashes -r requirements.lock'
+$(py) -m pip install --require-hashes -r requirements.lock
+$(py) -c '$(link)'
+touch $(ready)
+endef
+export install
 
 data: $(ready)  ## say which data sets are there, which are missing and where to get them
-	@set -f; $(py) -m regl_core data $(settings)
+	@set -f; exec $(py) -m regl_core data $(settings)
+
+models: $(ready)  ## say which models are there, and download the others from the hub
+	@set -f; exec $(py) -m regl_core models $(settings)
 
 tables: $(ready)  ## compute TABLES at PROFILE: figures/PROFILE/tableN.csv, .md, .tex
-	@set -f; $(py) -m regl_core run $$TABLE_NAMES $(settings)
+	@set -f; exec $(py) -m regl_core run $$TABLE_NAMES $(settings)
 
 figures: $(ready)  ## compute FIGURES at PROFILE: figures/PROFILE/figN.png, .pdf and .csv
-	@set -f; $(py) -m regl_core run $$FIGURE_NAMES $(settings)
+	@set -f; exec $(py) -m regl_core run $$FIGURE_NAMES $(settings)
 
 report: $(ready)  ## everything, and figures/PROFILE/index.html to see it: tables, figures, claims
-	@set -f; $(py) -m regl_core report $(settings)
+	@set -f; exec $(py) -m regl_core report $(settings)
 
-plan: $(ready)  ## say what `make tables` would compute, and how long it would take
-	@set -f; $(py) -m regl_core plan $$TABLE_NAMES $(settings)
+plan: $(ready)  ## say what `make tables` takes: time, disk, memory; CALIBRATE=1 measures first
+	@set -f; exec $(py) -m regl_core plan $$TABLE_NAMES $(settings) $(if $(CALIBRATE),--calibrate)
 
 status: $(ready)  ## say of every table and figure whether it is fresh, stale (why) or missing
-	@set -f; $(py) -m regl_core status $(settings)
+	@set -f; exec $(py) -m regl_core status $(settings)
 
 clean-store: $(ready)  ## show what stored results could be deleted, unused ones first, and ask
-	@set -f; $(py) -m regl_core clean-store $(settings)
+	@set -f; exec $(py) -m regl_core clean-store $(settings)
 
 test: $(ready)  ## lint, unit tests, and every notebook at the smoke profile
 	$(py) -m ruff check

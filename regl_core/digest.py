@@ -1,5 +1,7 @@
 """Digest of the code that can change a result; comments, docstrings and layout do not count.
 
+Nor do estimates of how much work a result takes (`work.estimate`).
+
 Code is read, never run. Of every module only those statements count that the stage's class can
 reach, directly or by what it imports: a change to one stage leaves the others as they are, and a
 new setting, data set or partition leaves all that do not use it.
@@ -18,6 +20,7 @@ from pathlib import Path
 from .errors import ReglError
 
 PACKAGE = __name__.partition(".")[0]
+ESTIMATE = "estimate"  # the mark of what only plans use (`work.estimate`)
 WHOLE = "*"  # in the place of a name in a module: all that stands there
 LIBRARIES = (
     "torch", "torchvision", "diffusers", "transformers", "peft", "numpy", "scikit-learn",
@@ -108,6 +111,10 @@ class _Bare(ast.NodeTransformer):
         # A bare text does nothing, wherever it stands.
         text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         return None if text else self.generic_visit(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef | None:
+        marks = {mark.id for mark in node.decorator_list if isinstance(mark, ast.Name)}
+        return None if ESTIMATE in marks else self.generic_visit(node)
 
     def visit_Import(self, node: ast.Import) -> list[ast.Import]:
         return [ast.Import([alias]) for alias in node.names]

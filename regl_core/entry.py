@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ def write(stage: Stage, folder: Path, seconds: float) -> None:
             for name, path in _files(folder).items()
         },
         "seconds": seconds,
-        "cost": stage.cost(),
+        "work": [{**asdict(unit), "amount": amount} for unit, amount in stage.takes.items()],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "libraries": library_versions(),
     }

@@ -18,10 +18,17 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import default
 
-from .errors import ReglError
+from .access import explained
+from .errors import Halt, ReglError
 from .files import put
 from .params import ROOT
 
+# A kernel that is stopped while it starts would show a traceback; later it has a handler.
+KERNEL = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+runpy.run_module("ipykernel_launcher", run_name="__main__")
+"""
 Message = tuple[str, str]  # ("stdout" or "stderr", text), or ("done" or "failed", words)
 
 
@@ -54,7 +61,10 @@ def serve(pipe: Connection) -> None:
 def _attempt(path: Path, parameters: dict[str, Any], copy: Path, pipe: Connection) -> Message:
     start = time.monotonic()
     try:
-        _run(path, parameters, copy, pipe)
+        with explained(copy.parent):
+            _run(path, parameters, copy, pipe)
+    except Halt as error:
+        return "failed", f"{path.stem}: {error}"
     except ReglError as error:
         return "failed", str(error)
     return "done", f"{path.stem}: done in {time.monotonic() - start:.0f} s, {copy}"
@@ -120,7 +130,7 @@ def _kernel_manager(folder: Path) -> type[AsyncKernelManager]:
     class ThisPython(AsyncKernelManager):
         @property
         def kernel_spec(self) -> KernelSpec:
-            start = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher"]
+            start = [sys.executable, "-Xfrozen_modules=off", "-c", KERNEL]
             quiet = "--log-level=CRITICAL"  # else it calls the stop after a failure an error
             return KernelSpec(argv=[*start, "-f", "{connection_file}", quiet], language="python")
 

@@ -5,14 +5,16 @@ in the hub's local cache, by id; "tiny" names the ones shipped in this package. 
 downloaded here. Nothing after `load` knows which it got.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from .errors import ReglError
 from .params import FoundationSettings
-from .sources import PARTS, folders
+from .sources import Sources
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
@@ -43,10 +45,15 @@ class Foundation:
 
 
 def load(settings: FoundationSettings) -> Foundation:
-    """The foundation, frozen, on its device.
+    """The foundation that `settings` name, frozen, on its device.
 
     Raises ReglError for a missing or altered file, or a device that is not there.
     """
+    return opened(Sources(settings).folders(), settings.dtype, settings.device)
+
+
+def opened(folders: Sequence[Path], dtype: str, device: str) -> Foundation:
+    """The foundation in three folders: text-to-image model, image encoder and captioner."""
     # Ten seconds of imports, which only a process that loads models should pay.
     import diffusers
     import transformers
@@ -56,32 +63,31 @@ def load(settings: FoundationSettings) -> Foundation:
     for library in (diffusers, transformers):
         library.utils.logging.set_verbosity_error()
         library.utils.logging.disable_progress_bar()
-    device = pick_device(settings.device)
-    where = dict(zip(PARTS, folders(settings), strict=True))
+    where = pick_device(device)
+    drawing, seeing, saying = folders
     local = {"local_files_only": True}
-    how = {"dtype": getattr(torch, settings.dtype), "use_safetensors": True, **local}
+    how = {"dtype": getattr(torch, dtype), "use_safetensors": True, **local}
     pipeline = diffusers.StableDiffusionPipeline.from_pretrained(
-        where["stable-diffusion"],
+        drawing,
         **how,
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
     )
     # A whole CLIP's settings can name the width of its features once, for both its encoders.
-    seen, said = where["image-encoder"], where["captioner"]
-    config = transformers.AutoConfig.from_pretrained(seen, **local)
+    config = transformers.AutoConfig.from_pretrained(seeing, **local)
     if hasattr(config, "vision_config"):
         config.vision_config.projection_dim = config.projection_dim
         config = config.vision_config
     return frozen(
         pipeline=pipeline,
         image_encoder=transformers.CLIPVisionModelWithProjection.from_pretrained(
-            seen, config=config, **how
+            seeing, config=config, **how
         ),
-        image_processor=transformers.AutoImageProcessor.from_pretrained(seen, **local),
-        captioner=transformers.AutoModelForImageTextToText.from_pretrained(said, **how),
-        caption_processor=transformers.AutoProcessor.from_pretrained(said, **local),
-        device=device,
+        image_processor=transformers.AutoImageProcessor.from_pretrained(seeing, **local),
+        captioner=transformers.AutoModelForImageTextToText.from_pretrained(saying, **how),
+        caption_processor=transformers.AutoProcessor.from_pretrained(saying, **local),
+        device=where,
     )
 
 
@@ -107,6 +113,23 @@ def frozen(
         captioner=captioner,
         caption_processor=caption_processor,
     )
+
+
+def problems(settings: FoundationSettings, visual_token: bool = True) -> list[str]:
+    """What keeps the foundation from being used, a line each with what to do; empty if nothing.
+
+    It is told from names of files, settings and headers: no weights are read. `visual_token`:
+    whether image features enter the text-to-image model, as `lora.visual_token` says.
+    """
+    from .inspection import unfit
+
+    sources = Sources(settings)
+    found = sources.problems() + unfit(sources, visual_token)
+    try:
+        pick_device(settings.device)
+    except ReglError as error:
+        found.append(f"foundation.{error}")
+    return found
 
 
 def pick_device(name: str) -> torch.device:

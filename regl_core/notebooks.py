@@ -7,8 +7,6 @@ Every notebook takes the same two parameters, in a cell tagged "parameters":
 """
 
 import ast
-import multiprocessing
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -23,6 +21,7 @@ import nbformat
 from .errors import ReglError
 from .frozen import nearest
 from .params import ROOT, load
+from .spawning import heed, spawned
 
 PARAMETERS = ("profile", "changes")
 
@@ -92,8 +91,9 @@ def execute(
                         alive.remove(process)
     failures += [path.stem for path in waiting]
     if failures:
+        told = ", ".join(sorted(failures, key=names.index))
         raise ReglError(
-            f"{len(failures)} of {count} notebooks failed: {', '.join(failures)}; "
+            f"{len(failures)} of {count} notebooks failed: {told}; "
             f"their copies, {out}/<name>.failed.ipynb, show where"
         )
 
@@ -137,15 +137,10 @@ class _Process:
 @contextmanager
 def _processes(count: int) -> Iterator[list[_Process]]:
     """`count` processes; an error that leaves the block stops them, and their kernels."""
-    context = multiprocessing.get_context("spawn")
     processes = []
     try:
         for _ in range(count):
-            here, there = context.Pipe()
-            process = context.Process(target=_serve, args=(there,))
-            process.start()
-            there.close()  # the process has the only other end: its death ends the pipe
-            processes.append(_Process(process, here))
+            processes.append(_Process(*spawned(_serve)))
         yield list(processes)
     except BaseException:
         for it in processes:
@@ -160,7 +155,7 @@ def _processes(count: int) -> Iterator[list[_Process]]:
 
 def _serve(pipe: Connection) -> None:
     # The parent says what an interrupt means; a handler, because kernels would inherit SIG_IGN.
-    signal.signal(signal.SIGINT, lambda *_: None)
+    heed(lambda *_: None)
     from .execution import serve  # takes seconds, which the parent need not wait for
 
     serve(pipe)

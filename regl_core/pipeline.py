@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
-from . import sources
 from .data import PACKED, Dataset
 from .datasets.base import Loader
 from .datasets.registry import find
-from .params import Settings
+from .params import FoundationSettings, Settings
+from .partition import PartitionSpec
+from .sources import Sources
 from .stages.described import Described
-from .stages.inputs import Models, Source
+from .stages.inputs import Loads, Models, Size, Source
 from .stages.tailored import Tailored
 from .stages.tuned import Tuned
 from .stages.vanilla import Vanilla
@@ -27,6 +26,7 @@ class Pipeline:
         self._packed = packed
         self._data: dict[Loader, tuple[Source, Dataset]] = {}
         self._models: dict[str, Models] = {}
+        self._parts: dict[tuple[Loads, str, int], tuple[tuple[int, ...], ...]] = {}
 
     def source(self, name: str, settings: Settings) -> tuple[Source, Dataset]:
         """The data set `name`, as stages name it and as it is."""
@@ -35,9 +35,37 @@ class Pipeline:
         cut = settings.datasets[name].model_copy(update=unread)
         loader = find(name, cut, self._packed)
         if loader not in self._data:
-            dataset = loader.load()
-            self._data[loader] = Source(loader.kind, dataset.digest, loader), dataset
+            self._data[loader] = self._read(loader)
         return self._data[loader]
+
+    def _read(self, loader: Loader) -> tuple[Source, Dataset]:
+        dataset = loader.load()
+        return Source(loader.kind, dataset.digest, loader, Size.of(dataset)), dataset
+
+    def models(self, settings: FoundationSettings) -> Models:
+        """The foundation, as stages name it."""
+        known = settings.model_dump_json()
+        if known not in self._models:
+            self._models[known] = self._identified(settings)
+        return self._models[known]
+
+    def _identified(self, settings: FoundationSettings) -> Models:
+        sources = Sources(settings)
+        return Models(sources.digest(), sources)
+
+    def parts(
+        self, name: str, settings: Settings, partition: PartitionSpec, seed: int
+    ) -> tuple[tuple[int, ...], ...]:
+        """Each client's indices into the training set of the data set `name`.
+
+        Runs that share a partition share one tuple: of a large data set each takes megabytes.
+        """
+        source, dataset = self.source(name, settings)
+        known = source.loader, partition.model_dump_json(), seed
+        if known not in self._parts:
+            parts = partition.split(dataset.train.labels, len(dataset.classes), seed)
+            self._parts[known] = tuple(tuple(part.tolist()) for part in parts)
+        return self._parts[known]
 
     def vanilla(
         self,
@@ -49,11 +77,7 @@ class Pipeline:
         start: int = 0,
     ) -> Vanilla:
         """A client's training-free images of a data set, `synthesis.per_stage` of each class."""
-        known = settings.foundation.model_dump_json()
-        if known not in self._models:
-            digest = sources.digest(settings.foundation)
-            self._models[known] = Models(settings.foundation, digest)
-        models, side = self._models[known], settings.datasets[dataset].image_side
+        models, side = self.models(settings.foundation), settings.datasets[dataset].image_side
         return Vanilla(models, classes, side, start, settings.synthesis, seed, client)
 
     def tuned(
@@ -66,7 +90,7 @@ class Pipeline:
         self,
         kind: str | None,
         dataset: str,
-        parts: Sequence[torch.Tensor],
+        parts: Sequence[Sequence[int]],
         settings: Settings,
         seed: int,
     ) -> tuple[tuple[Synthetic, ...], ...]:
@@ -90,6 +114,6 @@ class Pipeline:
             if kind == "vanilla" or not len(part):
                 made.append(tuple(drawn))
             else:
-                tuned = self.tuned(drawn[0], source, part.tolist(), settings)
+                tuned = self.tuned(drawn[0], source, part, settings)
                 made.append(tuple(Tailored(tuned, start) for start in starts))
         return tuple(made)

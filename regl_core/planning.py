@@ -1,19 +1,25 @@
 """What running notebooks would compute, said before any of it is computed, and computing it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import nbformat
-import pandas as pd
 
+from . import architectures, calibration, preflight
+from .budget import survey
+from .budget_page import told
 from .errors import ReglError
-from .params import ROOT, load
+from .machine import cores, gpus
+from .outline import Outline
+from .pace import Pace
+from .params import ROOT, Settings, load
 from .pipeline import Pipeline
-from .runner import Plan, plan, run_stages
-from .runs import cores
+from .rates import Rates
+from .runner import Plan, closure, plan, run_stages
 from .stage import Stage
 from .store import Store
+from .work import Work
 
 
 class Item(Protocol):
@@ -55,9 +61,9 @@ def compute(asked: Mapping[str, Sequence[Stage]], store: Store, workers: int | N
 
     All together, in one pool with one progress bar. Raises ReglError as `run_stages`.
     """
-    targets, workers = [stage for own in asked.values() for stage in own], workers or cores()
+    targets = [stage for own in asked.values() for stage in own]
     if targets:
-        print(_told(len(asked), targets, plan(targets, store, workers), workers), flush=True)
+        print(_told(len(asked), targets, plan(targets, store, workers)), flush=True)
         run_stages(targets, store, workers)
 
 
@@ -66,27 +72,53 @@ def targets_of(
     profile: str,
     changes: Mapping[str, Any],
     folder: Path = ROOT / "notebooks",
+    pipeline: Pipeline | None = None,
 ) -> dict[str, list[Stage]]:
     """The stages that each of the notebooks `names` asks for, without those that have no grid.
+
+    pipeline : builds them; None: one that needs all data sets and models.
 
     Raises ReglError as `grid_of`.
     """
     paths = [path for path in (folder / f"{name}.ipynb" for name in names) if _has_grid(path)]
-    pipeline = Pipeline()
+    pipeline = pipeline or Pipeline()
     return {
         path.stem: [item.stage(pipeline) for item in grid_of(path, profile, changes)]
         for path in paths
     }
 
 
-def _told(notebooks: int, targets: Sequence[Stage], what: Plan, workers: int) -> str:
+def checked(
+    names: Sequence[str],
+    settings: Settings,
+    changes: Mapping[str, Any],
+    store: Store,
+    folder: Path = ROOT / "notebooks",
+) -> dict[str, list[Stage]]:
+    """What `targets_of` gives, once it is sure that it can be computed here and kept in `store`.
+
+    Raises ReglError as `preflight.check` and `targets_of`, before anything is decoded or computed.
+    """
+    outline = Outline()
+    try:
+        asked = targets_of(names, settings.profile, changes, folder, outline)
+    except ReglError as error:
+        preflight.refuse([*outline.lacking, *str(error).splitlines()])
+        raise
+    targets = [stage for own in asked.values() for stage in own]
+    preflight.check(targets, outline, settings, store)
+    if not outline.notes:
+        return asked
+    return targets_of(names, settings.profile, changes, folder)  # with images decoded
+
+
+def _told(notebooks: int, targets: Sequence[Stage], what: Plan) -> str:
     total, runs = what.total, len({target.key for target in targets})
     asked = f"{len(targets)} runs asked for by {_many(notebooks, 'notebook')}, {runs} different"
     stages = f"{total.stages} stages behind them, {total.unique} different"
     missing = f"{total.missing} to compute, about {_many(what.seconds / 60, 'minute')} on "
-    return f"{asked}; {stages}; " + (
-        f"{missing}{_many(workers, 'core')}" if total.missing else "all of them there"
-    )
+    where = _many(len(what.places), "GPU" if what.places[0] else "core")
+    return f"{asked}; {stages}; " + (f"{missing}{where}" if total.missing else "all of them there")
 
 
 def _many(count: float, what: str) -> str:
@@ -110,50 +142,38 @@ def plan_notebooks(
     store: Store,
     workers: int | None = None,
     folder: Path = ROOT / "notebooks",
+    calibrate: bool = False,
 ) -> str:
-    """A table in words: per notebook its runs, stages, how many are shared or there, and the time.
+    """Tables in words: what the notebooks ask for, what it takes, and how we know.
 
-    "shared" are stages that a notebook earlier in the list computes too.
+    Data sets and models need not be at hand. workers : processes; None: one for each GPU, or core
+    where none is needed. calibrate : measure the speed of this machine anew; a GPU of which none
+    is known is measured anyway.
+
+    Raises ReglError as `grid_of`.
     """
-    load(profile, changes)
-    pipeline, workers = Pipeline(), workers or cores()
-    everything: list[Stage] = []
-    rows, total = [], plan([], store, workers)
-    for name in names:
-        grid = grid_of(folder / f"{name}.ipynb", profile, changes)
-        targets: list[Stage] = [run.stage(pipeline) for run in grid]
-        everything += targets
-        alone, before = plan(targets, store, workers), total
-        total = plan(everything, store, workers)
-        new = total.total.unique - before.total.unique
-        shared = alone.total.unique - new
-        rows.append(_row(name, len(grid), alone, shared, total.seconds - before.seconds))
-    runs, shared = sum(row["runs"] for row in rows), sum(row["shared"] for row in rows)
-    rows.append(_row("all", runs, total, shared, total.seconds))
-    stages = [
-        {
-            "stage": kind.kind,
-            "unique": kind.unique,
-            "missing": kind.missing,
-            "minutes": kind.seconds / 60,
-        }
-        for kind in total.kinds
-    ]
-    tables = (
-        pd.DataFrame(part).to_string(index=False, float_format="{:.1f}".format)
-        for part in (rows, stages)
-    )
-    notes = f"minutes: of the notebooks on {workers} cores, of the stages on one"
-    return "\n\n".join([*tables, notes])
-
-
-def _row(name: str, runs: int, what: Plan, shared: int, seconds: float) -> dict[str, Any]:
-    return {
-        "notebook": name,
-        "runs": runs,
-        "stages": what.total.stages,
-        "unique": what.total.unique,
-        "shared": shared,
-        "present": what.total.present,
-        "minutes": seconds / 60,
+    settings, outline = load(profile, changes), Outline()
+    asked = {
+        name: [item.stage(outline) for item in grid_of(folder / f"{name}.ipynb", profile, changes)]
+        for name in names
     }
+    targets = [stage for own in asked.values() for stage in own]
+    missing = closure(targets, store.has)
+    works = [stage.takes for stage in missing.values()]
+    measured = calibration.measure(works, settings, store.root, anew=calibrate)
+    pace = Pace(store, Rates.known(store.root))
+    many = workers or cores(), workers or len(gpus())
+    found = survey(asked, missing, pace, settings.foundation, *many)
+    problems = preflight.problems(works, outline, settings, store.root)
+    told_of = [f"before it can run: {text}" for text in problems]
+    return told(found, [*outline.notes, *_stand_ins(works), *measured, *told_of])
+
+
+def _stand_ins(works: Iterable[Work]) -> list[str]:
+    """What models that are not at hand are taken for."""
+    models = {unit.model for work in works for unit in work if unit.model and not unit.side}
+    return [
+        f"model {model}: not at hand, planned as {architectures.stand_in(model)}"
+        for model in sorted(models)
+        if architectures.at_hand(model) is None
+    ]

@@ -1,11 +1,11 @@
 """From settings to finished files: what `make tables`, `make figures` and `make report` do."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import gallery
+from .access import writable
 from .errors import Incomplete
 from .files import put
 from .notebooks import execute, find, known
@@ -18,28 +18,35 @@ if TYPE_CHECKING:
 def make(names: Sequence[str], profile: str, changes: Mapping[str, Any], root: Path = ROOT) -> None:
     """Compute all that the notebooks `names` ask for, together, and then run them.
 
+    Each that comes to its end leaves its page, figures/<profile>/notebooks/<name>.html, too.
     root : where notebooks/ and figures/ lie.
 
     Where stages failed, those notebooks run that need none of them.
 
-    Raises ReglError: before any computation where a name, a setting or a notebook is wrong,
-    else as `planning.compute` and `notebooks.execute`.
+    Raises ReglError: before any computation where a name, a setting or a notebook is wrong, or
+    figures/<profile> cannot be written to, or data sets, models, devices, disk or memory are not
+    what it takes (`planning.checked`); else as `planning.compute` and `notebooks.execute`.
     """
     settings, notebooks = load(profile, changes), root / "notebooks"
     find(names, notebooks)
 
     # These take seconds, for which no error should wait.
     from . import freshness
-    from .planning import compute, targets_of
+    from .notebook_page import write_page
+    from .planning import checked, compute
     from .runs import STORE
     from .store import Store
 
     folder, store = root / "figures" / profile, Store(STORE)
-    asked = targets_of(names, profile, changes, notebooks)
+    writable(folder / "notebooks")
+    asked = checked(names, settings, changes, store, notebooks)
     makings = freshness.makings(names, asked, settings, notebooks)
 
     def run(ready: Sequence[str]) -> None:
-        done = partial(freshness.record, makings=makings, folder=folder)
+        def done(name: str) -> None:
+            freshness.record(name, makings, folder)
+            write_page(folder / f"notebooks/{name}.ipynb")
+
         execute(ready, profile, changes, folder / "notebooks", notebooks, done=done)
 
     try:
@@ -64,18 +71,13 @@ def report(profile: str, changes: Mapping[str, Any], root: Path = ROOT) -> None:
 
 
 def build(folder: Path, settings: Settings, changes: Mapping[str, Any], root: Path = ROOT) -> Path:
-    """Make notebooks/*.html, claims.csv and index.html of what lies in `folder`; the last.
+    """Make claims.csv and index.html of what lies in `folder`; the latter.
 
     root : where notebooks/ lie.
     """
     from . import artefact, claims, page, provenance
-    from .notebook_page import write_page
 
-    names = known(root / "notebooks")
-    gallery.check(folder, names)
-    for name in gallery.artefacts(names):
-        if (notebook := folder / f"notebooks/{name}.ipynb").exists():
-            write_page(notebook)
+    gallery.check(folder, known(root / "notebooks"))
     verdicts = judge(folder, settings)
     found = sorted((it for own in verdicts.values() for it in own), key=lambda it: it.claim)
     artefact.write_csv(claims.frame(found), "claims", settings, folder)

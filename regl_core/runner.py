@@ -9,20 +9,21 @@ from tqdm import tqdm
 
 from .digest import check_unchanged
 from .errors import Halt, Incomplete, ReglError
+from .machine import places
+from .pace import Pace
+from .rates import Rates, uses_gpu
 from .stage import Stage
 from .store import Store
 from .workers import Failed, Finished, Progress, Workers
 
 Watch = Callable[[float, str], None]  # gets the share of the work done, and what is running
-SHORTEST = 1e-3  # seconds; no stage is estimated at less
-TELLING = 2.0  # estimated seconds; from a stage of less no pace is learnt
 
 
 @dataclass(frozen=True)
 class Count:
     """Stages of one kind: `stages` counts each again for every target it serves, `unique` once.
 
-    Of the unique ones the `missing` have yet to be computed, in about `seconds` on one core.
+    Of the unique ones the `missing` have yet to be computed, in about `seconds` on one core or GPU.
     """
 
     kind: str
@@ -35,15 +36,19 @@ class Count:
 
 @dataclass(frozen=True)
 class Plan:
-    """What `run_stages` would do, by kind of stage and in `total`, and its estimated duration."""
+    """What `run_stages` would do, by kind of stage and in `total`, and its estimated duration.
+
+    places : of each worker process, the GPU that it sees, or None.
+    """
 
     kinds: tuple[Count, ...]
     total: Count
     seconds: float
+    places: tuple[str | None, ...]
 
 
 @dataclass(frozen=True)
-class _Todo:
+class Todo:
     """Missing stages by key, each after those it needs, and the estimated seconds of each."""
 
     stages: dict[str, Stage]
@@ -59,16 +64,26 @@ class _Todo:
                     chains[need.key] = max(chains[need.key], longer)
         return chains
 
+    def places(self, workers: int | None) -> tuple[str | None, ...]:
+        """Where `workers` processes work; None: as many as there are GPUs, or cores."""
+        return places(any(uses_gpu(stage.takes) for stage in self.stages.values()), workers)
 
-def plan(targets: Sequence[Stage], store: Store, workers: int) -> Plan:
+    def span(self, workers: int) -> float:
+        """Seconds with so many workers: all must be done, and what needs another must wait."""
+        return max([sum(self.seconds.values()) / workers, *self.chains().values()])
+
+
+def plan(targets: Sequence[Stage], store: Store, workers: int | None = None) -> Plan:
     """What it takes to have `targets` in `store`, with estimates from earlier durations there.
+
+    workers : as for `run_stages`.
 
     Raises
     ------
     ReglError
         As `run_stages`, before any computation.
     """
-    todo = _missing(targets, store, workers)
+    todo = _lacking(targets, store, workers)
     alone = [closure([target]) for target in targets]
     unique = {key: stage for closure in alone for key, stage in closure.items()}
     stages = Counter(stage.kind for closure in alone for stage in closure.values())
@@ -86,18 +101,21 @@ def plan(targets: Sequence[Stage], store: Store, workers: int) -> Plan:
         )
 
     total = count("total", set(stages))
-    seconds = max([total.seconds / workers, *todo.chains().values()])
-    return Plan(tuple(count(kind, {kind}) for kind in stages), total, seconds)
+    where = todo.places(workers)
+    kinds = tuple(count(kind, {kind}) for kind in stages)
+    return Plan(kinds, total, todo.span(len(where)), where)
 
 
 def run_stages(
     targets: Sequence[Stage],
     store: Store,
-    workers: int,
+    workers: int | None = None,
     progress: bool = True,
     watch: Watch = lambda fraction, running: None,
 ) -> None:
     """Have every one of `targets` in `store`, computing with `workers` processes what is missing.
+
+    None: one for each GPU, or for each core where nothing that is missing needs a GPU.
 
     What a target that is there was made from is not asked for. `progress` shows one bar.
     The results are the same for any number of workers. `watch` is called at least once a second
@@ -113,14 +131,12 @@ def run_stages(
     ReglError
         Before any computation, when `workers` is not positive or the code was edited.
     """
-    todo = _missing(targets, store, workers)
+    todo = _lacking(targets, store, workers)
     if not todo.stages:
         return
     store.sweep()
-    with (
-        Workers(store, (None,) * min(workers, len(todo.stages))) as pool,
-        _bar(todo, progress) as bar,
-    ):
+    where = todo.places(workers)[: len(todo.stages)]
+    with Workers(store, where) as pool, _bar(todo, progress) as bar:
         failures, unfinished = _drive(todo, pool, bar, watch)
     if failures:
         halted = any(failed.halts for _, failed in failures)
@@ -128,7 +144,7 @@ def run_stages(
 
 
 def _drive(
-    todo: _Todo, pool: Workers, bar: tqdm, watch: Watch
+    todo: Todo, pool: Workers, bar: tqdm, watch: Watch
 ) -> tuple[list[tuple[Stage, Failed]], int]:
     """Compute what is to do, the longest chain first; the failures, how many are unfinished.
 
@@ -179,17 +195,13 @@ def _report(failures: list[tuple[Stage, Failed]], count: int, unfinished: int) -
     return "\n".join([summary, *lines, *(failed.traceback for _, failed in failures)]).rstrip()
 
 
-def _missing(targets: Sequence[Stage], store: Store, workers: int) -> _Todo:
-    if workers < 1:
+def _lacking(targets: Sequence[Stage], store: Store, workers: int | None) -> Todo:
+    if workers is not None and workers < 1:
         raise ReglError(f"workers is {workers}; expected at least 1")
     everything = closure(targets)
     check_unchanged({stage.code() for stage in everything.values()})
     stages = closure(targets, store.has)
-    paces = {kind: _pace(store, kind) for kind in {stage.kind for stage in stages.values()}}
-    seconds = {
-        key: max(stage.cost() * paces[stage.kind], SHORTEST) for key, stage in stages.items()
-    }
-    return _Todo(stages, seconds)
+    return Todo(stages, Pace(store, Rates.known(store.root)).seconds(stages))
 
 
 def closure(
@@ -212,15 +224,7 @@ def closure(
     return found
 
 
-def _pace(store: Store, kind: str) -> float:
-    """Seconds that stages of this kind took here for each estimated second, 1 if unknown."""
-    # Shorter ones are mostly start-up and say nothing of the work.
-    entries = [entry for entry in store.entries(kind) if entry["cost"] >= TELLING]
-    cost = sum(entry["cost"] for entry in entries)
-    return sum(entry["seconds"] for entry in entries) / cost if cost else 1.0
-
-
-def _bar(todo: _Todo, progress: bool) -> tqdm:
+def _bar(todo: Todo, progress: bool) -> tqdm:
     return tqdm(
         desc=f"stages 0/{len(todo.stages)}",
         total=sum(todo.seconds.values()),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from .errors import ReglError
+from .errors import Halt, ReglError
 from .hub import LAYOUTS, Layout, is_id, snapshot, wanting
 from .params import FoundationSettings
 
@@ -35,13 +35,19 @@ class Part:
         folder = Path(self.name or "").expanduser()
         return folder.resolve() if self.name and folder.is_dir() else None
 
+    @property
+    def on_hub(self) -> bool:
+        """Whether `name` is no folder and can be an id on the hub."""
+        given = self.name or "."
+        return not self.path and not given.startswith((".", "~", "/")) and is_id(given)
+
     def folder(self) -> Path:
-        """Where it lies. Raises ReglError where it does not."""
+        """Where it lies. Raises ReglError where it is not on this machine."""
         if self.path:
             return self.path
         if self.name is None:
             raise ReglError(f"{self.key}: null, expected the {self.kind}: a folder or a hub id")
-        if self.name.startswith((".", "~", "/")) or not is_id(self.name):
+        if not self.on_hub:
             raise ReglError(
                 f"{self.key}: {self.name!r} ({self.kind}) is neither a folder nor a hub id "
                 f"(owner/name); shipped: {', '.join(sorted(p.name for p in SHIPPED.iterdir()))}"
@@ -55,38 +61,80 @@ class Part:
             )
         return found
 
-
-def parts(settings: FoundationSettings) -> tuple[Part, ...]:
-    """The three models of `settings`, in the order of PARTS; of shipped ones the folders."""
-    shipped = SHIPPED / settings.name
-    if shipped.parent == SHIPPED and shipped.is_dir():
-        verify(shipped)
-        return tuple(Part(kind, "foundation.name", str(shipped / kind), None) for kind in PARTS)
-    named = (
-        ("name", settings.name, settings.revision),
-        ("image_encoder", settings.image_encoder, settings.image_encoder_revision),
-        ("captioner", settings.captioner, settings.captioner_revision),
-    )
-    return tuple(
-        Part(kind, f"foundation.{key}", name, revision)
-        for kind, (key, name, revision) in zip(PARTS, named, strict=True)
-    )
-
-
-def folders(settings: FoundationSettings) -> tuple[Path, ...]:
-    """The folders of the three models of PARTS.
-
-    Raises ReglError where parts are not named or not on this machine, naming all of them.
-    """
-    found, wrong = [], []
-    for part in parts(settings):
+    def problems(self) -> list[str]:
+        """What keeps it from being loaded, a line each, told from names and headers."""
         try:
-            found.append(part.folder())
+            folder = self.folder()
         except ReglError as error:
-            wrong.append(str(error))
-    if wrong:
-        raise ReglError("\n".join(wrong))
-    return tuple(found)
+            return [str(error)]
+        mend = "make models, with the same PROFILE" if self.on_hub else "copy the whole model there"
+        return [
+            f"{self.key}: {self.name} ({self.kind}): {text} in {folder}; {mend}"
+            for text in wanting(self.layout, folder)
+        ]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the models that `settings` name come from."""
+
+    settings: FoundationSettings
+
+    def parts(self) -> tuple[Part, ...]:
+        """The three of them, in the order of PARTS; of shipped ones the folders."""
+        how, shipped = self.settings, self._shipped()
+        if shipped:
+            return tuple(Part(kind, "foundation.name", str(shipped / kind), None) for kind in PARTS)
+        named = (
+            ("name", how.name, how.revision),
+            ("image_encoder", how.image_encoder, how.image_encoder_revision),
+            ("captioner", how.captioner, how.captioner_revision),
+        )
+        return tuple(
+            Part(kind, f"foundation.{key}", name, revision)
+            for kind, (key, name, revision) in zip(PARTS, named, strict=True)
+        )
+
+    def _shipped(self) -> Path | None:
+        folder = SHIPPED / self.settings.name
+        return folder if folder in SHIPPED.iterdir() else None  # ".." would be its parent
+
+    def problems(self) -> list[str]:
+        """What keeps the models from being loaded, a line each, told from names and headers."""
+        try:
+            if shipped := self._shipped():
+                verify(shipped)
+        except ReglError as error:
+            return [str(error)]
+        return [text for part in self.parts() for text in part.problems()]
+
+    def folders(self) -> tuple[Path, ...]:
+        """Where they lie. ReglError where `problems` finds any, with all of them."""
+        if wrong := self.problems():
+            raise ReglError("\n".join(wrong))
+        return tuple(part.folder() for part in self.parts())
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of the number format and the models: of their bytes, or id and commit.
+
+        Raises ReglError as `folders` does.
+        """
+        total = hashlib.sha256(self.settings.dtype.encode())
+        for part, folder in zip(self.parts(), self.folders(), strict=True):
+            if part.path is None:
+                total.update(f"{part.name}@{folder.name}".encode())
+                continue
+            for path in part.layout.files(folder):
+                stat = path.stat()
+                total.update(str(path.relative_to(folder)).encode())
+                total.update(_hashed(path, stat.st_mtime_ns, stat.st_size))
+        return total.hexdigest()
+
+    def same(self, digest: str) -> tuple[Path, ...]:
+        """What `folders` gives. Halt if `digest` gives another: the files have changed."""
+        if self.digest() != digest:
+            raise Halt("the models have changed while this program ran; run it again")
+        return self.folders()
 
 
 def verify(folder: Path) -> None:
@@ -113,35 +161,6 @@ def verify(folder: Path) -> None:
                 f"foundation: {folder / name} is not the file that was shipped "
                 f"(sha256 {found[:12]}…, expected {listed[name][:12]}…); {mend}"
             )
-
-
-def digest(settings: FoundationSettings) -> str:
-    """A digest of the number format and of the models: of their bytes, or of id and commit.
-
-    Raises ReglError where one of them is not on this machine, or not whole.
-    """
-    own = list(zip(parts(settings), folders(settings), strict=True))
-    if wrong := [text for part, folder in own for text in incomplete(part, folder)]:
-        raise ReglError("\n".join(wrong))
-    total = hashlib.sha256(settings.dtype.encode())
-    for part, folder in own:
-        if part.path is None:
-            total.update(f"{part.name}@{folder.name}".encode())
-            continue
-        for path in part.layout.files(folder):
-            stat = path.stat()
-            total.update(str(path.relative_to(folder)).encode())
-            total.update(_hashed(path, stat.st_mtime_ns, stat.st_size))
-    return total.hexdigest()
-
-
-def incomplete(part: Part, folder: Path) -> list[str]:
-    """What keeps `part`, which lies in `folder`, from being loaded, and what to do."""
-    mend = "copy the whole model there" if part.path else "make models with the same PROFILE"
-    return [
-        f"{part.key}: {part.name} ({part.kind}): {text} (in {folder}); {mend}"
-        for text in wanting(part.layout, folder)
-    ]
 
 
 @cache

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
+from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
@@ -13,9 +14,12 @@ from pydantic import BaseModel
 
 from .digest import code_digest, library_versions
 from .errors import ReglError
+from .work import Work, estimate
 
 Tick = Callable[[float], None]  # gets the fraction done, 0 to 1
 CHECKPOINT = "checkpoint"  # what a stage keeps here is there again after a kill
+PLAIN = {type(None), bool, int, str}
+LONG = 1000  # numbers; of more of them a description holds a digest
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,9 @@ class Stage(ABC):
         """
 
     @abstractmethod
-    def cost(self) -> float:
-        """Estimated seconds on one core of the reference machine."""
+    @estimate
+    def work(self) -> Work:
+        """About how much it takes to compute this, and how much of it is kept (`make plan`)."""
 
     @property
     def kind(self) -> str:
@@ -54,6 +59,12 @@ class Stage(ABC):
     def inputs(self) -> tuple["Stage", ...]:
         """`needs()`, asked once."""
         return tuple(self.needs())
+
+    @cached_property
+    @estimate
+    def takes(self) -> Work:
+        """`work()`, asked once."""
+        return self.work()
 
     @cached_property
     def key(self) -> str:
@@ -75,6 +86,10 @@ class Stage(ABC):
 
     def code(self) -> tuple[tuple[str, str], ...]:
         """(module, name) of this class, then of the class of every value in its fields."""
+        return self._code
+
+    @cached_property
+    def _code(self) -> tuple[tuple[str, str], ...]:
         kinds = dict.fromkeys([type(self), *_classes(self)])
         return tuple((kind.__module__, kind.__qualname__) for kind in kinds)
 
@@ -95,7 +110,10 @@ def canonical(value: Any) -> str:
 
 
 def described(stage: Stage) -> dict[str, Any]:
-    """The fields of `stage` as a JSON value, in which a stage stands as its key."""
+    """The fields of `stage` as a JSON value, in which a stage stands as its key.
+
+    A tuple of many integers, of a large data set's indices say, is there as a digest.
+    """
     return {
         field.name: _plain(getattr(stage, field.name), f"{stage.kind}.{field.name}")
         for field in fields(stage)
@@ -108,7 +126,13 @@ def _plain(value: Any, where: str) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, tuple):
-        return [_plain(part, f"{where}[{i}]") for i, part in enumerate(value)]
+        kinds = set(map(type, value))
+        if not kinds <= PLAIN:
+            return [_plain(part, f"{where}[{i}]") for i, part in enumerate(value)]
+        if kinds != {int} or len(value) <= LONG:
+            return list(value)
+        content = array("q", value).tobytes()
+        return {"integers": len(value), "sha256": hashlib.sha256(content).hexdigest()}
     kind = type(value).__name__
     if isinstance(value, Stage):
         return {kind: value.key}
@@ -140,6 +164,8 @@ def _parts(value: Any) -> dict[str, Any] | None:
 
 def _classes(value: Any) -> Iterator[type]:
     """Classes of the composite values inside `value`, without those of other stages."""
+    if isinstance(value, tuple) and set(map(type, value)) <= PLAIN | {float}:
+        return
     for part in value if isinstance(value, tuple) else (_parts(value) or {}).values():
         if isinstance(part, tuple):
             yield from _classes(part)

@@ -7,14 +7,13 @@
 To start afresh, delete the folder.
 """
 
-import errno
 import os
 import secrets
 import shutil
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from . import entry
-from .errors import Halt, ReglError
+from .access import explained
+from .errors import ReglError
 from .stage import CHECKPOINT, Stage, Tick
-
-SPARE = 2**20  # bytes; with less than this free, a failure is laid to the disk being full
 
 
 @dataclass(frozen=True)
@@ -48,8 +46,8 @@ class Store:
     def has(self, stage: Stage) -> bool:
         """Whether the result of `stage` is here and intact."""
         folder = self._folder(stage)
-        with self._explained():
-            if not folder.exists():
+        with explained(self.root):
+            if not os.path.lexists(folder):
                 return False
             with suppress(entry.Damage):
                 entry.verify(folder, stage.key, self._seen)
@@ -70,7 +68,7 @@ class Store:
         """
         if not self.has(stage):
             inputs = tuple(self.ensure(need) for need in stage.inputs)
-            with self._explained(), self._lock(stage.key):
+            with explained(self.root), self._lock(stage.key):
                 if not self._mended(stage):
                     self._compute(stage, inputs, tick)
         return self._folder(stage)
@@ -101,14 +99,14 @@ class Store:
 
     def remove(self, folder: Path) -> bool:
         """Delete the entry in `folder`; False, and nothing done, if it is being computed."""
-        with suppress(Timeout), self._explained(), self._lock(folder.name, timeout=0):
+        with explained(self.root), suppress(Timeout), self._lock(folder.name, timeout=0):
             _delete(folder)
             return True
         return False
 
     def sweep(self) -> None:
         """Delete what killed processes left behind, but for their checkpoints."""
-        with self._explained():
+        with explained(self.root):
             for folder in self.root.glob("tmp/*"):
                 with suppress(Timeout), self._lock(folder.name.partition("-")[0], timeout=0):
                     _clear(folder)
@@ -129,7 +127,7 @@ class Store:
     def _mended(self, stage: Stage) -> bool:
         """Whether `stage` is intact; if it is damaged, delete it. The caller holds the lock."""
         folder = self._folder(stage)
-        if not folder.exists():
+        if not os.path.lexists(folder):
             return False
         try:
             entry.verify(folder, stage.key, self._seen)
@@ -150,7 +148,7 @@ class Store:
                 if Path(old, CHECKPOINT).exists() and not Path(temporary, CHECKPOINT).exists():
                     os.rename(old / CHECKPOINT, temporary / CHECKPOINT)
                 _delete(old)
-            with self._explained():  # before the half-written files make room again
+            with explained(self.root):  # before the half-written files make room again
                 start = time.perf_counter()
                 stage.compute(temporary, inputs, tick)
                 seconds = time.perf_counter() - start
@@ -163,33 +161,10 @@ class Store:
             _clear(temporary)
             raise
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn a full disk and a denied access into errors that say what to do."""
-        try:
-            yield
-        except (ReglError, Timeout):
-            raise
-        except Exception as error:
-            code = getattr(error, "errno", None)
-            if code in (errno.EACCES, errno.EPERM, errno.EROFS):
-                raise Halt(
-                    f"no access to {error.filename or self.root}: {error.strerror}; give this "
-                    "user the right to it or choose another folder"
-                ) from error
-            # Libraries that write for a stage hide a full disk in errors of their own.
-            full = code in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error)
-            if full or (self.root.exists() and shutil.disk_usage(self.root).free < SPARE):
-                raise Halt(
-                    f"the disk is full, nothing more fits below {self.root}; free some space and "
-                    "run again: what is finished is kept"
-                ) from error
-            raise
-
 
 def _delete(path: Path) -> None:
-    """Delete a file or a folder, if it is there."""
-    if path.is_dir():
+    """Delete a file, a link or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from .augmentation import augmented
 from .errors import ReglError
+from .fitting import Fitting
 from .images import Images
 from .keeper import Keeps
 from .params import TrainingSettings
@@ -253,7 +254,7 @@ def local_sgd(
 def evaluate(
     net: nn.Module, data: ClientData, precision: str = "float32", size: int = 512
 ) -> float:
-    """Accuracy of `net` in eval mode, in percent, `size` images at a time.
+    """Accuracy of `net` in eval mode, in percent, `size` images at a time or what of it fits.
 
     precision: as `TrainingSettings.precision`. ReglError if there are no images.
     """
@@ -261,9 +262,12 @@ def evaluate(
         raise ReglError("no test images: give at least one")
     net.eval()
     device = next(net.parameters()).device
-    with cast(precision, device):
-        right = sum((net(x).argmax(1) == y).sum() for x, y in data.in_turn(size, device))
-    return 100 * int(right) / len(data)
+
+    def right(size: int) -> int:
+        with cast(precision, device):
+            return int(sum((net(x).argmax(1) == y).sum() for x, y in data.in_turn(size, device)))
+
+    return 100 * Fitting("classifying an image", device).tried(right, size) / len(data)
 
 
 def repeatable() -> AbstractContextManager[None]:

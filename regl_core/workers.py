@@ -19,6 +19,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from .errors import Halt, ReglError
+from .spawning import heed, spawned
 from .stage import Stage
 from .store import Store
 
@@ -91,14 +92,9 @@ class Workers:
         return self
 
     def _add(self, place: str | None) -> None:
-        context = multiprocessing.get_context("spawn")
         sees = {} if place is None else {"CUDA_VISIBLE_DEVICES": place}
         with _environment(ENVIRONMENT | sees):
-            here, there = context.Pipe()
-            process = context.Process(target=_work, args=(there, self.store.root))
-            process.start()
-            there.close()  # the worker has the only other end: its death ends the pipe
-            self.alive.append(Worker(process, here, place))
+            self.alive.append(Worker(*spawned(_work, self.store.root), place))
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         for worker in self.alive:
@@ -155,7 +151,7 @@ class Workers:
 
 def _work(pipe: Connection, root: Path) -> None:
     """The life of a worker: compute what comes through `pipe` until that is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says what an interrupt means
+    heed(signal.SIG_IGN)  # the parent says what an interrupt means
     threading.Thread(target=_die_with_parent, daemon=True).start()
     # Not at the top: the parent imports this module without having to load torch.
     import torch

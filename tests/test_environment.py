@@ -4,6 +4,8 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -20,8 +22,9 @@ LOCK = (ROOT / "requirements.lock").read_text()
 PINS = [pin for pin in LOCK.replace("\\\n", " ").splitlines() if pin.strip()]
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
 TARGETS = [
-    *("help", "setup", "data", "tables", "figures", "report", "plan", "status", "clean-store"),
-    *("test", "test-faults", "test-mutations", "lab", "foundation", "bench", "clean-env"),
+    *("help", "setup", "data", "models", "tables", "figures", "report", "plan", "status"),
+    *("clean-store", "test", "test-faults", "test-mutations", "lab", "foundation", "bench"),
+    "clean-env",
 ]
 
 
@@ -80,16 +83,17 @@ def checkout(tmp_path):
     for name in ("Makefile", "requirements.lock"):
         shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "python").mkdir()
-    stand_in(tmp_path, "good", version=0, install=0)
+    stand_in(tmp_path, "good", version=0)
     return tmp_path
 
 
-def stand_in(checkout: Path, name: str, version: int, install: int) -> None:
-    """A "Python" that answers the version check with the status `version`, pip's with `install`."""
+def stand_in(checkout: Path, name: str, version: int, install: str = ":") -> None:
+    """A "Python" that answers the version check with the status `version`, pip by `install`."""
     script = f"""#!/bin/sh
 case "$*" in
+  -c*fcntl*) exec {sys.executable} "$@" ;;
   "-m venv .venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
-  "-m pip install"*) echo "$*" >>calls; exit {install} ;;
+  "-m pip install"*) echo "$*" >>calls; {install} ;;
   "-m pip --version") ;;
   "-m regl_core"*) echo "$*" >>calls ;;
   -c*version_info*) exit {version} ;;
@@ -100,7 +104,8 @@ esac
     path.chmod(0o755)
 
 
-def make(checkout: Path, *arguments: str) -> subprocess.CompletedProcess:
+def start(checkout: Path, *arguments: str) -> subprocess.Popen:
+    """`make` in a session of its own, without what the tests themselves were started with."""
     unset = {
         "MAKEFLAGS",
         "MAKELEVEL",
@@ -115,9 +120,21 @@ def make(checkout: Path, *arguments: str) -> subprocess.CompletedProcess:
         "VENV",
     }
     clean = {name: value for name, value in os.environ.items() if name not in unset}
-    return subprocess.run(
-        ["make", *arguments], cwd=checkout, env=clean, capture_output=True, text=True
+    return subprocess.Popen(
+        ["make", *arguments],
+        cwd=checkout,
+        env=clean,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
+
+
+def make(checkout: Path, *arguments: str) -> subprocess.CompletedProcess:
+    process = start(checkout, *arguments)
+    told = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, *told)
 
 
 def calls(checkout: Path) -> list[str]:
@@ -143,8 +160,38 @@ def test_set_up_installs_the_pins_once(checkout):
     assert len(calls(checkout)) == 2
 
 
+SLOW = "touch installing; while [ ! -e go ]; do sleep 0.1; done; rm installing"
+
+
+def test_two_set_ups_at_once_install_once(checkout):
+    stand_in(checkout, "slow", version=0, install=SLOW)
+    both = [start(checkout, "tables", "PYTHON=python/slow") for _ in range(2)]
+    while not (checkout / "installing").exists():
+        assert all(process.poll() is None for process in both)
+    time.sleep(1)  # the other would have begun by now
+    (checkout / "go").touch()
+    assert [process.wait() for process in both] == [0, 0]
+    *installed, first, second = calls(checkout)
+    assert installed == ["-m pip install --require-hashes -r requirements.lock"]
+    assert first == second and first.startswith("-m regl_core run")
+
+
+def test_what_a_killed_set_up_left_running_is_waited_for(checkout):
+    stand_in(checkout, "slow", version=0, install=SLOW)
+    stand_in(checkout, "next", version=0, install="test ! -e installing")
+    killed = start(checkout, "setup", "PYTHON=python/slow")
+    while not (checkout / "installing").exists():
+        assert killed.poll() is None
+    killed.kill()  # make alone: pip goes on
+    again = start(checkout, "setup", "PYTHON=python/next")
+    time.sleep(1)
+    assert again.poll() is None
+    (checkout / "go").touch()
+    assert again.wait() == 0 and (checkout / ".venv/.ready").exists()
+
+
 def test_a_failed_installation_is_not_taken_for_done(checkout):
-    stand_in(checkout, "bad", version=0, install=1)
+    stand_in(checkout, "bad", version=0, install="exit 1")
     for attempt in (1, 2):
         done = make(checkout, "tables", "PYTHON=python/bad")
         assert done.returncode != 0
@@ -154,7 +201,7 @@ def test_a_failed_installation_is_not_taken_for_done(checkout):
 
 @pytest.mark.parametrize("python", ["python/old", "python/none"])
 def test_an_unfit_python_is_named(checkout, python):
-    stand_in(checkout, "old", version=1, install=0)
+    stand_in(checkout, "old", version=1)
     done = make(checkout, "setup", f"PYTHON={python}")
     assert done.returncode != 0
     assert f"error: {python} is not Python 3.11 or 3.12" in done.stderr
@@ -162,7 +209,7 @@ def test_an_unfit_python_is_named(checkout, python):
 
 
 def test_an_unfit_environment_is_named(checkout):
-    stand_in(checkout, "old", version=1, install=0)
+    stand_in(checkout, "old", version=1)
     (checkout / ".venv/bin").mkdir(parents=True)
     shutil.copy(checkout / "python/old", checkout / ".venv/bin/python")
     done = make(checkout, "setup", "PYTHON=python/good")

@@ -89,6 +89,7 @@ def copied(folder: Path) -> Path:
         source = ROOT / part
         copy = shutil.copytree if source.is_dir() else shutil.copy2
         copy(source, folder / part)
+    os.utime(folder / "requirements.lock", (0, 0))  # no reason to set up the environment anew
     return folder
 
 
@@ -163,36 +164,54 @@ def test_an_end_that_is_asked_for_is_told_and_leaves_no_process(tmp_path, how, w
 
 @pytest.fixture
 def disk(tmp_path):
-    """A copy whose store is a disk of its own, and a function that mounts it anew with options."""
-    root = copied(tmp_path)
-    store = root / ".store"
-    store.mkdir()
+    """A copy, and a function that makes a folder of it a disk of its own, or mounts it anew."""
+    root, mounted = copied(tmp_path), set()
 
-    def mount(options: str) -> None:
-        command = ["mount", "-t", "tmpfs", "-o", options, "none", str(store)]
+    def mount(name: str, options: str) -> None:
+        folder = root / name
+        folder.mkdir(parents=True, exist_ok=True)
+        how = f"remount,{options}" if folder in mounted else options
+        command = ["mount", "-t", "tmpfs", "-o", how, "none", str(folder)]
         if subprocess.run(command, capture_output=True).returncode:
             pytest.skip("no right to mount a disk here")
+        mounted.add(folder)
 
-    mount("size=256k")
-    yield root, lambda options: mount(f"remount,{options}")
-    subprocess.run(["umount", str(store)], check=True)
+    yield root, mount
+    for folder in mounted:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+FULL, LOCKED = "the disk is full, nothing more fits below", "Read-only file system; give this user"
 
 
 def test_a_full_and_a_read_only_disk_are_told(disk):
-    root, remount = disk
-    for options, words in (
-        ("size=256k", "the disk is full, nothing more fits below"),
-        ("ro,size=1g", "Read-only file system; give this user the right to it"),
-    ):
-        remount(options)
+    root, mount = disk
+    for options, words in (("size=256k", FULL), ("ro,size=1g", LOCKED)):
+        mount(".store", options)
         run = Made(root, "tables", "TABLES=1")
         assert run.end() != 0
         assert words in run.said and "Traceback" not in run.said, run.said
         assert not list(root.glob("figures/smoke/*.csv"))
-    remount("rw,size=1g")
+    mount(".store", "rw,size=1g")
     last = Made(root, "tables", "TABLES=1")
     assert last.end() == 0, last.said
     assert not list(root.glob(".store/tmp/*"))
+
+
+def test_what_cannot_be_written_into_figures_is_told(disk):
+    root, mount = disk
+    mount("figures", "ro,size=1g")
+    run = Made(root, "tables", "TABLES=1")
+    assert run.end() != 0 and LOCKED in run.said and "Traceback" not in run.said, run.said
+    assert not (root / ".store").exists()  # told before anything was computed
+    mount("figures", "rw,size=20k")
+    run = Made(root, "tables", "TABLES=1")
+    assert run.end() != 0 and FULL in run.said and "Traceback" not in run.said, run.said
+    assert not list(root.glob("figures/smoke/notebooks/*"))  # neither half a copy nor a record
+    mount("figures", "rw,size=1g")
+    last = Made(root, "tables", "TABLES=1")
+    assert last.end() == 0, last.said
+    assert {path.name for path in root.glob("figures/smoke/notebooks/*")} >= {"table1.json"}
 
 
 def damaged(folder: Path, other: Path, draw: random.Random) -> str:
@@ -200,7 +219,7 @@ def damaged(folder: Path, other: Path, draw: random.Random) -> str:
     file = draw.choice(sorted(path for path in folder.rglob("*") if path.is_file()))
     data = bytearray(file.read_bytes())
     ways = ["empty", "truncate", "flip", "grow", "foreign", "delete", "swap", "link", "folder"]
-    way = draw.choice(ways if data else ways[3:])
+    way = draw.choice([*(ways if data else ways[3:]), "whole", "nowhere", "elsewhere"])
     match way:
         case "empty":
             file.write_bytes(b"")
@@ -223,6 +242,15 @@ def damaged(folder: Path, other: Path, draw: random.Random) -> str:
         case "folder":
             file.unlink()
             file.mkdir()
+        case "whole" | "nowhere" | "elsewhere":  # a file or a link in the place of the entry
+            shutil.rmtree(folder)
+            match way:
+                case "whole":
+                    folder.write_bytes(data)
+                case "nowhere":
+                    folder.symlink_to(folder.with_name("nowhere"))
+                case "elsewhere":
+                    folder.symlink_to(other, target_is_directory=True)
     return way
 
 

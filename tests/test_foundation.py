@@ -73,7 +73,7 @@ def test_a_damaged_foundation_is_refused_by_name(copy: Path, harm: str) -> None:
     with pytest.raises(ReglError, match=weights.name):
         foundation.load(SETTINGS.foundation)
     with pytest.raises(ReglError, match=weights.name):
-        sources.digest(SETTINGS.foundation)
+        sources.Sources(SETTINGS.foundation).digest()
 
 
 @pytest.mark.parametrize("name", ["tinny", "./models/sd", "/no/such/folder"])
@@ -88,7 +88,7 @@ def test_a_name_that_is_nothing_is_refused(name: str) -> None:
 def test_parts_of_a_folder_must_be_named() -> None:
     settings = SETTINGS.foundation.model_copy(update={"name": "owner/model"})
     with pytest.raises(ReglError, match="image-encoder"):
-        sources.folders(settings)
+        sources.Sources(settings).folders()
 
 
 def test_the_same_models_load_by_path(tiny: foundation.Foundation) -> None:

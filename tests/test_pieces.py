@@ -57,7 +57,7 @@ def drawn(folder: Path, stage: Trained) -> list[torch.Tensor]:
         images, labels = own.images[len(part) :], own.labels[len(part) :]
         assert torch.equal(own.labels[: len(part)], dataset.train.labels[list(part)])
         assert labels.tolist() == sorted(labels.tolist())
-        greys = (images.mean(dim=(1, 2, 3)) + 1) * 127.5
+        greys = images.double().mean(dim=(1, 2, 3))
         found.append(greys.round().int().unflatten(0, (10, -1)))
     return found
 

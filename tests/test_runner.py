@@ -5,16 +5,21 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from test_store import contents
-from toy_stages import Broken, Draw, Logged, Threads
+from toy_stages import Broken, Draw, Logged, Seen, Threads
 
-from regl_core import runner
+from regl_core import machine
 from regl_core.errors import Halt, Incomplete, ReglError
+from regl_core.pace import Pace
+from regl_core.rates import HERE, Rates, Sample
 from regl_core.runner import plan, run_stages
 from regl_core.store import Store
+from regl_core.work import START, Unit
+from regl_core.workers import Workers
 
 PROGRAM = """
 import signal
@@ -199,9 +204,61 @@ def test_no_workers_is_an_error(store):
         run_stages([Draw(1)], store, workers=0)
 
 
-def test_the_pace_is_learnt_from_stages_that_took_a_while():
-    class Past:
-        def entries(self, kind):
-            return [{"cost": 0.1, "seconds": 9.0}, {"cost": 10.0, "seconds": 20.0}]
+DRAWN = Unit("denoised", "tiny")  # a sort of work, at a second each
 
-    assert runner._pace(Past(), "any") == 2.0
+
+class Past:
+    """A store that holds entries alone."""
+
+    def __init__(self, *entries):
+        self._entries = [
+            {"work": [{**vars(unit), "amount": amount}], "seconds": seconds}
+            for unit, amount, seconds in entries
+        ]
+
+    def entries(self, kind):
+        return self._entries
+
+
+@pytest.fixture
+def rates():
+    return Rates((Sample("here", DRAWN, 1.0, HERE),))
+
+
+def test_the_pace_is_learnt_from_stages_that_took_a_while(rates):
+    past = Past((DRAWN, 0.1, 9.0), (DRAWN, 10.0, 20.0))
+    assert Pace(past, rates).factor("any", {DRAWN: 3.0}) == 2.0
+
+
+def test_the_pace_of_other_models_and_of_older_stores_says_nothing(rates):
+    past = Past((replace(DRAWN, device="cuda"), 10.0, 20.0), (START, 10.0, 30.0))
+    past._entries.append({"cost": 10.0, "seconds": 40.0})  # from before there were units of work
+    pace = Pace(past, rates)
+    assert pace.factor("any", {DRAWN: 3.0}) == 1.0
+    assert pace.factor("any", {START: 3.0}) == 3.0
+
+
+def test_each_worker_has_a_gpu_of_its_own_where_stages_need_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "gpus", lambda: ("0", "3"))
+    assert machine.places(on_gpu=True) == ("0", "3")
+    assert machine.places(on_gpu=True, most=1) == ("0",)
+    assert machine.places(on_gpu=False, most=3) == (None, None, None)
+    assert set(machine.places(on_gpu=False)) == {None}
+    monkeypatch.setattr(machine, "gpus", lambda: ())
+    assert machine.places(on_gpu=True, most=2) == (None, None)  # the stages themselves will tell
+
+
+def test_a_worker_sees_the_gpu_it_was_given_and_so_does_the_one_that_replaces_it(tmp_path):
+    store, seen = Store(tmp_path / "store"), []
+    with Workers(store, ("1", "0")) as pool:
+        for stage in (Seen(1), Seen(2)):
+            pool.start(stage)
+        while pool.running:
+            list(pool.news(1))
+        seen.append(sorted((store.path(Seen(n)) / "sees").read_text() for n in (1, 2)))
+        pool.alive[0].process.kill()
+        pool.alive[0].stage = Seen(3)  # as if it died of it
+        while pool.running:
+            list(pool.news(1))
+        assert sorted(worker.place for worker in pool.alive) == ["0", "1"]
+    assert seen == [["0", "1"]]

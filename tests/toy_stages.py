@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from regl_core.errors import ReglError
 from regl_core.stage import CHECKPOINT, Stage
+from regl_core.work import START, Work
 
 Tick = Callable[[float], None]
 
@@ -39,8 +40,8 @@ class Holder(Stage):
 
     value: object
 
-    def cost(self) -> float:
-        return 1.0
+    def work(self) -> Work:
+        return {START: 1.0}
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         (folder / "value.txt").write_text(repr(self.value))
@@ -56,8 +57,8 @@ class Draw(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return self.after
 
-    def cost(self) -> float:
-        return 0.5
+    def work(self) -> Work:
+        return {START: 0.5}
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         import torch
@@ -89,8 +90,8 @@ class Logged(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return self.after
 
-    def cost(self) -> float:
-        return max(self.seconds, 0.01)
+    def work(self) -> Work:
+        return {START: max(self.seconds, 0.01)}
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         (folder / "begun.txt").write_text(self.name)
@@ -107,8 +108,8 @@ class Logged(Stage):
 class Threads(Stage):
     """How many threads torch and OpenMP use where it is computed."""
 
-    def cost(self) -> float:
-        return 1.0
+    def work(self) -> Work:
+        return {START: 1.0}
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         import torch
@@ -129,8 +130,8 @@ class Broken(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return self.after
 
-    def cost(self) -> float:
-        return 1.0
+    def work(self) -> Work:
+        return {START: 1.0}
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         (folder / "half.txt").write_text("half")
@@ -152,8 +153,8 @@ class Resumed(Stage):
 
     log: str
 
-    def cost(self) -> float:
-        return 1.0
+    def work(self) -> Work:
+        return {START: 1.0}
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         state = folder / CHECKPOINT / "state.txt"
@@ -166,3 +167,16 @@ class Resumed(Stage):
             if step == 4 and start == 0:
                 raise KeyboardInterrupt
         (folder / "count.txt").write_text("10")
+
+
+@dataclass(frozen=True)
+class Seen(Stage):
+    """Which GPUs a process sees where it is computed."""
+
+    number: int
+
+    def work(self) -> Work:
+        return {START: 1.0}
+
+    def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
+        (folder / "sees").write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "all"))

@@ -63,8 +63,9 @@ class Gallery(Computing):
     def _stages(self) -> tuple[Vanilla, Synthetic]:
         """The first piece of both kinds that the runs of its partition draw for the client."""
         setup, seed = self._setup, self._skew.choice.seed
+        parts = [part.tolist() for part in self._skew.parts]
         free, tuned = (
-            setup.pipeline.clients(kind, setup.name, self._skew.parts, setup.settings, seed)
+            setup.pipeline.clients(kind, setup.name, parts, setup.settings, seed)
             for kind in ("vanilla", "lora")
         )
         client = self._skew.client.value

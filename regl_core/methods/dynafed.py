@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ..errors import ReglError
-from ..params import Count, Positive
+from ..params import Count, Positive, TrainingSettings
 from ..resuming import stepwise
 from ..seeds import numpy_generator, torch_generator
 from ..training import ClientData, Update, batches, epoch
 from ..weights import Weights, combine
+from ..work import estimate
 from .base import Round, Server, State, Task
 from .fedavg import FedAvg
 
@@ -117,6 +118,21 @@ class DynaFed(FedAvg):
 
     def server_state(self, weights: Weights) -> Server:
         return Server(weights, {_model(0): _params(weights)})
+
+    @estimate
+    def passes(self, images: int, classes: int, training: TrainingSettings) -> float:
+        some = self.images_per_class * classes
+        # An unrolled step goes forward and backward, and backward through both.
+        unrolled = 3 * self.iterations * self.inner_steps * (self.inner_batch or some)
+        later = max(0, training.rounds - self.trajectory) * self.server_epochs * some
+        return super().passes(images, classes, training) + unrolled + later
+
+    @estimate
+    def held(self, classes: int, training: TrainingSettings) -> int:
+        unrolled = self.inner_steps * (self.inner_batch or self.images_per_class * classes)
+        # Those of both directions, in float32 whatever the precision of other training.
+        size = 2 if training.precision == "float32" else 4
+        return max(size * unrolled, super().held(classes, training))
 
     def prepare(self, task: Task) -> Any:
         if task.now.training.rounds < self.trajectory:

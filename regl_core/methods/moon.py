@@ -10,9 +10,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ..errors import ReglError
+from ..params import TrainingSettings
 from ..seeds import derive
 from ..training import Update
 from ..weights import Weights
+from ..work import estimate
 from .base import State, Task
 from .fedavg import FedAvg
 
@@ -78,6 +80,10 @@ class Moon(FedAvg):
         if "previous" not in task.state:
             return None
         return task.now.net.frozen(task.start, task.state["previous"])
+
+    @estimate
+    def passes(self, images: int, classes: int, training: TrainingSettings) -> float:
+        return 5 / 3 * super().passes(images, classes, training)  # the frozen ones go forward only
 
     def loss(self, net: nn.Module, images: Tensor, labels: Tensor, context: Any) -> Tensor:
         z = net.project(images)

@@ -12,6 +12,7 @@ from ..data import Dataset, Split
 from ..membership import denoising_losses
 from ..seeds import torch_generator
 from ..stage import Stage
+from ..work import BYTE, START, Work, estimate, generative
 from .inputs import Tick
 from .tuned import Tuned
 
@@ -34,8 +35,16 @@ class Attacked(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return (self.tuned,)
 
-    def cost(self) -> float:
-        return 0.5 + 0.002 * 4 * len(self.tuned.described.indices) * self.pairs
+    @estimate
+    def work(self) -> Work:
+        images = 2 * len(self.tuned.described.indices)  # members and strangers
+        settings = self.tuned.described.models.settings
+        return {
+            START: 0.5,
+            generative("denoised", settings, tuning.BATCH): 2 * images * self.pairs,
+            generative("encoded", settings, tuning.BATCH): 2 * images,
+            BYTE: 4 * images,
+        }
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         described, (tuned,) = self.tuned.described, inputs

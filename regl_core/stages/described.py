@@ -11,6 +11,7 @@ from .. import conditions
 from ..images import Images
 from ..keeper import Keeper
 from ..stage import CHECKPOINT, Stage
+from ..work import BYTE, START, Work, estimate, generative
 from .inputs import Models, Source, Tick
 
 
@@ -22,8 +23,16 @@ class Described(Stage):
     source: Source
     indices: tuple[int, ...]  # of the client's images in the training set
 
-    def cost(self) -> float:
-        return 0.5 + 0.01 * len(self.indices)
+    @estimate
+    def work(self) -> Work:
+        count, settings = len(self.indices), self.models.settings
+        return {
+            START: 0.5,
+            generative("captioned", settings, conditions.BATCH): count,
+            generative("embedded", settings, conditions.BATCH): count,
+            generative("feature", settings): count,
+            BYTE: 60 * count,
+        }
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         dataset, foundation = self.source.load(), self.models.load()

@@ -13,6 +13,7 @@ from ..foundation import Foundation
 from ..images import Images
 from ..keeper import Keeper
 from ..stage import CHECKPOINT, Stage
+from ..work import START, Work, estimate, generative
 from .inputs import Models, Source, Tick
 from .tailored import Tailored
 from .vanilla import Vanilla, load_images
@@ -27,8 +28,9 @@ class Embedded(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return (self.images,)
 
-    def cost(self) -> float:
-        return 0.2 + 0.001 * self.images.count()
+    @estimate
+    def work(self) -> Work:
+        return seen_work(self.images.models, self.images.count())
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         images = load_images(inputs[0])
@@ -44,8 +46,9 @@ class EmbeddedReal(Stage):
     models: Models
     source: Source
 
-    def cost(self) -> float:
-        return 1.0
+    @estimate
+    def work(self) -> Work:
+        return seen_work(self.models, self.source.size.train)
 
     def looked_at(self, dataset: Dataset) -> Split:
         """The images."""
@@ -61,11 +64,22 @@ class EmbeddedReal(Stage):
 class EmbeddedTest(EmbeddedReal):
     """The same of all test images."""
 
-    def cost(self) -> float:
-        return 2.0
+    @estimate
+    def work(self) -> Work:
+        return seen_work(self.models, self.source.size.test)
 
     def looked_at(self, dataset: Dataset) -> Split:
         return dataset.test
+
+
+@estimate
+def seen_work(models: Models, count: int) -> Work:
+    """What `seen` takes for `count` images."""
+    return {
+        START: 0.2,
+        generative("embedded", models.settings, conditions.BATCH): count,
+        generative("feature", models.settings): count,
+    }
 
 
 def seen(foundation: Foundation, images: torch.Tensor | Images, folder: Path) -> torch.Tensor:
@@ -90,8 +104,11 @@ class Distance(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return self.real, *self.synthetic
 
-    def cost(self) -> float:
-        return 0.5
+    @estimate
+    def work(self) -> Work:
+        real = self.real.source.size.train
+        drawn = min(real, sum(part.images.count() for part in self.synthetic))
+        return {START: 0.5, generative("feature", self.real.models.settings): real + drawn}
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         real, *others = (load_file(path / "features.safetensors")["features"] for path in inputs)

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import Protocol
 
-from .. import foundation
 from ..data import Dataset
+from ..foundation import Foundation, opened
 from ..params import FoundationSettings
 
 Tick = Callable[[float], None]
@@ -25,10 +26,38 @@ def _opened(loader: Loads, digest: str) -> Dataset:
     return loader.load_same(digest)
 
 
+class Finds(Protocol):
+    """A way to a foundation; hashable."""
+
+    @property
+    def settings(self) -> FoundationSettings:
+        """What names it."""
+
+    def same(self, digest: str) -> tuple[Path, ...]:
+        """The folders of its models. Halt if their digest is another."""
+
+
 @lru_cache(maxsize=1)
-def _resident(settings: FoundationSettings) -> foundation.Foundation:
+def _resident(sources: Finds, digest: str) -> Foundation:
     """The foundation, loaded once per process; every user leaves it as it was."""
-    return foundation.load(settings)
+    settings = sources.settings
+    return opened(sources.same(digest), settings.dtype, settings.device)
+
+
+@dataclass(frozen=True)
+class Size:
+    """Numbers of classes, of training and of test images, and the side of these in pixels."""
+
+    classes: int
+    train: int
+    test: int
+    side: int
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> "Size":
+        """Of a data set."""
+        train, test = dataset.train, dataset.test
+        return cls(len(dataset.classes), len(train), len(test), train.images.shape[-1])
 
 
 @dataclass(frozen=True)
@@ -42,6 +71,7 @@ class Source:
     kind: str
     digest: str
     loader: Loads = field(metadata={"key": False})
+    size: Size = field(metadata={"key": False})  # for `make plan`
 
     def load(self) -> Dataset:
         """The data set. Halt if it is no more what `digest` says."""
@@ -50,10 +80,20 @@ class Source:
 
 @dataclass(frozen=True)
 class Models:
-    """A foundation: its settings and the digest of its bytes."""
+    """A foundation: the digest of its models and number format, and a way to it.
 
-    settings: FoundationSettings
+    As with a `Source` the way has no part in keys: neither folder, id and device, nor the code
+    that finds the models.
+    """
+
     digest: str
+    sources: Finds = field(metadata={"key": False})
 
-    def load(self) -> foundation.Foundation:
-        return _resident(self.settings)
+    @property
+    def settings(self) -> FoundationSettings:
+        """What names it."""
+        return self.sources.settings
+
+    def load(self) -> Foundation:
+        """The foundation. Halt if it is no more what `digest` says."""
+        return _resident(self.sources, self.digest)

@@ -11,6 +11,7 @@ from torch import Tensor
 from .. import leakage
 from ..data import resized
 from ..stage import Stage
+from ..work import START, Work, estimate
 from .embedded import Embedded, EmbeddedReal, EmbeddedTest
 from .inputs import Tick
 from .vanilla import load_images
@@ -44,8 +45,9 @@ class Neighbours(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return self.real, self.held_out, self.made, self.made.images
 
-    def cost(self) -> float:
-        return 0.5
+    @estimate
+    def work(self) -> Work:
+        return {START: 0.5}
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         dataset, index = self.real.source.load(), list(self.indices)

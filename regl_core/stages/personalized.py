@@ -8,6 +8,7 @@ from ..keeper import Keeper
 from ..params import PersonalizationSettings
 from ..personalization import of_own_classes, personalize
 from ..stage import CHECKPOINT, Stage
+from ..work import Work, classifier, estimate, tested
 from .inputs import Tick
 from .trained import Trained, final, network, tests
 
@@ -29,9 +30,17 @@ class Personalized(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return self.trained, *self.trained.needs()
 
-    def cost(self) -> float:
-        per_round = self.trained.cost() / self.trained.training.rounds
-        return per_round * self.settings.epochs / self.trained.training.local_epochs
+    @estimate
+    def work(self) -> Work:
+        how, epochs = self.trained, self.settings.epochs
+        side = how.source.size.side
+        return {
+            # At most, as if every client had real images of every class.
+            classifier("trained", how.training, side, how.training.batch_size): (
+                epochs * how.count()
+            ),
+            **tested(how.training, side, epochs * how.source.size.test),
+        }
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         trained, *synthetic = inputs

@@ -17,6 +17,7 @@ from ..placement import placed
 from ..resuming import stepwise
 from ..stage import CHECKPOINT, Stage
 from ..training import ClientData, epoch, evaluate, repeatable
+from ..work import START, Work, classifier, estimate, generative, tested
 from .inputs import Source, Tick
 from .tailored import Tailored
 from .trained import network, plain
@@ -57,8 +58,16 @@ class Judge(Stage):
     probe: ProbeSettings
     seed: int
 
-    def cost(self) -> float:
-        return 5 + 0.0006 * 1800 * self.probe.epochs
+    @estimate
+    def work(self) -> Work:
+        side, images = self.source.size.side, self.source.size.train + self.source.size.test
+        return {
+            START: 5.0,
+            classifier("trained", self.training, side, self.training.batch_size): (
+                images * self.probe.epochs
+            ),
+            classifier("network", self.training, side): 1,
+        }
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         dataset = self.source.load()
@@ -89,8 +98,18 @@ class Probed(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return self.judge, self.images
 
-    def cost(self) -> float:
-        return 1 + 0.0006 * self.images.count() * self.judge.probe.epochs
+    @estimate
+    def work(self) -> Work:
+        how, source, made = self.judge.training, self.judge.source, self.images.count()
+        side = source.size.side
+        return {
+            START: 1.0,
+            classifier("trained", how, side, how.batch_size): made * self.judge.probe.epochs,
+            **tested(how, side, source.size.test + made),
+            generative("embedded", self.images.models.settings, conditions.BATCH): (
+                made + source.size.train
+            ),
+        }
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         judge, synthetic = inputs

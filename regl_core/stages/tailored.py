@@ -11,6 +11,7 @@ from .. import conditions, generation, tuning
 from ..keeper import Keeper
 from ..seeds import torch_generator
 from ..stage import CHECKPOINT, Stage
+from ..work import BYTE, Work, estimate, total
 from .inputs import Models, Tick
 from .tuned import Tuned, tokens
 from .vanilla import noise, save_images
@@ -43,8 +44,11 @@ class Tailored(Stage):
         """Number of images made."""
         return self.tuned.vanilla.count()
 
-    def cost(self) -> float:
-        return self.tuned.vanilla.cost()
+    @estimate
+    def work(self) -> Work:
+        return total(
+            self.tuned.vanilla.sampling(self.tuned.lora.guidance), {BYTE: 120 * self.count()}
+        )
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         tuned, described = inputs

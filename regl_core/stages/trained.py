@@ -21,6 +21,7 @@ from ..partition import test_split
 from ..stage import CHECKPOINT, Stage
 from ..training import ClientData, compiled
 from ..weights import Weights
+from ..work import START, Work, classifier, estimate, tested
 from .inputs import Source, Tick
 from .tailored import Tailored
 from .vanilla import Vanilla, load_images
@@ -52,10 +53,23 @@ class Trained(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return tuple(piece for own in self.synthetic for piece in own)
 
-    def cost(self) -> float:
-        drawn = sum(len(own[0].classes) * self.synthetic_per_class for own in self.synthetic)
-        images = sum(map(len, self.parts)) + drawn
-        return 1 + 0.0004 * images * self.training.rounds * self.training.local_epochs
+    def count(self) -> int:
+        """Number of images that all clients together train on."""
+        drawn = self.source.size.classes * self.synthetic_per_class * len(self.synthetic)
+        return sum(map(len, self.parts)) + drawn
+
+    @estimate
+    def work(self) -> Work:
+        how, side, classes = self.training, self.source.size.side, self.source.size.classes
+        return {
+            START: 1.0,
+            classifier("trained", how, side, self.method.held(classes, how)): (
+                self.method.passes(self.count(), classes, how)
+            ),
+            **tested(how, side, how.rounds * (1 + self.personal) * self.source.size.test),
+            classifier("network", how, side): 1,
+            classifier("client", how, side): len(self.parts),
+        }
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         dataset = self.source.load()

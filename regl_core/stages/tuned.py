@@ -14,6 +14,7 @@ from ..keeper import Keeper
 from ..params import LoraSettings
 from ..seeds import torch_generator
 from ..stage import CHECKPOINT, Stage
+from ..work import Work, estimate, generative
 from .described import Described
 from .inputs import Tick
 from .vanilla import Vanilla, load_images
@@ -49,8 +50,24 @@ class Tuned(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return self.described, self.vanilla
 
-    def cost(self) -> float:
-        return 0.006 * self.lora.steps * self.lora.batch_size
+    @estimate
+    def work(self) -> Work:
+        settings, own, drawn = (
+            self.described.models.settings,
+            len(self.described.indices),
+            self.vanilla.count(),
+        )
+        prior = drawn if self.lora.prior_share else 0  # at most: it lacks every class
+        return {
+            generative("tuned", settings, self.lora.batch_size): (
+                self.lora.steps * self.lora.batch_size
+            ),
+            generative("encoded", settings, tuning.BATCH): own + prior,
+            generative("embedded", settings, conditions.BATCH): drawn,
+            generative("captioned", settings, conditions.BATCH): prior,
+            generative("feature", settings): own,
+            generative("rank", settings): self.lora.rank,
+        }
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         described, vanilla = inputs

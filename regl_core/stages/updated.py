@@ -16,6 +16,7 @@ from ..resuming import piecewise
 from ..stage import CHECKPOINT, Stage
 from ..training import ClientData, Phase, local_sgd, repeatable
 from ..weights import Weights
+from ..work import BYTE, START, Work, classifier, estimate, tested
 from .inputs import Tick
 from .trained import Trained, final, network, plain
 
@@ -48,8 +49,18 @@ class Updated(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return self.trained, *self.trained.needs()
 
-    def cost(self) -> float:
-        return 0.5 + self.trained.cost() / self.trained.training.rounds
+    @estimate
+    def work(self) -> Work:
+        how, clients = self.trained.training, len(self.trained.parts)
+        side = self.trained.source.size.side
+        return {
+            START: 0.5,
+            classifier("trained", how, side, how.batch_size): (
+                how.local_epochs * self.trained.count()
+            ),
+            **tested(how, side, (1 + clients) * self.trained.source.size.test),
+            BYTE: 4 * clients * SHOWN * 8 * how.width,
+        }
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         how, (trained, *synthetic) = self.trained, inputs

@@ -10,6 +10,7 @@ from .. import conditions, generation
 from ..keeper import Keeper
 from ..params import SynthesisSettings
 from ..stage import CHECKPOINT, Stage
+from ..work import BYTE, START, Work, estimate, sampled
 from .inputs import Models, Tick
 
 
@@ -34,8 +35,19 @@ class Vanilla(Stage):
         """Number of images made."""
         return self.synthesis.per_stage * len(self.classes)
 
-    def cost(self) -> float:
-        return 0.5 + 0.003 * self.count() * self.synthesis.sampling_steps
+    @estimate
+    def work(self) -> Work:
+        return self.sampling(self.synthesis.guidance)
+
+    @estimate
+    def sampling(self, guidance: float) -> Work:
+        """What it takes to make as many images with this guidance."""
+        how, count = self.synthesis, self.count()
+        return {
+            START: 0.5,
+            **sampled(self.models.settings, count, how.sampling_steps, guidance, how.batch_size),
+            BYTE: 3 * self.side**2 * count,
+        }
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         prompts = [

@@ -1,0 +1,112 @@
+"""Whether what was asked for can be computed here: all that is in the way, before any of it is."""
+
+import shutil
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+from . import footprint
+from .errors import ReglError
+from .frozen import report
+from .outline import Outline
+from .params import Settings
+from .rates import machines, resolved
+from .runner import closure
+from .stage import Stage
+from .store import Store
+from .work import KEPT, Unit, Work
+
+GB = 1e9
+
+
+def check(targets: Iterable[Stage], outline: Outline, settings: Settings, store: Store) -> None:
+    """Make sure that `targets`, built by `outline`, can be computed and kept in `store`.
+
+    Takes milliseconds where nothing is missing and no GPU is asked for.
+
+    Raises
+    ------
+    ReglError
+        Names all that is in the way, and what to do about it.
+    """
+    works = [stage.takes for stage in closure(targets, store.has).values()]
+    refuse(problems(works, outline, settings, store.root))
+
+
+def problems(
+    works: Collection[Work], outline: Outline, settings: Settings, root: Path
+) -> list[str]:
+    """What keeps stages with these `works` from being computed into a store at `root`.
+
+    Data sets and models that are missing or not whole, a device that is not there, a disk or the
+    memory of a GPU that is too small; a line each.
+    """
+    units = {it for work in works for it, much in work.items() if much and it.what not in KEPT}
+    return list(
+        dict.fromkeys(
+            [
+                *outline.lacking,
+                *_devices(units, settings),
+                *_disk(works, sum(outline.unpacked.values()), root),
+                *_memory(works, units, settings),
+            ]
+        )
+    )
+
+
+def refuse(found: Sequence[str]) -> None:
+    """Raises ReglError that names all of `found`, if there is any."""
+    if found:
+        raise ReglError(report(found))
+
+
+def _devices(units: Collection[Unit], settings: Settings) -> list[str]:
+    asked = {
+        "foundation.device": [it for it in units if it.model and not it.side],
+        "training.device": [it for it in units if it.side],
+    }
+    return [
+        f"{key}: given cuda, and no GPU is available here; set {key}=cpu (days at this size) or "
+        "auto, or run where there is one"
+        for key, own in asked.items()
+        if any(it.device == "cuda" for it in own) and "cuda" not in machines()
+    ]
+
+
+def free(root: Path) -> int:
+    """Bytes that are free where `root` lies or will lie."""
+    return shutil.disk_usage(
+        next(it for it in (root, *root.absolute().parents) if it.exists())
+    ).free
+
+
+def _disk(works: Collection[Work], unpacked: int, root: Path) -> list[str]:
+    there = free(root)
+    if unpacked + footprint.at_most(works) <= there:
+        return []
+    needed = unpacked + sum(map(footprint.disk, works)) + footprint.checkpoints(works)
+    if needed <= there:
+        return []
+    return [
+        f"disk: {needed / GB:,.1f} GB are to be written below {root}, where {there / GB:,.1f} GB "
+        "are free: free some, put a link to a larger disk in its place, or ask for less (DATASETS, "
+        "SEEDS, TABLES)"
+    ]
+
+
+def _memory(works: Collection[Work], units: Collection[Unit], settings: Settings) -> list[str]:
+    if "cuda" not in machines() or all(resolved(it.device) != "cuda" for it in units):
+        return []
+    import torch
+
+    sizes = [
+        torch.cuda.get_device_properties(i).total_memory for i in range(torch.cuda.device_count())
+    ]
+    least = footprint.peak(works, settings.foundation, smallest=True).gpu
+    if least <= min(sizes):
+        return []
+    return [
+        f"memory of the GPU: about {least / GB:.1f} GB are needed, with the smallest batches of "
+        f"generation, and it has {min(sizes) / GB:.1f} GB: lower training.batch_size (now "
+        f"{settings.training.batch_size}), set training.precision and foundation.dtype to "
+        "bfloat16, or leave out the methods that hold most"
+    ]
