@@ -29,7 +29,7 @@ META = torch.device("meta")
 TEXT = 78  # tokens of a condition: the prompt's and one for the visual feature
 SPOKEN = 20  # tokens of a caption (`conditions.captions`)
 RANK = 8  # of an adapter; its share of the work is small at any
-CLASSES = 1000  # of a classifier, whose last layer is a small part of it
+CLASSES = 100  # of a classifier, whose last layer is a small part of it
 
 
 @dataclass(frozen=True)

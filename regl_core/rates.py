@@ -201,24 +201,28 @@ def kept(store: Path) -> list[Sample]:
 def _shipped(path: Path) -> Iterator[Sample]:
     """The measurements of `make bench-gpu` at true sizes; of its tiny version on a CPU none.
 
-    Raises ReglError where a row lacks a column or holds no positive speed.
+    Raises ReglError where a row lacks a column, or its size or speed is none.
     """
     if not path.exists():
         return
     with path.open(newline="", encoding="utf-8") as file:
         for number, row in enumerate(csv.DictReader(file), 2):
             try:
-                model, _, side = row["size"].rpartition(" ")
-                machine, what, dtype = row["machine"], row["unit"], row["dtype"]
-                seconds = 1 / float(row["per_second"])
-            except (KeyError, TypeError, ValueError, ZeroDivisionError):
+                unit, seconds = _unit(row), 1 / float(row["per_second"])
+            except (AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError):
                 raise ReglError(
                     f"{path}, line {number}: expected machine, unit, size, dtype and a speed in "
                     "per_second, as make bench-gpu writes them; run it again"
                 ) from None
-            # Ways to train that are compared there have units or number formats of their own.
-            if machine != "cpu" and what in H200.sustained:
-                unit = Unit(what, model, dtype=dtype, device="cuda")
-                if what in ("trained", "evaluated"):
-                    unit = replace(unit, model=f"{model} 64", side=int(side))
-                yield Sample(machine, unit, seconds, SHIPPED)
+            # Ways to train that are compared there have names of their own.
+            if row["machine"] != "cpu" and unit.what in H200.sustained:
+                yield Sample(row["machine"], unit, seconds, SHIPPED)
+
+
+def _unit(row: Mapping[str, str]) -> Unit:
+    """What a row measured; its size is a model's name and a side in pixels."""
+    model, _, side = row["size"].rpartition(" ")
+    unit = Unit(row["unit"], model, dtype=row["dtype"], device="cuda")
+    if unit.what not in ("trained", "evaluated"):
+        return unit
+    return replace(unit, model=f"{model} 64", side=int(side))
