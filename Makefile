@@ -29,8 +29,8 @@ hold := import fcntl, os, sys; pins = os.open("requirements.lock", os.O_RDWR); \
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup data tables figures report plan status clean-store test test-faults test-mutations \
-  lab foundation bench clean-env
+.PHONY: help setup data models tables figures report plan status clean-store test test-faults \
+  test-mutations lab foundation bench clean-env
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,7 +65,10 @@ endef
 export install
 
 data: $(ready)  ## say which data sets are there, which are missing and where to get them
-	@set -f; $(py) -m regl_core data $(settings)
+	@set -f; exec $(py) -m regl_core data $(settings)
+
+models: $(ready)  ## say which models are there, and download the others from the hub
+	@set -f; exec $(py) -m regl_core models $(settings)
 
 tables: $(ready)  ## compute TABLES at PROFILE: figures/PROFILE/tableN.csv, .md, .tex
 	@set -f; exec $(py) -m regl_core run $$TABLE_NAMES $(settings)

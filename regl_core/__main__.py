@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from .access import explained
 from .errors import ReglError
-from .params import load
+from .params import ROOT, load
 from .settings_file import parse
 
 
@@ -19,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        with _terminable():
+        with _terminable(), explained(ROOT):
             options.act(options, _changes(options))
     except ReglError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -104,6 +105,14 @@ def _data(options: argparse.Namespace, changes: dict[str, Any]) -> None:
     check(settings)
 
 
+def _models(options: argparse.Namespace, changes: dict[str, Any]) -> None:
+    settings = load(options.profile, changes)
+
+    from .fetching import fetch  # takes seconds, for which no error should wait
+
+    fetch(settings)
+
+
 def _check(options: argparse.Namespace, changes: dict[str, Any]) -> None:
     for key, value in _leaves(load(options.profile, changes).model_dump()):
         print(f"{key} = {value}")
@@ -171,6 +180,7 @@ def _parser() -> argparse.ArgumentParser:
         ("status", _status, None, "say of every table and figure: fresh, stale (and why), missing"),
         ("clean-store", _clean, None, "show what stored results could go, and delete as told"),
         ("data", _data, None, "say which data sets are there and which are missing; decode them"),
+        ("models", _models, None, "say which models are there, and download the others"),
         ("check", _check, None, "validate the settings and print them"),
     ):
         command = commands.add_parser(name, parents=[common], help=text, description=text)

@@ -226,3 +226,9 @@ def _unit(row: Mapping[str, str]) -> Unit:
     if unit.what not in ("trained", "evaluated"):
         return unit
     return replace(unit, model=f"{model} 64", side=int(side))
+
+
+def uses_gpu(work: Work) -> bool:
+    """Whether any of it is done on a GPU."""
+    timed = (unit for unit, amount in work.items() if amount and unit.what not in KEPT)
+    return any(resolved(unit.device) == "cuda" for unit in timed)

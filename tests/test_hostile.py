@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from test_params import KEYS, VALUES
 
 from regl_core import __main__ as cli
+from regl_core.errors import ReglError
 from regl_core.params import ROOT, load
+from regl_core.sources import Sources
 
 LINES = (ROOT / "params/desk.yaml").read_text().splitlines()
 SETTING = re.compile(r"^( +)(\w+): +(?!\{)[^ #]")  # a line that gives one setting a value
@@ -93,6 +95,21 @@ def test_a_malformed_file_is_answered_by_one_error(tmp_path_factory, capsys, tex
 def test_a_profile_is_a_name_and_no_path(profile, capsys):
     assert cli.main(["check", "--profile", profile]) == 2
     assert "is unknown" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("..", ".", "../weights/tiny", "tiny/..", "tiny/../tiny", "/etc", "/etc/passwd", "~"),
+        *("owner/..", "../owner", "owner/name/../..", "owner/na\0me", "~nobody-at-all/model", "\n"),
+        *("$(touch bait)", "`touch bait`/x", "https://example.org/model"),
+    ],
+)
+@pytest.mark.parametrize("key", ["name", "image_encoder"])
+def test_a_model_is_a_whole_one_or_an_error(name, key):
+    named = {"name": "/etc", "captioner": "/etc", "image_encoder": "/etc"} | {key: name}
+    with pytest.raises(ReglError, match=r"foundation|given '~nobody-at-all/model'"):
+        Sources(load("smoke", {"foundation": named}).foundation).digest()
 
 
 def test_most_settings_can_be_spoiled():

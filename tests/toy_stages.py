@@ -187,3 +187,16 @@ class Heavy(Stage):
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         (folder / "name.txt").write_text(self.name)
+
+
+@dataclass(frozen=True)
+class Seen(Stage):
+    """Which GPUs a process sees where it is computed."""
+
+    number: int
+
+    def work(self) -> Work:
+        return {START: 1.0}
+
+    def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
+        (folder / "sees").write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "all"))
