@@ -61,9 +61,9 @@ def compute(asked: Mapping[str, Sequence[Stage]], store: Store, workers: int | N
 
     All together, in one pool with one progress bar. Raises ReglError as `run_stages`.
     """
-    targets, workers = [stage for own in asked.values() for stage in own], workers or cores()
+    targets = [stage for own in asked.values() for stage in own]
     if targets:
-        print(_told(len(asked), targets, plan(targets, store, workers), workers), flush=True)
+        print(_told(len(asked), targets, plan(targets, store, workers)), flush=True)
         run_stages(targets, store, workers)
 
 
@@ -112,14 +112,13 @@ def checked(
     return targets_of(names, settings.profile, changes, folder)  # with images decoded
 
 
-def _told(notebooks: int, targets: Sequence[Stage], what: Plan, workers: int) -> str:
+def _told(notebooks: int, targets: Sequence[Stage], what: Plan) -> str:
     total, runs = what.total, len({target.key for target in targets})
     asked = f"{len(targets)} runs asked for by {_many(notebooks, 'notebook')}, {runs} different"
     stages = f"{total.stages} stages behind them, {total.unique} different"
     missing = f"{total.missing} to compute, about {_many(what.seconds / 60, 'minute')} on "
-    return f"{asked}; {stages}; " + (
-        f"{missing}{_many(workers, 'core')}" if total.missing else "all of them there"
-    )
+    where = _many(len(what.places), "GPU" if what.places[0] else "core")
+    return f"{asked}; {stages}; " + (f"{missing}{where}" if total.missing else "all of them there")
 
 
 def _many(count: float, what: str) -> str:

@@ -218,3 +218,9 @@ def _shipped(path: Path) -> Iterator[Sample]:
                 if what in ("trained", "evaluated"):
                     unit = replace(unit, model=f"{model} 64", side=int(side))
                 yield Sample(machine, unit, seconds, SHIPPED)
+
+
+def uses_gpu(work: Work) -> bool:
+    """Whether any of it is done on a GPU."""
+    timed = (unit for unit, amount in work.items() if amount and unit.what not in KEPT)
+    return any(resolved(unit.device) == "cuda" for unit in timed)

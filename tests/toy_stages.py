@@ -167,3 +167,16 @@ class Resumed(Stage):
             if step == 4 and start == 0:
                 raise KeyboardInterrupt
         (folder / "count.txt").write_text("10")
+
+
+@dataclass(frozen=True)
+class Seen(Stage):
+    """Which GPUs a process sees where it is computed."""
+
+    number: int
+
+    def work(self) -> Work:
+        return {START: 1.0}
+
+    def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
+        (folder / "sees").write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "all"))
