@@ -24,6 +24,7 @@ CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
 TARGETS = [
     *("help", "setup", "data", "models", "tables", "figures", "report", "plan", "status"),
     *("clean-store", "test", "test-faults", "test-mutations", "lab", "foundation", "bench"),
+    "bench-gpu",
     "clean-env",
 ]
 
