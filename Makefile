@@ -29,8 +29,8 @@ hold := import fcntl, os, sys; pins = os.open("requirements.lock", os.O_RDWR); \
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup data tables figures report plan status clean-store test test-faults \
-  test-mutations lab foundation bench clean-env
+.PHONY: help setup data models tables figures report plan status clean-store test test-faults \
+  test-mutations rehearsal lab foundation bench bench-gpu clean-env
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ export install
 data: $(ready)  ## say which data sets are there, which are missing and where to get them
 	@set -f; exec $(py) -m regl_core data $(settings)
 
+models: $(ready)  ## say which models are there, and download the others from the hub
+	@set -f; exec $(py) -m regl_core models $(settings)
+
 tables: $(ready)  ## compute TABLES at PROFILE: figures/PROFILE/tableN.csv, .md, .tex
 	@set -f; exec $(py) -m regl_core run $$TABLE_NAMES $(settings)
 
@@ -76,8 +79,8 @@ figures: $(ready)  ## compute FIGURES at PROFILE: figures/PROFILE/figN.png, .pdf
 report: $(ready)  ## everything, and figures/PROFILE/index.html to see it: tables, figures, claims
 	@set -f; exec $(py) -m regl_core report $(settings)
 
-plan: $(ready)  ## say what `make tables` would compute, and how long it would take
-	@set -f; exec $(py) -m regl_core plan $$TABLE_NAMES $(settings)
+plan: $(ready)  ## say what `make tables` takes: time, disk, memory; CALIBRATE=1 measures first
+	@set -f; exec $(py) -m regl_core plan $$TABLE_NAMES $(settings) $(if $(CALIBRATE),--calibrate)
 
 status: $(ready)  ## say of every table and figure whether it is fresh, stale (why) or missing
 	@set -f; exec $(py) -m regl_core status $(settings)
@@ -102,8 +105,11 @@ lab: $(ready)  ## open JupyterLab
 foundation: $(ready)  ## train the shipped tiny models anew: about 85 minutes on two cores
 	$(py) -m regl_core.tiny.build
 
-bench: $(ready)  ## measure what is worth measuring
-	@for file in bench/*.py; do echo "$$file"; $(py) "$$file" || exit; done
+bench: $(ready)  ## measure what a round costs, what methods keep, what another CPU changes
+	@for name in rounds memory machines; do echo "bench/$$name.py"; $(py) -m bench.$$name || exit; done
+
+bench-gpu: $(ready)  ## measure one GPU at true sizes, 10 minutes; without one a tiny version
+	@$(py) -m bench.gpu
 
 clean-env:  ## remove .venv
 	rm -rf .venv

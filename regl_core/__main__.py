@@ -74,7 +74,9 @@ def _plan(options: argparse.Namespace, changes: dict[str, Any]) -> None:
     from .runs import STORE
     from .store import Store
 
-    print(plan_notebooks(names, options.profile, changes, Store(STORE)))
+    print(
+        plan_notebooks(names, options.profile, changes, Store(STORE), calibrate=options.calibrate)
+    )
 
 
 def _status(options: argparse.Namespace, changes: dict[str, Any]) -> None:
@@ -101,6 +103,14 @@ def _data(options: argparse.Namespace, changes: dict[str, Any]) -> None:
     from .datasets.checking import check  # takes seconds, for which no error should wait
 
     check(settings)
+
+
+def _models(options: argparse.Namespace, changes: dict[str, Any]) -> None:
+    settings = load(options.profile, changes)
+
+    from .fetching import fetch  # takes seconds, for which no error should wait
+
+    fetch(settings)
 
 
 def _check(options: argparse.Namespace, changes: dict[str, Any]) -> None:
@@ -170,6 +180,7 @@ def _parser() -> argparse.ArgumentParser:
         ("status", _status, None, "say of every table and figure: fresh, stale (and why), missing"),
         ("clean-store", _clean, None, "show what stored results could go, and delete as told"),
         ("data", _data, None, "say which data sets are there and which are missing; decode them"),
+        ("models", _models, None, "say which models are there, and download the others"),
         ("check", _check, None, "validate the settings and print them"),
     ):
         command = commands.add_parser(name, parents=[common], help=text, description=text)
@@ -177,6 +188,10 @@ def _parser() -> argparse.ArgumentParser:
         if count:
             every = " (default: all tables)" if count == "*" else ""
             command.add_argument("names", nargs=count, help=f"notebooks, as table2{every}")
+        if name == "plan":
+            command.add_argument(
+                "--calibrate", action="store_true", help="measure the speed of this machine anew"
+            )
     return parser
 
 

@@ -115,6 +115,23 @@ def frozen(
     )
 
 
+def problems(settings: FoundationSettings, visual_token: bool = True) -> list[str]:
+    """What keeps the foundation from being used, a line each with what to do; empty if nothing.
+
+    It is told from names of files, settings and headers: no weights are read. `visual_token`:
+    whether image features enter the text-to-image model, as `lora.visual_token` says.
+    """
+    from .inspection import unfit
+
+    sources = Sources(settings)
+    found = sources.problems() + unfit(sources, visual_token)
+    try:
+        pick_device(settings.device)
+    except ReglError as error:
+        found.append(f"foundation.{error}")
+    return found
+
+
 def pick_device(name: str) -> torch.device:
     """The device called `name`; "auto" is a GPU where there is one."""
     if name == "auto":

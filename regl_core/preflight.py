@@ -72,15 +72,9 @@ def _devices(units: Collection[Unit], settings: Settings) -> list[str]:
     ]
 
 
-def free(root: Path) -> int:
-    """Bytes that are free where `root` lies or will lie."""
-    return shutil.disk_usage(
-        next(it for it in (root, *root.absolute().parents) if it.exists())
-    ).free
-
-
 def _disk(works: Collection[Work], unpacked: int, root: Path) -> list[str]:
-    there = free(root)
+    place = next(it for it in (root, *root.absolute().parents) if it.exists())
+    there = shutil.disk_usage(place).free
     if unpacked + footprint.at_most(works) <= there:
         return []
     needed = unpacked + sum(map(footprint.disk, works)) + footprint.checkpoints(works)
@@ -88,19 +82,15 @@ def _disk(works: Collection[Work], unpacked: int, root: Path) -> list[str]:
         return []
     return [
         f"disk: {needed / GB:,.1f} GB are to be written below {root}, where {there / GB:,.1f} GB "
-        "are free: free some, put a link to a larger disk in its place, or ask for less (DATASETS, "
-        "SEEDS, TABLES)"
+        "are free: free some, move this folder to a larger disk, or ask for less (DATASETS, SEEDS, "
+        "TABLES)"
     ]
 
 
 def _memory(works: Collection[Work], units: Collection[Unit], settings: Settings) -> list[str]:
-    if "cuda" not in machines() or all(resolved(it.device) != "cuda" for it in units):
+    sizes = gpu_memories() if any(resolved(it.device) == "cuda" for it in units) else []
+    if not sizes:
         return []
-    import torch
-
-    sizes = [
-        torch.cuda.get_device_properties(i).total_memory for i in range(torch.cuda.device_count())
-    ]
     least = footprint.peak(works, settings.foundation, smallest=True).gpu
     if least <= min(sizes):
         return []
@@ -110,3 +100,11 @@ def _memory(works: Collection[Work], units: Collection[Unit], settings: Settings
         f"{settings.training.batch_size}), set training.precision and foundation.dtype to "
         "bfloat16, or leave out the methods that hold most"
     ]
+
+
+def gpu_memories() -> list[int]:
+    """Bytes of the memory of each GPU."""
+    import torch
+
+    count = torch.cuda.device_count()
+    return [torch.cuda.get_device_properties(number).total_memory for number in range(count)]

@@ -24,7 +24,8 @@ def make(names: Sequence[str], profile: str, changes: Mapping[str, Any], root: P
     Where stages failed, those notebooks run that need none of them.
 
     Raises ReglError: before any computation where a name, a setting or a notebook is wrong, or
-    figures/<profile> cannot be written to; else as `planning.compute` and `notebooks.execute`.
+    figures/<profile> cannot be written to, or data sets, models, devices, disk or memory are not
+    what it takes (`planning.checked`); else as `planning.compute` and `notebooks.execute`.
     """
     settings, notebooks = load(profile, changes), root / "notebooks"
     find(names, notebooks)
@@ -32,13 +33,13 @@ def make(names: Sequence[str], profile: str, changes: Mapping[str, Any], root: P
     # These take seconds, for which no error should wait.
     from . import freshness
     from .notebook_page import write_page
-    from .planning import compute, targets_of
+    from .planning import checked, compute
     from .runs import STORE
     from .store import Store
 
     folder, store = root / "figures" / profile, Store(STORE)
     writable(folder / "notebooks")
-    asked = targets_of(names, profile, changes, notebooks)
+    asked = checked(names, settings, changes, store, notebooks)
     makings = freshness.makings(names, asked, settings, notebooks)
 
     def run(ready: Sequence[str]) -> None:

@@ -35,13 +35,19 @@ class Part:
         folder = Path(self.name or "").expanduser()
         return folder.resolve() if self.name and folder.is_dir() else None
 
+    @property
+    def on_hub(self) -> bool:
+        """Whether `name` is no folder and can be an id on the hub."""
+        given = self.name or "."
+        return not self.path and not given.startswith((".", "~", "/")) and is_id(given)
+
     def folder(self) -> Path:
-        """Where it lies. Raises ReglError where it does not."""
+        """Where it lies. Raises ReglError where it is not on this machine."""
         if self.path:
             return self.path
         if self.name is None:
             raise ReglError(f"{self.key}: null, expected the {self.kind}: a folder or a hub id")
-        if self.name.startswith((".", "~", "/")) or not is_id(self.name):
+        if not self.on_hub:
             raise ReglError(
                 f"{self.key}: {self.name!r} ({self.kind}) is neither a folder nor a hub id "
                 f"(owner/name); shipped: {', '.join(sorted(p.name for p in SHIPPED.iterdir()))}"
@@ -54,6 +60,18 @@ class Part:
                 "and no run downloads; make models with the same PROFILE does, or name its folder"
             )
         return found
+
+    def problems(self) -> list[str]:
+        """What keeps it from being loaded, a line each, told from names and headers."""
+        try:
+            folder = self.folder()
+        except ReglError as error:
+            return [str(error)]
+        mend = "make models, with the same PROFILE" if self.on_hub else "copy the whole model there"
+        return [
+            f"{self.key}: {self.name} ({self.kind}): {text} in {folder}; {mend}"
+            for text in wanting(self.layout, folder)
+        ]
 
 
 @dataclass(frozen=True)
@@ -83,18 +101,12 @@ class Sources:
 
     def problems(self) -> list[str]:
         """What keeps the models from being loaded, a line each, told from names and headers."""
-        found = []
         try:
             if shipped := self._shipped():
                 verify(shipped)
         except ReglError as error:
             return [str(error)]
-        for part in self.parts():
-            try:
-                found += incomplete(part, part.folder())
-            except ReglError as error:
-                found.append(str(error))
-        return found
+        return [text for part in self.parts() for text in part.problems()]
 
     def folders(self) -> tuple[Path, ...]:
         """Where they lie. ReglError where `problems` finds any, with all of them."""
@@ -149,15 +161,6 @@ def verify(folder: Path) -> None:
                 f"foundation: {folder / name} is not the file that was shipped "
                 f"(sha256 {found[:12]}…, expected {listed[name][:12]}…); {mend}"
             )
-
-
-def incomplete(part: Part, folder: Path) -> list[str]:
-    """What keeps `part`, which lies in `folder`, from being loaded, and what to do."""
-    mend = "copy the whole model there" if part.path else "make models with the same PROFILE"
-    return [
-        f"{part.key}: {part.name} ({part.kind}): {text} (in {folder}); {mend}"
-        for text in wanting(part.layout, folder)
-    ]
 
 
 @cache

@@ -1,5 +1,6 @@
 """Images decoded once: kept as they were decoded, mapped, resumed, mended, shared."""
 
+import errno
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,9 +18,9 @@ from PIL import Image
 from toy_datasets import loader, replicas, settings
 
 from regl_core import data
-from regl_core.datasets import packing
+from regl_core.datasets import blocks, packing
 from regl_core.datasets.decoding import decoded
-from regl_core.errors import ReglError
+from regl_core.errors import Halt, ReglError
 from regl_core.images import Images
 from regl_core.params import ROOT
 from regl_core.replica import datasets as replica
@@ -28,9 +30,13 @@ from regl_core.replica import datasets as replica
 def photos(tmp_path):
     """A loader of 3 × 12 photos, in blocks of 5."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(packing, "BLOCK", 5)
+        patch.setattr(blocks, "BLOCK", 5)
         root = replica.photos(tmp_path / "photos", ["cat", "dog", "eel"], images=12)
         yield loader("folder:photos", root)
+
+
+def noted(manifest: Path) -> dict[str, str]:
+    return json.loads(manifest.read_text())["blocks"]
 
 
 def pixels(of: data.Dataset) -> list[bytes]:
@@ -146,6 +152,33 @@ def test_too_small_a_disk_is_told_before_anything_is_decoded(photos, monkeypatch
         photos.load()
 
 
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.EMFILE])
+def test_a_failing_disk_is_told_and_costs_nothing_that_was_decoded(photos, monkeypatch, code):
+    def attempted(root, name, side):
+        if name == "eel/9.png":
+            raise OSError(code, os.strerror(code), name)
+        return decoded(root / name, side)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(packing, "attempted", attempted)
+        with pytest.raises(Halt, match=r"eel/9\.png.*; see to it and run again"):
+            photos.load()
+    (manifest,) = photos.packed.glob("*/manifest.json")
+    kept = noted(manifest)
+    assert "7" not in kept  # where it is, the last one
+    photos.load()
+    assert kept.items() <= noted(manifest).items()
+
+
+def test_a_full_disk_is_told(photos, monkeypatch):
+    def put(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(blocks, "put", put)
+    with pytest.raises(Halt, match="the disk is full, nothing more fits below"):
+        photos.load()
+
+
 def damaged(photos, place: int) -> None:
     (file,) = photos.packed.glob("*/images.u8")
     with file.open("r+b") as opened:
@@ -202,8 +235,9 @@ PROGRAM = """
 import sys, time
 from pathlib import Path
 from toy_datasets import loader
-from regl_core.datasets import decoding, packing
-packing.BLOCK, slow = 5, packing.attempted
+from regl_core.datasets import blocks, packing
+packing.BLOCK = blocks.BLOCK = 5
+slow = packing.attempted
 def attempted(root, name, side):
     time.sleep(float(sys.argv[2]))
     with open(Path(sys.argv[1]).parent / "decoded", "a") as file:
@@ -228,12 +262,12 @@ def started(photos, seconds: float) -> subprocess.Popen:
 def test_what_was_packed_before_a_kill_is_kept(photos):
     process = started(photos, 0.1)
     deadline = time.monotonic() + 120
-    while not (found := list(photos.packed.glob("*/manifest.json"))):
+    while not (found := [it for it in photos.packed.glob("*/manifest.json") if noted(it)]):
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    kept = json.loads(found[0].read_text())["blocks"]
+    kept = noted(found[0])
     assert 0 < len(kept) < 8
     log = photos.packed.parent / "decoded"
     log.unlink()

@@ -22,8 +22,10 @@ LOCK = (ROOT / "requirements.lock").read_text()
 PINS = [pin for pin in LOCK.replace("\\\n", " ").splitlines() if pin.strip()]
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
 TARGETS = [
-    *("help", "setup", "data", "tables", "figures", "report", "plan", "status", "clean-store"),
-    *("test", "test-faults", "test-mutations", "lab", "foundation", "bench", "clean-env"),
+    *("help", "setup", "data", "models", "tables", "figures", "report", "plan", "status"),
+    *("clean-store", "test", "test-faults", "test-mutations", "lab", "foundation", "bench"),
+    "bench-gpu",
+    "clean-env",
 ]
 
 

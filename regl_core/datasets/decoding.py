@@ -1,5 +1,6 @@
 """An image file as pixels, whatever it holds: grey, CMYK, palette, alpha, any orientation."""
 
+import errno
 import hashlib
 from collections.abc import Sequence
 from functools import cache
@@ -10,6 +11,8 @@ import PIL
 from PIL import Image, ImageOps
 
 from ..digest import code_digest
+
+_OF_THE_FILE = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR)
 
 
 def decoded(path: Path, side: int) -> np.ndarray:
@@ -38,10 +41,18 @@ def decoded(path: Path, side: int) -> np.ndarray:
 
 
 def attempted(root: Path, name: str, side: int) -> np.ndarray | str:
-    """`decoded`, or in words which file is wrong, and how."""
+    """`decoded`, or in words which file is wrong, and how.
+
+    Raises
+    ------
+    OSError
+        The file system fails, as a disk or a network can: the file may be whole.
+    """
     try:
         return decoded(root / name, side)
     except Exception as error:  # of many types, as files can be broken in many ways
+        if isinstance(error, OSError) and error.errno not in (None, *_OF_THE_FILE):
+            raise
         reason = str(error).replace(repr(str(root / name)), "it")
         return f"{root / name}: {reason or type(error).__name__}"
 

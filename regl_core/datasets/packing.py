@@ -1,12 +1,10 @@
 """Images decoded once, kept as raw pixels in one file, and mapped from there into memory.
 
-    <packed>/<data set>-<key>/images.u8      uint8 (n, 3, side, side), image after image
-    <packed>/<data set>-<key>/manifest.json  SHA-256 of each block of images that is written
-    <packed>/<data set>-<key>.lock           held while blocks are written; a kill frees it
+    <packed>/<data set>-<key>/      the images (`blocks`)
+    <packed>/<data set>-<key>.lock  held while they are written; a kill frees it
 
 The key names files, sizes, times of change, the side and the decoder: where any of them differs
-all is packed anew, elsewhere. A block counts if it stands in the manifest and matches; a kill
-loses what is not finished, and damage costs the damaged blocks alone.
+all is decoded anew, elsewhere.
 """
 
 import errno
@@ -18,10 +16,11 @@ import shutil
 import sys
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -32,11 +31,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..errors import Halt, ReglError
-from ..files import put
+from .blocks import BLOCK, Blocks
 from .decoding import attempted, decoder, undecodable
-
-BLOCK = 1000  # images
-PIXELS, MANIFEST = "images.u8", "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -55,127 +51,108 @@ class Pack:
     def mapped(self) -> tuple[Tensor, str]:
         """All images, uint8 (n, 3, side, side), mapped into memory, and their SHA-256 in hex.
 
-        What is missing is decoded first. Any number of processes may ask at once: one packs.
+        What is missing is decoded first. Any number of processes may ask at once: one writes.
 
         Raises
         ------
         ReglError
             Files cannot be decoded (all are named), or the disk is too small.
         """
-        if self._missing():
+        blocks = self.blocks
+        written = blocks.intact()
+        if len(written) < len(blocks.numbers):
             self.below.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{self.folder}.lock", poll_interval=0.1):
-                if missing := self._missing(told=True):
-                    self._write(missing)
+            with FileLock(f"{blocks.folder}.lock", poll_interval=0.1), self._explained():
+                noted, written = blocks.noted(), blocks.intact()
+                if noted != written:
+                    warnings.warn(
+                        f"{blocks.folder} is damaged in {len(noted) - len(written)} of "
+                        f"{len(blocks.numbers)} blocks of images, which are decoded anew",
+                        stacklevel=2,
+                    )
+                if len(written) < len(blocks.numbers):
+                    written = self._write(written)
         shape = (len(self.files), 3, self.side, self.side)
         # Mode c: writable without ever reaching the file; torch warns of what is not writable.
-        pixels = np.memmap(self.folder / PIXELS, np.uint8, mode="c", shape=shape)
-        blocks = [sha for _, sha in sorted(self._manifest().items())]
-        return torch.from_numpy(pixels), hashlib.sha256("".join(blocks).encode()).hexdigest()
+        pixels = np.memmap(blocks.file, np.uint8, mode="c", shape=shape)
+        every = "".join(written[block] for block in blocks.numbers)
+        return torch.from_numpy(pixels), hashlib.sha256(every.encode()).hexdigest()
 
     def bytes_missing(self) -> int:
         """How many bytes are to be written before the images can be mapped."""
-        written = self._manifest()
-        return sum(self._bytes(block) for block in self._blocks if block not in written)
+        return self._bytes_without(self.blocks.noted())
 
     @cached_property
     def key(self) -> str:
         """SHA-256, in hex, of all that determines the pixels."""
+        parts = [self.files[i : i + BLOCK] for i in range(0, len(self.files), BLOCK)]
         with ThreadPoolExecutor() as pool:  # a file system far away takes its time
-            stats = list(pool.map(lambda name: os.stat(self.root / name), self.files))
+            stats = [stat for part in pool.map(self._stats, parts) for stat in part]
         sha = hashlib.sha256(f"{self.side} {BLOCK} {decoder()}".encode())
-        for name, stat in zip(self.files, stats, strict=True):
-            sha.update(json.dumps([name, stat.st_size, stat.st_mtime_ns]).encode())
+        sha.update(json.dumps([self.files, stats]).encode())
         return sha.hexdigest()
 
     @cached_property
-    def folder(self) -> Path:
+    def blocks(self) -> Blocks:
         """Where the pixels lie."""
         words = re.sub(r"[^\w.-]+", "-", self.name)[-60:].strip("-")
-        return self.below / f"{words}-{self.key[:16]}"
+        folder = self.below / f"{words}-{self.key[:16]}"
+        return Blocks(folder, len(self.files), 3 * self.side**2)
 
-    @property
-    def _blocks(self) -> range:
-        return range(-(-len(self.files) // BLOCK))
+    def _stats(self, names: Sequence[str]) -> list[tuple[int, int]]:
+        """Bytes and time of change of files."""
+        stats = (os.stat(self.root / name) for name in names)
+        return [(stat.st_size, stat.st_mtime_ns) for stat in stats]
 
-    def _rows(self, block: int) -> range:
-        return range(block * BLOCK, min((block + 1) * BLOCK, len(self.files)))
+    def _bytes_without(self, written: dict[int, str]) -> int:
+        blocks = self.blocks
+        return sum(blocks.place(block)[1] for block in blocks.numbers if block not in written)
 
-    def _bytes(self, block: int) -> int:
-        return len(self._rows(block)) * 3 * self.side**2
+    def _write(self, written: dict[int, str]) -> dict[int, str]:
+        """Decode and write all blocks but those `written`; the SHA-256 of each block there is.
 
-    def _manifest(self) -> dict[int, str]:
-        """The SHA-256 of each block that is written; none if the file is not as it was written."""
-        try:
-            found = json.loads((self.folder / MANIFEST).read_bytes())
-            blocks = {int(block): str(sha) for block, sha in found["blocks"].items()}
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return {}
-        return {block: sha for block, sha in blocks.items() if block in self._blocks}
-
-    def _missing(self, told: bool = False) -> list[int]:
-        """The blocks that are not written, or damaged; `told` warns of these."""
-        written, file = self._manifest(), self.folder / PIXELS
-        damaged: tuple[int, ...] = ()
-        if written:
-            stat = file.stat() if file.exists() else None
-            known = (stat.st_mtime_ns, stat.st_size) if stat else (0, 0)
-            sizes = tuple(
-                (block * BLOCK * 3 * self.side**2, self._bytes(block)) for block in written
-            )
-            damaged = _damaged(file, *known, tuple(written.items()), sizes)
-        if damaged and told:
-            warnings.warn(
-                f"{self.folder} is damaged in {len(damaged)} of {len(self._blocks)} blocks of "
-                "images, which are decoded anew",
-                stacklevel=3,
-            )
-        return [block for block in self._blocks if block not in written or block in damaged]
-
-    def _write(self, missing: Sequence[int]) -> None:
-        """Decode and write the blocks `missing`. The caller holds the lock."""
-        self._check_disk(sum(map(self._bytes, missing)))
-        self.folder.mkdir(exist_ok=True)
-        file = self.folder / PIXELS
-        file.touch()
-        os.truncate(file, len(self.files) * 3 * self.side**2)
-        written = {k: sha for k, sha in self._manifest().items() if k not in missing}
+        The caller holds the lock.
+        """
+        blocks = self.blocks
+        self._check_disk(self._bytes_without(written))
+        blocks.folder.mkdir(exist_ok=True)
+        blocks.note(written)  # a damaged block is not to be found there if this is cut short
+        blocks.file.touch()
+        os.truncate(blocks.file, len(self.files) * blocks.size)
         told: list[str] = []
+        for block, sha, problems in self._decoded(
+            [block for block in blocks.numbers if block not in written]
+        ):
+            told += problems
+            if not told:
+                written[block] = sha
+                blocks.note(written)
+        if told:
+            shutil.rmtree(blocks.folder)
+            raise ReglError(f"data set {self.name}: {undecodable(told)}")
+        return written
+
+    def _decoded(self, missing: Sequence[int]) -> Iterator[tuple[int, str, list[str]]]:
+        """What `_block` gives for each block, by as many threads as there are cores."""
         stop = threading.Event()
         Image.init()  # before threads find the formats half known
-        with self._bar(missing) as bar, ThreadPoolExecutor() as pool:
+        images = {block: len(self.blocks.rows(block)) for block in missing}
+        with self._bar(sum(images.values())) as bar, ThreadPoolExecutor() as pool:
             try:
-                for done in as_completed(
-                    [pool.submit(self._block, block, stop) for block in missing]
-                ):
-                    block, sha, problems = done.result()
-                    told += problems
-                    if not told:
-                        written[block] = sha
-                        self._note(written)
-                    bar.update(len(self._rows(block)))
-            except OSError as error:
-                stop.set()
-                if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                    raise Halt(_full(self.below)) from error
-                raise
-            except BaseException:
-                stop.set()
-                raise
+                waiting = [pool.submit(self._block, block, stop) for block in missing]
+                for done in as_completed(waiting):
+                    yield done.result()
+                    bar.update(images[done.result()[0]])
             finally:
-                pool.shutdown(wait=True, cancel_futures=True)
-        if told:
-            shutil.rmtree(self.folder)
-            raise ReglError(f"data set {self.name}: {undecodable(told)}")
+                stop.set()
+                pool.shutdown(cancel_futures=True)
 
     def _block(self, block: int, stop: threading.Event) -> tuple[int, str, list[str]]:
         """Decode and write one block: its number, its SHA-256, and which files were not decoded."""
         sha, told = hashlib.sha256(), []
-        with (self.folder / PIXELS).open("r+b") as file:
-            file.seek(block * BLOCK * 3 * self.side**2)
-            for row in self._rows(block):
+        with self.blocks.file.open("r+b") as file:
+            file.seek(self.blocks.place(block)[0])
+            for row in self.blocks.rows(block):
                 if stop.is_set():
                     break
                 found = attempted(self.root, self.files[row], self.side)
@@ -186,9 +163,6 @@ class Pack:
                     sha.update(found)
         return block, sha.hexdigest(), told
 
-    def _note(self, written: dict[int, str]) -> None:
-        put({MANIFEST: json.dumps({"blocks": written}, indent=1).encode()}, self.folder)
-
     def _check_disk(self, needed: int) -> None:
         free = shutil.disk_usage(self.below).free
         if free < needed:
@@ -197,48 +171,23 @@ class Pack:
                 f"{self.below}, where {free / 1e9:.1f} GB are free; free some space"
             )
 
-    def _bar(self, missing: Sequence[int]) -> tqdm:
-        every = sum(len(self._rows(block)) for block in missing)
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what the file system refuses into an error that says what to do."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                text = f"the disk is full, nothing more fits below {self.below}; free some space"
+            else:
+                text = f"data set {self.name}: {error}; see to it"
+            raise Halt(f"{text} and run again: what is decoded is kept") from error
+
+    def _bar(self, images: int) -> tqdm:
         return tqdm(
             desc=f"decoding {self.name}",
             total=len(self.files),
-            initial=len(self.files) - every,
+            initial=len(self.files) - images,
             unit=" images",
             mininterval=0.2 if sys.stderr.isatty() else 5.0,  # seconds; a log keeps every line
         )
-
-
-@lru_cache(maxsize=64)
-def _damaged(
-    file: Path,
-    mtime_ns: int,
-    size: int,
-    written: tuple[tuple[int, str], ...],
-    places: tuple[tuple[int, int], ...],
-) -> tuple[int, ...]:
-    """Which of the blocks `written`, at `places` (start, bytes), are not as they were written.
-
-    Read once per process for a file of that time and size.
-    """
-
-    def intact(block: tuple[int, str], place: tuple[int, int]) -> bool:
-        with file.open("rb") as opened:
-            opened.seek(place[0])
-            sha, left = hashlib.sha256(), place[1]
-            while left and (part := opened.read(min(left, 2**20))):
-                sha.update(part)
-                left -= len(part)
-        return sha.hexdigest() == block[1]
-
-    if not size:
-        return tuple(block for block, _ in written)
-    with ThreadPoolExecutor() as pool:
-        whole = pool.map(intact, written, places)
-        return tuple(block for (block, _), good in zip(written, whole, strict=True) if not good)
-
-
-def _full(folder: Path) -> str:
-    return (
-        f"the disk is full, nothing more fits below {folder}; free some space and run again: what "
-        "is decoded is kept"
-    )

@@ -1,0 +1,167 @@
+"""What is missing of the models or does not fit is said before anything is loaded, all at once."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from toy_models import IDS, cache, naming, written
+
+from regl_core import foundation
+from regl_core.errors import ReglError
+from regl_core.sources import Sources
+
+__all__ = ["cache"]
+UNET = "unet/diffusion_pytorch_model"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> dict[str, Path]:
+    return written(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def models(whole, tmp_path) -> dict[str, Path]:
+    """A copy to be harmed."""
+    return {key: Path(shutil.copytree(folder, tmp_path / key)) for key, folder in whole.items()}
+
+
+def problems(names: dict[str, Path], visual_token: bool = True, **changes: object) -> list[str]:
+    return foundation.problems(naming(names, **changes).foundation, visual_token)
+
+
+def test_nothing_is_said_of_models_that_are_whole(whole):
+    assert problems(whole) == []
+
+
+def pickled(stem: Path) -> None:
+    stem.with_suffix(".safetensors").rename(stem.with_suffix(".bin"))
+
+
+def halved(stem: Path) -> None:
+    stem.with_suffix(".safetensors").rename(stem.with_suffix(".fp16.safetensors"))
+
+
+def gone(stem: Path) -> None:
+    stem.with_suffix(".safetensors").unlink()
+
+
+def cut(stem: Path) -> None:
+    """As a download that was ended, or a large file that git did not fetch."""
+    file = stem.with_suffix(".safetensors")
+    file.write_bytes(file.read_bytes()[:1000])
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (pickled, "diffusion_pytorch_model.bin is a pickle, which can run code: only safetensors"),
+        (halved, "diffusion_pytorch_model.fp16.safetensors is not taken for it: rename it"),
+        (gone, "diffusion_pytorch_model.safetensors is missing in"),
+        (cut, "diffusion_pytorch_model.safetensors is damaged"),
+    ],
+)
+def test_weights_that_cannot_be_read_are_named(models, harm, words):
+    harm(models["name"] / UNET)
+    (found,) = problems(models)
+    assert found.startswith("foundation.name: ") and words in found and "copy the whole" in found
+    settings = naming(models).foundation
+    for attempt in (foundation.load, lambda its: Sources(its).digest()):
+        with pytest.raises(ReglError, match="diffusion_pytorch_model"):
+            attempt(settings)
+
+
+def test_a_part_of_weights_in_several_files_is_missed(models):
+    (models["captioner"] / "model-00002-of-00003.safetensors").unlink()
+    (found,) = problems(models)
+    assert "model-00002-of-00003.safetensors is missing" in found
+
+
+@pytest.mark.parametrize(
+    ("key", "file", "words"),
+    [
+        ("name", "model_index.json", "model_index.json is missing"),
+        ("name", "scheduler/scheduler_config.json", "scheduler/scheduler_config.json is missing"),
+        ("name", "tokenizer/vocab.json", "tokenizer/tokenizer.json or tokenizer/vocab.json is"),
+        ("image_encoder", "preprocessor_config.json", "preprocessor_config.json or processor_"),
+        ("captioner", "tokenizer.json", "tokenizer.json or vocab.json or vocab.txt is missing"),
+    ],
+)
+def test_a_missing_file_of_settings_is_named(models, key, file, words):
+    (models[key] / file).unlink()
+    (found,) = problems(models)
+    assert found.startswith(f"foundation.{key}: ") and words in found
+
+
+def test_settings_that_cannot_be_read_are_named(models):
+    (models["name"] / "unet" / "config.json").write_text('{"cut":')
+    (found,) = problems(models)
+    assert "unet/config.json is damaged" in found
+
+
+def test_image_features_of_another_width_are_refused_where_they_are_used(whole, tmp_path):
+    mixed = {**whole, "image_encoder": written(tmp_path, "2.1")["image_encoder"]}
+    (found,) = problems(mixed)
+    assert "have 48 numbers, expected 32" in found and "lora.visual_token" in found
+    assert problems(mixed, visual_token=False) == []
+
+
+def rewrite(file: Path, **changes: object) -> None:
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+
+@pytest.mark.parametrize(
+    ("key", "file", "changes", "words"),
+    [
+        (
+            "name",
+            "model_index.json",
+            {"_class_name": "StableDiffusionXLPipeline"},
+            "XLPipeline, ex",
+        ),
+        ("image_encoder", "config.json", {"model_type": "siglip"}, "of the type siglip, expected"),
+        ("captioner", "config.json", {"model_type": "git"}, "of the type git, expected blip"),
+        ("captioner", "config.json", {"image_token_index": None}, "of an early revision"),
+    ],
+)
+def test_models_of_other_kinds_are_refused(models, key, file, changes, words):
+    rewrite(models[key] / file, **changes)
+    (found,) = problems(models)
+    assert found.startswith(f"foundation.{key}: ") and words in found
+
+
+def test_models_that_are_not_named_not_there_or_not_cached(cache):
+    names = {"name": IDS["name"], "image_encoder": None, "captioner": "/no/such/folder"}
+    first, second, third = problems(names, revision="v2")
+    assert "owner/drawing at revision 'v2'" in first and "make models" in first
+    assert second.startswith("foundation.image_encoder: null, expected the image-encoder")
+    assert "'/no/such/folder' (captioner) is neither a folder nor a hub id" in third
+    with pytest.raises(ReglError) as error:
+        foundation.load(naming(names, revision="v2").foundation)
+    assert str(error.value).splitlines() == [first, second, third]
+    assert not cache.exists()
+
+
+def test_all_is_said_at_once(models, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    pickled(models["name"] / UNET)
+    (models["image_encoder"] / "preprocessor_config.json").unlink()
+    rewrite(models["captioner"] / "config.json", model_type="git")
+    found = problems(models, device="cuda")
+    assert [text.split(":")[0] for text in found] == [
+        "foundation.name",
+        "foundation.image_encoder",
+        "foundation.captioner",
+        "foundation.device",
+    ]
+
+
+def test_a_damaged_shipped_model_is_one_of_the_problems(tmp_path, monkeypatch):
+    from regl_core import sources
+
+    shutil.copytree(sources.SHIPPED / "tiny", tmp_path / "tiny")
+    (tmp_path / "tiny" / "captioner" / "model.safetensors").unlink()
+    monkeypatch.setattr(sources, "SHIPPED", tmp_path)
+    (found,) = problems({})
+    assert "captioner/model.safetensors is missing; restore it from git" in found
