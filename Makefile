@@ -29,8 +29,8 @@ hold := import fcntl, os, sys; pins = os.open("requirements.lock", os.O_RDWR); \
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup data models tables figures report plan status clean-store test test-faults test-mutations \
-  lab foundation bench bench-gpu clean-env
+.PHONY: help setup data models tables figures report plan status clean-store test test-faults \
+  test-mutations rehearsal lab foundation bench bench-gpu clean-env
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,10 +65,10 @@ endef
 export install
 
 data: $(ready)  ## say which data sets are there, which are missing and where to get them
-	@set -f; $(py) -m regl_core data $(settings)
+	@set -f; exec $(py) -m regl_core data $(settings)
 
 models: $(ready)  ## say which models are there, and download the others from the hub
-	@set -f; $(py) -m regl_core models $(settings)
+	@set -f; exec $(py) -m regl_core models $(settings)
 
 tables: $(ready)  ## compute TABLES at PROFILE: figures/PROFILE/tableN.csv, .md, .tex
 	@set -f; exec $(py) -m regl_core run $$TABLE_NAMES $(settings)
@@ -94,7 +94,7 @@ test: $(ready)  ## lint, unit tests, and every notebook at the smoke profile
 	$(py) -m pytest --nbmake --nbmake-timeout=300 tests notebooks
 
 test-faults: $(ready)  ## kill `make report` 25 times and damage 1,000 stores: is anything lost?
-	$(py) -m pytest -m faults -s tests/test_faults.py
+	$(py) -m pytest -m faults -s tests/test_damaged.py tests/test_faults.py
 
 test-mutations: $(ready)  ## break every method on purpose: do its tests notice?
 	$(py) -m pytest -m mutation -n auto tests/test_mutations.py

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from .access import explained
 from .errors import ReglError
-from .params import load
+from .params import ROOT, load
 from .settings_file import parse
 
 
@@ -19,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        with _terminable():
+        with _terminable(), explained(ROOT):
             options.act(options, _changes(options))
     except ReglError as error:
         print(f"error: {error}", file=sys.stderr)

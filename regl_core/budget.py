@@ -7,10 +7,10 @@ from . import footprint
 from .footprint import Peak
 from .pace import Pace
 from .params import FoundationSettings
-from .rates import Rates, resolved
+from .rates import Rates, uses_gpu
 from .runner import Todo, closure
 from .stage import Stage
-from .work import KEPT, Work, total
+from .work import Work, total
 
 
 @dataclass(frozen=True)
@@ -140,12 +140,6 @@ def survey(
         on_gpu,
         pace.rates,
     )
-
-
-def uses_gpu(work: Work) -> bool:
-    """Whether any of it is done on a GPU."""
-    timed = (unit for unit, amount in work.items() if amount and unit.what not in KEPT)
-    return any(resolved(unit.device) == "cuda" for unit in timed)
 
 
 def _kinds(unique: Mapping[str, Stage], seconds: Mapping[str, float], pace: Pace) -> Iterator[Kind]:

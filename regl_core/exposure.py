@@ -15,7 +15,7 @@ from .params import Settings
 from .partition import PartitionSpec
 from .pipeline import Pipeline
 from .runner import run_stages
-from .runs import STORE, Run, cores
+from .runs import STORE, Run
 from .scores import FT, TF
 from .stage import Stage
 from .stages.attacked import Attacked
@@ -125,7 +125,7 @@ def look(
     store = store or Store(STORE)
     pipeline = Pipeline(store.root / "packed")
     stages: list[Stage] = [item.stage(pipeline) for item in grid]
-    run_stages(stages, store, workers or cores())
+    run_stages(stages, store, workers)
     rows = [
         (item.dataset, item.partition.setting, method, item.seed, *rest)
         for item, stage in zip(grid, stages, strict=True)

@@ -1,7 +1,6 @@
 """What this machine computes with: its cores, or its GPUs."""
 
 import os
-from collections.abc import Collection
 
 
 def cores() -> int:
@@ -18,11 +17,11 @@ def gpus() -> tuple[str, ...]:
     return tuple(map(str, names))[: torch.cuda.device_count()]
 
 
-def places(devices: Collection[str]) -> tuple[str | None, ...]:
-    """One for each worker process that work on `devices` ("cpu", "cuda", "auto") should have.
+def places(on_gpu: bool, most: int | None = None) -> tuple[str | None, ...]:
+    """One for each worker process, `most` of them if that is given: the GPU that it is to see.
 
-    The name of its GPU, if any of the work is done on one: with two workers on one GPU both would
-    wait. Otherwise None, one for each core.
+    With work that is done on GPUs one for each of these: two workers on one would wait for each
+    other. Else None, one for each core.
     """
-    found = gpus() if set(devices) & {"cuda", "auto"} else ()
-    return found or (None,) * cores()
+    found = gpus() if on_gpu else ()
+    return found[:most] or (None,) * (most or cores())

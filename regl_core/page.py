@@ -79,7 +79,8 @@ def render(
 
     `made` is what the page itself was made with. Files that most others disagree with are named.
     """
-    made_here = gallery.artefacts(known(root / "notebooks"))
+    notebooks = known(root / "notebooks")
+    made_here = gallery.artefacts(notebooks)
     names = [n for n in gallery.ORDER if n in made_here or n == gallery.DRAWN]
     sections = [section for n in names if (section := _section(n, folder, settings, root))]
     shown = [folder / f"{it.name}.{end}" for it in sections for end in ("csv", "png")]
@@ -95,6 +96,11 @@ def render(
             claims=[(claim, own) for claim, own in claims if own],
             counts=Counter(verdict.verdict for verdict in judged),
             sections=sections,
+            beside=[
+                (_opening(root / f"notebooks/{name}.ipynb", name)[0], f"notebooks/{name}.html")
+                for name in notebooks
+                if name not in made_here and (folder / f"notebooks/{name}.html").exists()
+            ],
             made=dict(zip(COLUMNS, usual or [getattr(made, c) for c in COLUMNS], strict=True)),
             others=others,
             full_name=gallery.full_name,

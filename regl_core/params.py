@@ -201,6 +201,7 @@ class Profile(Frozen):
     folder: DatasetSettings | None = None  # of an image folder that is selected by its path
     betas: Several[Positive]  # concentrations of the Dirichlet partition
     seeds: Several[Seed]
+    vanilla_pool: Literal["client", "shared"]  # who makes a client's training-free images
     foundation: FoundationSettings
     synthesis: SynthesisSettings
     lora: LoraSettings
@@ -212,6 +213,20 @@ class Profile(Frozen):
     privacy: PrivacySettings
     methods: Methods  # of Tables 2 and 3: the global model's accuracy
     personal_methods: Methods  # of Table 4: the accuracy of each client's own model
+
+    @model_validator(mode="after")
+    def _have_homes(self) -> Self:
+        models = self.foundation
+        named = [models.name, models.image_encoder, models.captioner]
+        for place in [*named, *(its.root for its in self.datasets.values())]:
+            try:
+                Path(place or "").expanduser()
+            except RuntimeError:
+                raise ValueError(
+                    f"given {shown(place)}, expected a path that begins with no ~ but that of a "
+                    "user of this machine"
+                ) from None
+        return self
 
     @model_validator(mode="after")
     def _vary_what_there_is(self) -> Self:

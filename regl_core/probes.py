@@ -11,7 +11,7 @@ from .frozen import Frozen
 from .params import Settings
 from .pipeline import Pipeline
 from .runner import run_stages
-from .runs import STORE, cores
+from .runs import STORE
 from .seeds import torch_generator
 from .stages.probed import Judge, Probed
 from .stages.tailored import Tailored
@@ -108,9 +108,7 @@ def probe_all(
     store = store or Store(STORE)
     pipeline = Pipeline(store.root / "packed")
     stages = [probe.stage(pipeline) for probe in grid]
-    run_stages(
-        [part for stage in stages for part in (stage, stage.images)], store, workers or cores()
-    )
+    run_stages([part for stage in stages for part in (stage, stage.images)], store, workers)
     return [
         Probing(
             probe,

@@ -1,12 +1,11 @@
 """From settings to finished files: what `make tables`, `make figures` and `make report` do."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import gallery
-from .access import explained, writable
+from .access import writable
 from .errors import Incomplete
 from .files import put
 from .notebooks import execute, find, known
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 def make(names: Sequence[str], profile: str, changes: Mapping[str, Any], root: Path = ROOT) -> None:
     """Compute all that the notebooks `names` ask for, together, and then run them.
 
+    Each that comes to its end leaves its page, figures/<profile>/notebooks/<name>.html, too.
     root : where notebooks/ and figures/ lie.
 
     Where stages failed, those notebooks run that need none of them.
@@ -32,6 +32,7 @@ def make(names: Sequence[str], profile: str, changes: Mapping[str, Any], root: P
 
     # These take seconds, for which no error should wait.
     from . import freshness
+    from .notebook_page import write_page
     from .planning import checked, compute
     from .runs import STORE
     from .store import Store
@@ -42,9 +43,11 @@ def make(names: Sequence[str], profile: str, changes: Mapping[str, Any], root: P
     makings = freshness.makings(names, asked, settings, notebooks)
 
     def run(ready: Sequence[str]) -> None:
-        done = partial(freshness.record, makings=makings, folder=folder)
-        with explained(folder):
-            execute(ready, profile, changes, folder / "notebooks", notebooks, done=done)
+        def done(name: str) -> None:
+            freshness.record(name, makings, folder)
+            write_page(folder / f"notebooks/{name}.ipynb")
+
+        execute(ready, profile, changes, folder / "notebooks", notebooks, done=done)
 
     try:
         compute(asked, store)
@@ -64,24 +67,17 @@ def report(profile: str, changes: Mapping[str, Any], root: Path = ROOT) -> None:
     names = known(root / "notebooks")
     gallery.check(folder, names)
     make(gallery.artefacts(names), profile, changes, root)
-    with explained(folder):
-        page = build(folder, settings, changes, root)
-    print(f"all of it: {page}", flush=True)
+    print(f"all of it: {build(folder, settings, changes, root)}", flush=True)
 
 
 def build(folder: Path, settings: Settings, changes: Mapping[str, Any], root: Path = ROOT) -> Path:
-    """Make notebooks/*.html, claims.csv and index.html of what lies in `folder`; the last.
+    """Make claims.csv and index.html of what lies in `folder`; the latter.
 
     root : where notebooks/ lie.
     """
     from . import artefact, claims, page, provenance
-    from .notebook_page import write_page
 
-    names = known(root / "notebooks")
-    gallery.check(folder, names)
-    for name in gallery.artefacts(names):
-        if (notebook := folder / f"notebooks/{name}.ipynb").exists():
-            write_page(notebook)
+    gallery.check(folder, known(root / "notebooks"))
     verdicts = judge(folder, settings)
     found = sorted((it for own in verdicts.values() for it in own), key=lambda it: it.claim)
     artefact.write_csv(claims.frame(found), "claims", settings, folder)

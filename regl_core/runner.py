@@ -9,8 +9,9 @@ from tqdm import tqdm
 
 from .digest import check_unchanged
 from .errors import Halt, Incomplete, ReglError
+from .machine import places
 from .pace import Pace
-from .rates import Rates
+from .rates import Rates, uses_gpu
 from .stage import Stage
 from .store import Store
 from .workers import Failed, Finished, Progress, Workers
@@ -35,11 +36,15 @@ class Count:
 
 @dataclass(frozen=True)
 class Plan:
-    """What `run_stages` would do, by kind of stage and in `total`, and its estimated duration."""
+    """What `run_stages` would do, by kind of stage and in `total`, and its estimated duration.
+
+    places : of each worker process, the GPU that it sees, or None.
+    """
 
     kinds: tuple[Count, ...]
     total: Count
     seconds: float
+    places: tuple[str | None, ...]
 
 
 @dataclass(frozen=True)
@@ -59,13 +64,19 @@ class Todo:
                     chains[need.key] = max(chains[need.key], longer)
         return chains
 
+    def places(self, workers: int | None) -> tuple[str | None, ...]:
+        """Where `workers` processes work; None: as many as there are GPUs, or cores."""
+        return places(any(uses_gpu(stage.takes) for stage in self.stages.values()), workers)
+
     def span(self, workers: int) -> float:
         """Seconds with so many workers: all must be done, and what needs another must wait."""
         return max([sum(self.seconds.values()) / workers, *self.chains().values()])
 
 
-def plan(targets: Sequence[Stage], store: Store, workers: int) -> Plan:
+def plan(targets: Sequence[Stage], store: Store, workers: int | None = None) -> Plan:
     """What it takes to have `targets` in `store`, with estimates from earlier durations there.
+
+    workers : as for `run_stages`.
 
     Raises
     ------
@@ -90,17 +101,21 @@ def plan(targets: Sequence[Stage], store: Store, workers: int) -> Plan:
         )
 
     total = count("total", set(stages))
-    return Plan(tuple(count(kind, {kind}) for kind in stages), total, todo.span(workers))
+    where = todo.places(workers)
+    kinds = tuple(count(kind, {kind}) for kind in stages)
+    return Plan(kinds, total, todo.span(len(where)), where)
 
 
 def run_stages(
     targets: Sequence[Stage],
     store: Store,
-    workers: int,
+    workers: int | None = None,
     progress: bool = True,
     watch: Watch = lambda fraction, running: None,
 ) -> None:
     """Have every one of `targets` in `store`, computing with `workers` processes what is missing.
+
+    None: one for each GPU, or for each core where nothing that is missing needs a GPU.
 
     What a target that is there was made from is not asked for. `progress` shows one bar.
     The results are the same for any number of workers. `watch` is called at least once a second
@@ -120,10 +135,8 @@ def run_stages(
     if not todo.stages:
         return
     store.sweep()
-    with (
-        Workers(store, (None,) * min(workers, len(todo.stages))) as pool,
-        _bar(todo, progress) as bar,
-    ):
+    where = todo.places(workers)[: len(todo.stages)]
+    with Workers(store, where) as pool, _bar(todo, progress) as bar:
         failures, unfinished = _drive(todo, pool, bar, watch)
     if failures:
         halted = any(failed.halts for _, failed in failures)
@@ -182,8 +195,8 @@ def _report(failures: list[tuple[Stage, Failed]], count: int, unfinished: int) -
     return "\n".join([summary, *lines, *(failed.traceback for _, failed in failures)]).rstrip()
 
 
-def _lacking(targets: Sequence[Stage], store: Store, workers: int) -> Todo:
-    if workers < 1:
+def _lacking(targets: Sequence[Stage], store: Store, workers: int | None) -> Todo:
+    if workers is not None and workers < 1:
         raise ReglError(f"workers is {workers}; expected at least 1")
     everything = closure(targets)
     check_unchanged({stage.code() for stage in everything.values()})

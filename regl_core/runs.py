@@ -1,7 +1,6 @@
 """A run, all that determines one number, and what it takes to compute many of them."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,16 +161,11 @@ def run_all(
 ) -> list[Result] | list[PersonalResult]:
     """The results of `grid`, in its order. What the store has is read, the rest computed.
 
-    Independent stages run in `workers` processes (default: one per core) of one thread each,
+    Independent stages run in `workers` processes (default: one per core or GPU) of one thread each,
     with one progress bar. Killed at any moment, the next call goes on from what is done.
     """
     store = store or Store(STORE)
     pipeline = Pipeline(store.root / "packed")
     stages = [run.stage(pipeline) for run in grid]
-    run_stages(stages, store, workers or cores())
+    run_stages(stages, store, workers)
     return [run.result(store.ensure(stage)) for run, stage in zip(grid, stages, strict=True)]
-
-
-def cores() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

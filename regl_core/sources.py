@@ -97,7 +97,7 @@ class Sources:
 
     def _shipped(self) -> Path | None:
         folder = SHIPPED / self.settings.name
-        return folder if folder.parent == SHIPPED and folder.is_dir() else None
+        return folder if folder in SHIPPED.iterdir() else None  # ".." would be its parent
 
     def problems(self) -> list[str]:
         """What keeps the models from being loaded, a line each, told from names and headers."""

@@ -12,6 +12,7 @@ from toy_results import PAPERLIKE
 
 from regl_core import artefact, report
 from regl_core.errors import ReglError
+from regl_core.notebook_page import write_page
 from regl_core.params import load
 from regl_core.reporting import build
 from regl_core.reporting import report as make_report
@@ -72,6 +73,7 @@ def root(tmp_path):
     nbformat.write(
         nbformat.read(tmp_path / "notebooks/table2.ipynb", 4), folder / "notebooks/table2.ipynb"
     )
+    write_page(folder / "notebooks/table2.ipynb")
     return tmp_path
 
 
@@ -83,6 +85,16 @@ def test_sections_stand_in_the_papers_order_after_the_claims(root):
     links = Links()
     links.feed(built(root))
     assert links.ids == ["claims", "fig1", "fig2", "drawn", "table2", "table4"]
+
+
+def test_notebooks_beside_the_paper_are_linked_where_they_were_run(root):
+    write(root, "privacy", "Privacy: what is given & what not")
+    assert "Beside the paper" not in built(root)
+    (root / "figures/smoke/notebooks/privacy.html").touch()
+    links = Links()
+    links.feed(text := built(root))
+    assert "notebooks/privacy.html" in links.hrefs and links.ids[-1] == "beside"
+    assert "Privacy: what is given &amp; what not" in text
 
 
 def test_every_link_leads_somewhere(root):

@@ -10,14 +10,16 @@ from pathlib import Path
 
 import pytest
 from test_store import contents
-from toy_stages import Broken, Draw, Logged, Threads
+from toy_stages import Broken, Draw, Logged, Seen, Threads
 
+from regl_core import machine
 from regl_core.errors import Halt, Incomplete, ReglError
 from regl_core.pace import Pace
 from regl_core.rates import HERE, Rates, Sample
 from regl_core.runner import plan, run_stages
 from regl_core.store import Store
 from regl_core.work import START, Unit
+from regl_core.workers import Workers
 
 PROGRAM = """
 import signal
@@ -234,3 +236,29 @@ def test_the_pace_of_other_models_and_of_older_stores_says_nothing(rates):
     pace = Pace(past, rates)
     assert pace.factor("any", {DRAWN: 3.0}) == 1.0
     assert pace.factor("any", {START: 3.0}) == 3.0
+
+
+def test_each_worker_has_a_gpu_of_its_own_where_stages_need_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "gpus", lambda: ("0", "3"))
+    assert machine.places(on_gpu=True) == ("0", "3")
+    assert machine.places(on_gpu=True, most=1) == ("0",)
+    assert machine.places(on_gpu=False, most=3) == (None, None, None)
+    assert set(machine.places(on_gpu=False)) == {None}
+    monkeypatch.setattr(machine, "gpus", lambda: ())
+    assert machine.places(on_gpu=True, most=2) == (None, None)  # the stages themselves will tell
+
+
+def test_a_worker_sees_the_gpu_it_was_given_and_so_does_the_one_that_replaces_it(tmp_path):
+    store, seen = Store(tmp_path / "store"), []
+    with Workers(store, ("1", "0")) as pool:
+        for stage in (Seen(1), Seen(2)):
+            pool.start(stage)
+        while pool.running:
+            list(pool.news(1))
+        seen.append(sorted((store.path(Seen(n)) / "sees").read_text() for n in (1, 2)))
+        pool.alive[0].process.kill()
+        pool.alive[0].stage = Seen(3)  # as if it died of it
+        while pool.running:
+            list(pool.news(1))
+        assert sorted(worker.place for worker in pool.alive) == ["0", "1"]
+    assert seen == [["0", "1"]]

@@ -42,7 +42,7 @@ ALTERING = [
     ("tuning.py", "weight_decay=1e-2", "weight_decay=1e-3", {"Tuned"}),
     ("conditions.py", "F.normalize(torch.cat(parts), dim=1)", "torch.cat(parts)", SEEN),
     ("distances.py", "- 2 * kernel(real", "- 3 * kernel(real", {"Distance"}),
-    ("training.py", "return 100 * Fitting", "return Fitting", FEDERATED | {"Probed"}),
+    ("training.py", "return 100 * Fitting", "return 99 * Fitting", FEDERATED | {"Probed"}),
     ("training.py", "torch.randperm(len(data)", "torch.randperm(+len(data)", FEDERATED | {"Judge"}),
     ("personalization.py", "data.labels[:real].unique()", "data.labels.unique()", {"Personalized"}),
     ("stages/updated.py", "(torch.bincount(labels, each) /", "(labels.float() /", {"Updated"}),

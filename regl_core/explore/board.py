@@ -1,7 +1,7 @@
 """The three parts of the interactive notebook."""
 
 from ..params import Settings
-from ..runs import STORE, cores
+from ..runs import STORE
 from ..store import Store
 from .gallery import Gallery
 from .job import Job
@@ -14,13 +14,13 @@ class Board:
     """Sliders of a partition (`skew`), methods on it (`race`) and its images (`gallery`).
 
     Each is a widget to be shown. What their buttons ask for goes through `store`, as in every
-    notebook, in `workers` processes (default: one per core), one computation at a time (`job`).
+    notebook, in `workers` processes (default: one per core, or GPU), one at a time (`job`).
     """
 
     def __init__(
         self, settings: Settings, store: Store | None = None, workers: int | None = None
     ) -> None:
-        self.job = Job(store or Store(STORE), workers or cores())
+        self.job = Job(store or Store(STORE), workers)
         setup = Setup.of(settings, self.job)
         self.skew = Skew(setup)
         self.race = Race(setup, self.skew)

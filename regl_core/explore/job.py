@@ -30,7 +30,7 @@ class Onlooker(Protocol):
 class Job:
     """Runs `run_stages` in a thread, which waits for worker processes and computes nothing."""
 
-    def __init__(self, store: Store, workers: int) -> None:
+    def __init__(self, store: Store, workers: int | None) -> None:
         self.store, self._workers = store, workers
         self._guard = threading.Lock()
         self._thread: threading.Thread | None = None

@@ -1,0 +1,1 @@
+"""The profile paper from its first command to its last, in small: `make rehearsal`."""
