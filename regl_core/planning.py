@@ -104,8 +104,8 @@ def checked(
     try:
         asked = targets_of(names, settings.profile, changes, folder, outline)
     except ReglError as error:
-        preflight.refuse([*outline.lacking, *str(error).splitlines()])
-        raise
+        own = getattr(error, "problems", [str(error)])
+        raise preflight.refusal([*outline.lacking, *own]) from None
     targets = [stage for own in asked.values() for stage in own]
     preflight.check(targets, outline, settings, store)
     if not outline.notes:

@@ -4,12 +4,12 @@ import shutil
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from . import footprint
+from . import footprint, foundation
 from .errors import ReglError
 from .frozen import report
 from .outline import Outline
 from .params import Settings
-from .rates import machines, resolved
+from .rates import resolved
 from .runner import closure
 from .stage import Stage
 from .store import Store
@@ -29,7 +29,8 @@ def check(targets: Iterable[Stage], outline: Outline, settings: Settings, store:
         Names all that is in the way, and what to do about it.
     """
     works = [stage.takes for stage in closure(targets, store.has).values()]
-    refuse(problems(works, outline, settings, store.root))
+    if found := problems(works, outline, settings, store.root):
+        raise refusal(found)
 
 
 def problems(
@@ -41,35 +42,27 @@ def problems(
     memory of a GPU that is too small; a line each.
     """
     units = {it for work in works for it, much in work.items() if much and it.what not in KEPT}
-    return list(
-        dict.fromkeys(
-            [
-                *outline.lacking,
-                *_devices(units, settings),
-                *_disk(works, sum(outline.unpacked.values()), root),
-                *_memory(works, units, settings),
-            ]
-        )
-    )
+    found = list(outline.lacking)
+    if any(it.model and not it.side for it in units):
+        found += foundation.problems(settings.foundation, settings.lora.visual_token)
+    if any(it.side for it in units):
+        found += _device(settings.training.device)
+    found += _disk(works, sum(outline.unpacked.values()), root)
+    found += _memory(works, units, settings)
+    return found
 
 
-def refuse(found: Sequence[str]) -> None:
-    """Raises ReglError that names all of `found`, if there is any."""
-    if found:
-        raise ReglError(report(found))
+def refusal(found: Sequence[str]) -> ReglError:
+    """An error that names all of `found`, each once."""
+    return ReglError(report(dict.fromkeys(found)))
 
 
-def _devices(units: Collection[Unit], settings: Settings) -> list[str]:
-    asked = {
-        "foundation.device": [it for it in units if it.model and not it.side],
-        "training.device": [it for it in units if it.side],
-    }
-    return [
-        f"{key}: given cuda, and no GPU is available here; set {key}=cpu (days at this size) or "
-        "auto, or run where there is one"
-        for key, own in asked.items()
-        if any(it.device == "cuda" for it in own) and "cuda" not in machines()
-    ]
+def _device(name: str) -> list[str]:
+    try:
+        foundation.pick_device(name)
+    except ReglError as error:
+        return [f"training.{error}"]
+    return []
 
 
 def _disk(works: Collection[Work], unpacked: int, root: Path) -> list[str]:
