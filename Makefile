@@ -29,8 +29,8 @@ hold := import fcntl, os, sys; pins = os.open("requirements.lock", os.O_RDWR); \
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup data models tables figures report plan status clean-store test test-faults \
-  test-mutations rehearsal lab foundation bench bench-gpu clean-env
+.PHONY: help setup data models tables figures report plan status clean-store test rehearsal \
+  test-faults test-mutations lab foundation bench bench-gpu clean-env
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +92,9 @@ test: $(ready)  ## lint, unit tests, and every notebook at the smoke profile
 	$(py) -m ruff check
 	$(py) -m ruff format --check
 	$(py) -m pytest --nbmake --nbmake-timeout=300 tests notebooks
+
+rehearsal: $(ready)  ## PROFILE=paper in small, all of it: replicas of data and models, no GPU, 4 minutes
+	@exec $(py) -m regl_core.rehearsal
 
 test-faults: $(ready)  ## kill `make report` 25 times and damage 1,000 stores: is anything lost?
 	$(py) -m pytest -m faults -s tests/test_damaged.py tests/test_faults.py
