@@ -26,7 +26,7 @@ AIMS = {"drawing": 6, "tuning": 6, "training": 7, "writing": 6}
 KINDS = {"Vanilla": "drawing", "Tailored": "drawing", "Tuned": "tuning"}
 KINDS |= dict.fromkeys(("Trained", "Updated", "Personalized"), "training")
 NOTEBOOKS = "runs at profile"
-LOST = 60.0  # seconds of work that a kill may cost
+LOST = 60.0  # seconds of a core that a kill may cost
 
 
 @dataclass(frozen=True)
@@ -76,12 +76,11 @@ def test_kills_at_any_moment_change_nothing(tmp_path, undisturbed):
         seen, run = Seen(root), Made(root, "report")
         aimed(run, seen, aim, undisturbed.kinds, draw)
         killed = seen.now()
-        moment = time.monotonic()
+        lost = max([lost, *map(seen.spent, killed)])
         assert not run.ended, run.said
         run.kill()
         during = {KINDS.get(undisturbed.kinds[it.partition("-")[0]], "more") for it in killed}
         hit.update(during or {"writing" if NOTEBOOKS in run.said else "between"})
-        lost = max([lost, *(moment - seen.begun[name] for name in killed)])
     print(f"\n{len(aims)} kills, while doing: {dict(hit)}; at most {lost:.1f} s of a stage lost")
     last = Made(root, "report")
     assert last.end() == 0, last.said

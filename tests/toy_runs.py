@@ -92,7 +92,7 @@ class Seen:
     def __init__(self, root: Path) -> None:
         self._folder = root / ".store/tmp"
         self._left = set(self._names())  # by those killed before
-        self.begun: dict[str, float] = {}  # when, by the name of the folder
+        self.begun: dict[str, float] = {}  # at which work of its process, by name of the folder
 
     def _names(self) -> list[str]:
         with suppress(FileNotFoundError):
@@ -103,13 +103,25 @@ class Seen:
         """The folders of those that are being computed."""
         found = [name for name in self._names() if name not in self._left]
         for name in found:
-            self.begun.setdefault(name, time.monotonic())
+            self.begun.setdefault(name, _worked(name))
         return found
+
+    def spent(self, name: str) -> float:
+        """Work on one that is being computed so far, in seconds of a core."""
+        return _worked(name) - self.begun[name]
 
     @property
     def keys(self) -> list[str]:
         """The key of each that was ever begun, as often as it was."""
         return [name.partition("-")[0] for name in self.begun]
+
+
+def _worked(name: str) -> float:
+    """Seconds of a core that the process has taken which computes in the folder `name`."""
+    with suppress(psutil.NoSuchProcess):
+        times = psutil.Process(int(name.split("-")[1])).cpu_times()
+        return times.user + times.system
+    return 0.0
 
 
 def artefacts(root: Path) -> dict[str, bytes]:
