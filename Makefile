@@ -29,8 +29,8 @@ hold := import fcntl, os, sys; pins = os.open("requirements.lock", os.O_RDWR); \
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup data models tables figures report plan status clean-store test rehearsal \
-  test-faults test-mutations lab foundation bench clean-env
+.PHONY: help setup data models tables figures report plan status clean-store test test-faults \
+  test-mutations rehearsal lab foundation bench bench-gpu clean-env
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,14 +93,14 @@ test: $(ready)  ## lint, unit tests, and every notebook at the smoke profile
 	$(py) -m ruff format --check
 	$(py) -m pytest --nbmake --nbmake-timeout=300 tests notebooks
 
-rehearsal: $(ready)  ## PROFILE=paper in small, all of it: replicas of data and models, no GPU, 4 minutes
-	@exec $(py) -m regl_core.rehearsal
-
 test-faults: $(ready)  ## kill `make report` 25 times and damage 1,000 stores: is anything lost?
-	$(py) -m pytest -m faults -s tests/test_faults.py
+	$(py) -m pytest -m faults -s tests/test_damaged.py tests/test_faults.py
 
 test-mutations: $(ready)  ## break every method on purpose: do its tests notice?
 	$(py) -m pytest -m mutation -n auto tests/test_mutations.py
+
+rehearsal: $(ready)  ## PROFILE=paper in small, all of it: replicas of data and models, no GPU, 4 minutes
+	@exec $(py) -m regl_core.rehearsal
 
 lab: $(ready)  ## open JupyterLab
 	$(py) -m jupyterlab
@@ -108,8 +108,11 @@ lab: $(ready)  ## open JupyterLab
 foundation: $(ready)  ## train the shipped tiny models anew: about 85 minutes on two cores
 	$(py) -m regl_core.tiny.build
 
-bench: $(ready)  ## measure what is worth measuring
-	@for file in bench/*.py; do echo "$$file"; $(py) "$$file" || exit; done
+bench: $(ready)  ## measure what a round costs, what methods keep, what another CPU changes
+	@for name in rounds memory machines; do echo "bench/$$name.py"; $(py) -m bench.$$name || exit; done
+
+bench-gpu: $(ready)  ## measure one GPU at true sizes, 10 minutes; without one a tiny version
+	@$(py) -m bench.gpu
 
 clean-env:  ## remove .venv
 	rm -rf .venv

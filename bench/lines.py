@@ -41,6 +41,9 @@ class Findings:
     title: str
     lines: list[Line] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    made: str = field(
+        default_factory=lambda: f"{date.today()}, commit {commit()}, {libraries()}.", init=False
+    )
 
     def add(self, line: Line) -> None:
         """One more line; both files are written whole."""
@@ -75,7 +78,7 @@ class Findings:
             [
                 f"# {self.machine}: {self.title}",
                 "",
-                f"{date.today()}, commit {commit()}, {libraries()}.",
+                self.made,
                 "",
                 "| what is counted | size | number format | per second | memory, GB "
                 "| share of bare, % |",

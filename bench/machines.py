@@ -16,7 +16,11 @@ from regl_core.runs import Run, run_all
 from regl_core.stages.vanilla import load_images
 from regl_core.store import Store
 
-OLD = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
+OLD = {
+    "ATEN_CPU_CAPABILITY": "default",
+    "ONEDNN_MAX_CPU_ISA": "SSE41",
+    "MKL_CBWR": "COMPATIBLE",
+}
 
 
 def runs(method: str, seeds: tuple[int, ...], settings: params.Settings) -> list[Run]:

@@ -13,7 +13,6 @@ import torch
 from .lines import Findings, Line
 from .pairs import Work, clock, compare
 
-REPEATS = 7
 GB = 10**9
 
 
@@ -23,6 +22,7 @@ class Machine:
 
     name: str
     device: torch.device
+    repeats: int = 7
 
     @classmethod
     def here(cls) -> "Machine":
@@ -54,7 +54,7 @@ class Machine:
             ours()
             peaks.append(self._peak())
 
-        both = compare(watched, bare or _nothing, clock(self.device), REPEATS, seconds)
+        both = compare(watched, bare or _nothing, clock(self.device), self.repeats, seconds)
         share = both.share if bare else None
         return Line(self.name, unit, size, dtype, amount / both.seconds[0], max(peaks) / GB, share)
 
@@ -74,11 +74,15 @@ def _nothing() -> None: ...
 
 @dataclass(frozen=True)
 class Section:
-    """Lines that belong together. `lines` is told how many seconds they may take."""
+    """Lines that belong together.
+
+    lines: is told how many seconds they may take. after: what to do when they stand, or failed.
+    """
 
     title: str
     weight: float  # of the time, relative to other sections
     lines: Callable[[float], Iterator[Line]]
+    after: Callable[[], None] = lambda: None
 
 
 def run(sections: Sequence[Section], seconds: float, findings: Findings) -> None:
@@ -98,18 +102,23 @@ def run(sections: Sequence[Section], seconds: float, findings: Findings) -> None
             with stopped_after(min(2 * part, left)):
                 for line in section.lines(part):
                     findings.add(line)
-        except Exception as error:  # whatever it is, the others are worth having
+        except (Exception, OutOfTime) as error:  # whatever it is, the others are worth having
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             findings.fail(f"{section.title}, from here on: {reason}")
+        section.after()
         release()
+
+
+class OutOfTime(BaseException):
+    """Time is over. No library takes it for an error of its own and goes on."""
 
 
 @contextmanager
 def stopped_after(seconds: float) -> Iterator[None]:
-    """Raises TimeoutError within the block when it has taken `seconds`. Main thread only."""
+    """Raises OutOfTime within the block when it has taken `seconds`. Main thread only."""
 
     def stop(*_: object) -> None:
-        raise TimeoutError(f"stopped after {seconds:.0f} s")
+        raise OutOfTime(f"stopped after {seconds:.0f} s")
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -43,7 +43,9 @@ class Peak(Checkpoint):
 def main() -> None:
     torch.set_num_threads(1)
     few = {"training.rounds": 3, "training.report_rounds": 1, "training.local_epochs": 2}
-    settings = params.load("paper", few | {"training.device": "cpu"}).training
+    settings = params.load(
+        "paper", few | {"training.device": "cpu", "training.precision": "float32"}
+    ).training
     net = models.build("resnet34", 10, 64, 64, seed=0)
     unit = size({"model": Weights.of(net)})
     data = [ClientData(torch.randn(2, 3, 64, 64), torch.tensor([0, 1])) for _ in range(2)]

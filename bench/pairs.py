@@ -52,7 +52,7 @@ def compare(
     begin = time.monotonic()
     pairs: list[tuple[float, float]] = []
     lasts = 0.0
-    while len(pairs) <= repeats and time.monotonic() - begin + lasts <= seconds:
+    while not pairs or (len(pairs) <= repeats and time.monotonic() - begin + lasts <= seconds):
         started = time.monotonic()
         pairs.append((took(ours, clock), took(bare, clock)))
         lasts = time.monotonic() - started if len(pairs) > 1 else 0.0

@@ -8,91 +8,21 @@ Processor time is measured, which other programs disturb least. Some minutes.
 
 import copy
 import gc
-import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
 
 from regl_core import methods, models, params
 from regl_core.federation import federate
-from regl_core.methods.fedalign import slimmed
 from regl_core.training import ClientData
 
+from .pairs import compare
+from .passes import PASSES, Way, bare
+
 ROUNDS = 2
-
-Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
-
-
-def plain(net: nn.Module) -> Loss:
-    return lambda net, images, labels: F.cross_entropy(net(images), labels)
-
-
-def contrasted(net: nn.Module) -> Loss:
-    """MOON's passes: two frozen networks see each batch too, from the second round on."""
-    frozen = [copy.deepcopy(net).eval().requires_grad_(False) for _ in range(2)]
-
-    def loss(net: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-        for other in frozen:
-            other(images)
-        return F.cross_entropy(net(images), labels)
-
-    return loss
-
-
-def aligned(net: nn.Module) -> Loss:
-    """FedAlign's passes: the last block, slimmed, on what enters the block."""
-
-    def loss(net: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-        seen: list[Tensor] = []
-        with net.layer4.register_forward_hook(lambda _, given, out: seen.extend(given)):
-            value = F.cross_entropy(net(images), labels)
-        inner = seen[0].detach()[:, : seen[0].shape[1] // 4]
-        return value + 1e-3 * slimmed(net.layer4, 0.25, inner).square().mean()
-
-    return loss
-
-
-PASSES = {
-    "FedAvg": plain,
-    "FedProx": plain,
-    "SCAFFOLD": plain,
-    "FedNova": plain,
-    "FedOpt": plain,
-    "MOON": contrasted,
-    "FedAlign": aligned,
-}
-
-
-def bare(
-    net: nn.Module, loss_of: Callable[[nn.Module], Loss], clients: list, test: ClientData, settings
-) -> None:
-    """The passes and nothing else. The first round has no previous model to contrast with."""
-    for number in range(ROUNDS):
-        loss = plain(net) if loss_of is contrasted and number == 0 else loss_of(net)
-        for data in clients:
-            net.train()
-            optimizer = torch.optim.SGD(
-                net.parameters(),
-                lr=settings.rate,
-                momentum=settings.momentum,
-                weight_decay=settings.weight_decay,
-                foreach=True,
-            )
-            for _ in range(settings.local_epochs):
-                order = torch.randperm(len(data)).split(settings.batch_size)
-                for index in order:
-                    optimizer.zero_grad()
-                    loss(net, data.images[index], data.labels[index]).backward()
-                    optimizer.step()
-        net.eval()
-        with torch.inference_mode():
-            for images in test.images.split(512):
-                net(images)
 
 
 @dataclass(frozen=True)
@@ -133,23 +63,18 @@ def measure(setup: Setup) -> None:
 
     clients, test = [some(count) for count in setup.counts], some(setup.tested)
 
-    def seconds(work: Callable[[], object]) -> float:
-        start = time.process_time()
-        work()
-        return (time.process_time() - start) / ROUNDS
-
     print(f"one round, {setup.title}: method, ours, bare PyTorch (s), ratio: median (quartiles)")
     for name, loss_of in PASSES.items():
         method = methods.get(name, {})
-        pairs = []
-        for repeat in range(setup.repeats + 1):
-            ours = seconds(lambda it=method: federate(it, net, clients, test, settings, seed=0))
-            own = method.network(copy.deepcopy(net), 0)
-            them = seconds(lambda it=own, loss=loss_of: bare(it, loss, clients, test, settings))
-            if repeat:  # the first pair warms up
-                pairs.append((ours, them))
-        low, median, high = statistics.quantiles([a / b for a, b in pairs], n=4)
-        ours, them = (statistics.median(column) for column in zip(*pairs, strict=True))
+        own = method.network(copy.deepcopy(net), 0)
+        both = compare(
+            lambda it=method: federate(it, net, clients, test, settings, seed=0),
+            lambda it=own, loss=loss_of: bare(it, loss, clients, test, settings, Way()),
+            time.process_time,
+            setup.repeats,
+        )
+        ours, them = (median / ROUNDS for median in both.seconds)
+        low, median, high = both.overhead
         print(f"{name:9} {ours:.3f} {them:.3f}  {median:.3f}  ({low:.3f}, {high:.3f})", flush=True)
 
 

@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from .work import Unit
+from .work import PART, Unit
 
 if TYPE_CHECKING:
     from .foundation import Foundation
@@ -29,7 +29,7 @@ META = torch.device("meta")
 TEXT = 78  # tokens of a condition: the prompt's and one for the visual feature
 SPOKEN = 20  # tokens of a caption (`conditions.captions`)
 RANK = 8  # of an adapter; its share of the work is small at any
-CLASSES = 1000  # of a classifier, whose last layer is a small part of it
+CLASSES = 100  # of a classifier, whose last layer is a small part of it
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,16 @@ class Pass:
     """What a unit of work takes.
 
     operations : floating-point operations of one, a multiplication and an addition being two.
+    calls : how often the device is called for a whole batch.
     bytes : the most that tensors take at once for a whole batch, the model's weights left out.
     """
 
     operations: float
+    calls: int
     bytes: float
 
 
-NOTHING = Pass(0, 0)
+NOTHING = Pass(0, 0, 0)
 Prepared = tuple[Callable[[], Any], Pass]  # a pass to be run, and what it takes besides
 
 
@@ -55,7 +57,7 @@ def measured(unit: Unit) -> Pass:
     with _OneAttention(), FlopCounterMode(display=False) as counter, _Live() as live:
         run()
     operations = counter.get_total_flops() + besides.operations
-    return Pass(operations / unit.batch, live.peak + besides.bytes)
+    return Pass(operations / unit.batch, live.calls + besides.calls, live.peak + besides.bytes)
 
 
 @cache
@@ -103,10 +105,14 @@ def at_hand(model: str) -> Path | None:
     return next((path for path in found if path), None)
 
 
-def stand_in(model: str) -> str:
-    """What a generative model is taken for that is not at hand."""
-    first = "Stable Diffusion 1.5, CLIP ViT-L/14 or BLIP-2"
-    return first if _like(model) == "1.5" else "Stable Diffusion 2.1 or OpenCLIP ViT-H/14"
+def stand_in(unit: Unit) -> str:
+    """Whose architecture is taken for a generative model that is not at hand."""
+    if PART.get(unit.what) == "captioner":
+        return "BLIP-2 with OPT of 2.7 billion parameters"
+    newer = _like(unit.model) != "1.5"
+    if PART.get(unit.what) == "image-encoder":
+        return "OpenCLIP ViT-H/14" if newer else "CLIP ViT-L/14"
+    return "Stable Diffusion 2.1" if newer else "Stable Diffusion 1.5"
 
 
 def _like(model: str) -> str:
@@ -258,7 +264,8 @@ def _captioned(unit: Unit) -> Prepared:
     spoken = _numbers(captioner) - _numbers(captioner.vision_model)
     remembered = 2 * language.num_hidden_layers * language.hidden_size * tokens
     size = getattr(torch, unit.dtype).itemsize
-    besides = Pass(2 * spoken * tokens * unit.batch, size * remembered * unit.batch)
+    calls = SPOKEN * sum(not list(layer.children()) for layer in captioner.modules())
+    besides = Pass(2 * spoken * tokens * unit.batch, calls, size * remembered * unit.batch)
     return torch.no_grad()(lambda: captioner.vision_model(_empty(unit, 3, side, side))), besides
 
 
@@ -289,15 +296,16 @@ PASSES: dict[str, Callable[[Unit], Prepared]] = {
 
 
 class _Live(TorchDispatchMode):
-    """The most bytes that tensors made within the block took at once: `peak`."""
+    """The most bytes that tensors made within the block took at once, `peak`, and its `calls`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.peak = self._now = 0
+        self.peak = self.calls = self._now = 0
         self._sizes: dict[int, int] = {}
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None) -> Any:
         made = function(*args, **(kwargs or {}))
+        self.calls += 1
         for tensor in tree_leaves(made):
             if isinstance(tensor, Tensor):
                 self._add(tensor.untyped_storage())

@@ -84,7 +84,7 @@ def _legend(budget: Budget) -> list[str]:
     sure = "all" if share > SURE else f"{100 * share:.0f} %"
     if budget.on_gpu:
         gpus = f"{budget.workers} GPU{'s' * (budget.workers > 1)}"
-        times = f"GPU-hours: of one GPU; hours: until {gpus} have done it"
+        times = f"GPU-hours: of one GPU; hours: on {gpus}"
     else:
         times = f"minutes: of the notebooks on {budget.workers} cores, of the stages on one"
     return [

@@ -201,6 +201,7 @@ class Profile(Frozen):
     folder: DatasetSettings | None = None  # of an image folder that is selected by its path
     betas: Several[Positive]  # concentrations of the Dirichlet partition
     seeds: Several[Seed]
+    vanilla_pool: Literal["client", "shared"]  # who makes a client's training-free images
     foundation: FoundationSettings
     synthesis: SynthesisSettings
     lora: LoraSettings

@@ -98,6 +98,8 @@ class Pipeline:
 
         They come in pieces, so that of many images some can be used, and none is lost to a kill.
         A client that owns no image has nothing to tune on: its images are the training-free ones.
+        With `vanilla_pool` = "shared" these are the first client's for all: they differ in nothing
+        but the noise, and cost a share of the time.
         """
         starts = range(
             0, settings.datasets[dataset].synthetic_per_class, settings.synthesis.per_stage
@@ -107,13 +109,15 @@ class Pipeline:
         source, images = self.source(dataset, settings)
         made: list[tuple[Synthetic, ...]] = []
         for client, part in enumerate(parts):
-            drawn = [
-                self.vanilla(dataset, images.classes, settings, seed, client, start)
-                for start in starts
-            ]
             if kind == "vanilla" or not len(part):
+                whose = client if settings.vanilla_pool == "client" else 0
+                drawn = (
+                    self.vanilla(dataset, images.classes, settings, seed, whose, start)
+                    for start in starts
+                )
                 made.append(tuple(drawn))
             else:
-                tuned = self.tuned(drawn[0], source, part, settings)
+                own = self.vanilla(dataset, images.classes, settings, seed, client)
+                tuned = self.tuned(own, source, part, settings)
                 made.append(tuple(Tailored(tuned, start) for start in starts))
         return tuple(made)

@@ -99,17 +99,18 @@ def checked(
 
     Raises ReglError as `preflight.check` and `targets_of`, before anything is decoded or computed.
     """
-    outline = Outline()
+    packed = store.root / "packed"
+    outline = Outline(packed)
     try:
         asked = targets_of(names, settings.profile, changes, folder, outline)
     except ReglError as error:
-        preflight.refuse([*outline.lacking, *str(error).splitlines()])
-        raise
+        own = getattr(error, "problems", [str(error)])
+        raise preflight.refusal([*outline.lacking, *own]) from None
     targets = [stage for own in asked.values() for stage in own]
     preflight.check(targets, outline, settings, store)
     if not outline.notes:
         return asked
-    return targets_of(names, settings.profile, changes, folder)  # with images decoded
+    return targets_of(names, settings.profile, changes, folder, Pipeline(packed))  # decodes
 
 
 def _told(notebooks: int, targets: Sequence[Stage], what: Plan) -> str:
@@ -152,7 +153,7 @@ def plan_notebooks(
 
     Raises ReglError as `grid_of`.
     """
-    settings, outline = load(profile, changes), Outline()
+    settings, outline = load(profile, changes), Outline(store.root / "packed")
     asked = {
         name: [item.stage(outline) for item in grid_of(folder / f"{name}.ipynb", profile, changes)]
         for name in names
@@ -171,9 +172,9 @@ def plan_notebooks(
 
 def _stand_ins(works: Iterable[Work]) -> list[str]:
     """What models that are not at hand are taken for."""
-    models = {unit.model for work in works for unit in work if unit.model and not unit.side}
+    units = {unit.model: unit for work in works for unit in work if unit.model and not unit.side}
     return [
-        f"model {model}: not at hand, planned as {architectures.stand_in(model)}"
-        for model in sorted(models)
+        f"model {model}: not at hand, planned with the architecture of {architectures.stand_in(it)}"
+        for model, it in sorted(units.items())
         if architectures.at_hand(model) is None
     ]

@@ -4,12 +4,12 @@ import shutil
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from . import footprint
+from . import footprint, foundation
 from .errors import ReglError
 from .frozen import report
 from .outline import Outline
 from .params import Settings
-from .rates import machines, resolved
+from .rates import resolved
 from .runner import closure
 from .stage import Stage
 from .store import Store
@@ -29,7 +29,8 @@ def check(targets: Iterable[Stage], outline: Outline, settings: Settings, store:
         Names all that is in the way, and what to do about it.
     """
     works = [stage.takes for stage in closure(targets, store.has).values()]
-    refuse(problems(works, outline, settings, store.root))
+    if found := problems(works, outline, settings, store.root):
+        raise refusal(found)
 
 
 def problems(
@@ -41,46 +42,32 @@ def problems(
     memory of a GPU that is too small; a line each.
     """
     units = {it for work in works for it, much in work.items() if much and it.what not in KEPT}
-    return list(
-        dict.fromkeys(
-            [
-                *outline.lacking,
-                *_devices(units, settings),
-                *_disk(works, sum(outline.unpacked.values()), root),
-                *_memory(works, units, settings),
-            ]
-        )
-    )
+    found = list(outline.lacking)
+    if any(it.model and not it.side for it in units):
+        found += foundation.problems(settings.foundation, settings.lora.visual_token)
+    if any(it.side for it in units):
+        found += _device(settings.training.device)
+    found += _disk(works, sum(outline.unpacked.values()), root)
+    found += _memory(works, units, settings)
+    return found
 
 
-def refuse(found: Sequence[str]) -> None:
-    """Raises ReglError that names all of `found`, if there is any."""
-    if found:
-        raise ReglError(report(found))
+def refusal(found: Sequence[str]) -> ReglError:
+    """An error that names all of `found`, each once."""
+    return ReglError(report(dict.fromkeys(found)))
 
 
-def _devices(units: Collection[Unit], settings: Settings) -> list[str]:
-    asked = {
-        "foundation.device": [it for it in units if it.model and not it.side],
-        "training.device": [it for it in units if it.side],
-    }
-    return [
-        f"{key}: given cuda, and no GPU is available here; set {key}=cpu (days at this size) or "
-        "auto, or run where there is one"
-        for key, own in asked.items()
-        if any(it.device == "cuda" for it in own) and "cuda" not in machines()
-    ]
-
-
-def free(root: Path) -> int:
-    """Bytes that are free where `root` lies or will lie."""
-    return shutil.disk_usage(
-        next(it for it in (root, *root.absolute().parents) if it.exists())
-    ).free
+def _device(name: str) -> list[str]:
+    try:
+        foundation.pick_device(name)
+    except ReglError as error:
+        return [f"training.{error}"]
+    return []
 
 
 def _disk(works: Collection[Work], unpacked: int, root: Path) -> list[str]:
-    there = free(root)
+    place = next(it for it in (root, *root.absolute().parents) if it.exists())
+    there = shutil.disk_usage(place).free
     if unpacked + footprint.at_most(works) <= there:
         return []
     needed = unpacked + sum(map(footprint.disk, works)) + footprint.checkpoints(works)
@@ -88,19 +75,15 @@ def _disk(works: Collection[Work], unpacked: int, root: Path) -> list[str]:
         return []
     return [
         f"disk: {needed / GB:,.1f} GB are to be written below {root}, where {there / GB:,.1f} GB "
-        "are free: free some, put a link to a larger disk in its place, or ask for less (DATASETS, "
-        "SEEDS, TABLES)"
+        "are free: free some, move this folder to a larger disk, or ask for less (DATASETS, SEEDS, "
+        "TABLES)"
     ]
 
 
 def _memory(works: Collection[Work], units: Collection[Unit], settings: Settings) -> list[str]:
-    if "cuda" not in machines() or all(resolved(it.device) != "cuda" for it in units):
+    sizes = gpu_memories() if any(resolved(it.device) == "cuda" for it in units) else []
+    if not sizes:
         return []
-    import torch
-
-    sizes = [
-        torch.cuda.get_device_properties(i).total_memory for i in range(torch.cuda.device_count())
-    ]
     least = footprint.peak(works, settings.foundation, smallest=True).gpu
     if least <= min(sizes):
         return []
@@ -110,3 +93,11 @@ def _memory(works: Collection[Work], units: Collection[Unit], settings: Settings
         f"{settings.training.batch_size}), set training.precision and foundation.dtype to "
         "bfloat16, or leave out the methods that hold most"
     ]
+
+
+def gpu_memories() -> list[int]:
+    """Bytes of the memory of each GPU."""
+    import torch
+
+    count = torch.cuda.device_count()
+    return [torch.cuda.get_device_properties(number).total_memory for number in range(count)]

@@ -53,12 +53,14 @@ class Sample:
 class Card:
     """A device that is not measured: assumed operations per second, by kind of work, in bfloat16.
 
-    float32 : the share of it that is left in float32.
+    float32 : the share of it that is left in float32. call : seconds that each call of the device
+    takes at least.
     """
 
     name: str
     sustained: Mapping[str, float]
     float32: float
+    call: float
 
 
 # About what well-written programs reach, a fifth to a tenth of the peak. Nothing is measured here.
@@ -69,8 +71,9 @@ H200 = Card(
         "captioned": 60e12, "embedded": 60e12, "trained": 60e12, "evaluated": 60e12,
     },
     0.5,
+    1e-5,
 )  # fmt: skip
-CORE = Card("a processor core", dict.fromkeys(H200.sustained, 40e9), 1.0)
+CORE = Card("a processor core", dict.fromkeys(H200.sustained, 40e9), 1.0, 0.0)
 CARDS = {"cuda": H200, "cpu": CORE}
 
 # The tiny models and desk's network; seconds on the reference machine.
@@ -122,12 +125,12 @@ class Rates:
                 return Rate(sample.seconds, True, _told(sample))
         from .architectures import measured as one_pass  # builds models, seconds of imports
 
-        operations = one_pass(unit).operations
+        own = one_pass(unit)
         if unit.what == "evaluated":  # as fast as the forward passes of training
             trained = _kind(replace(unit, what="trained"))
             alike += [it for it in self.samples if _kind(it.unit) == trained]
         for sample in alike:
-            times = operations / one_pass(sample.unit).operations
+            times = own.operations / one_pass(sample.unit).operations
             if abs(times - 1) < SAME and sample.unit.what == unit.what:
                 return Rate(sample.seconds, True, _told(sample))
             if 1 / FAR < times < FAR:
@@ -137,7 +140,8 @@ class Rates:
         card = CARDS[resolved(unit.device)]
         speed = card.sustained[unit.what] * (card.float32 if unit.dtype == "float32" else 1)
         said = f"assumed, not measured: {speed / 1e12:.3g} Tflop/s on {card.name}"
-        return Rate(operations / speed, False, said)
+        seconds = max(own.operations / speed, own.calls * card.call / unit.batch)
+        return Rate(seconds, False, said)
 
 
 def _kind(unit: Unit) -> tuple[str, str, str]:
@@ -197,27 +201,31 @@ def kept(store: Path) -> list[Sample]:
 def _shipped(path: Path) -> Iterator[Sample]:
     """The measurements of `make bench-gpu` at true sizes; of its tiny version on a CPU none.
 
-    Raises ReglError where a row lacks a column or holds no positive speed.
+    Raises ReglError where a row lacks a column, or its size or speed is none.
     """
     if not path.exists():
         return
     with path.open(newline="", encoding="utf-8") as file:
         for number, row in enumerate(csv.DictReader(file), 2):
             try:
-                model, _, side = row["size"].rpartition(" ")
-                machine, what, dtype = row["machine"], row["unit"], row["dtype"]
-                seconds = 1 / float(row["per_second"])
-            except (KeyError, TypeError, ValueError, ZeroDivisionError):
+                unit, seconds = _unit(row), 1 / float(row["per_second"])
+            except (AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError):
                 raise ReglError(
                     f"{path}, line {number}: expected machine, unit, size, dtype and a speed in "
                     "per_second, as make bench-gpu writes them; run it again"
                 ) from None
-            # Ways to train that are compared there have units or number formats of their own.
-            if machine != "cpu" and what in H200.sustained:
-                unit = Unit(what, model, dtype=dtype, device="cuda")
-                if what in ("trained", "evaluated"):
-                    unit = replace(unit, model=f"{model} 64", side=int(side))
-                yield Sample(machine, unit, seconds, SHIPPED)
+            # Ways to train that are compared there have names of their own.
+            if row["machine"] != "cpu" and unit.what in H200.sustained:
+                yield Sample(row["machine"], unit, seconds, SHIPPED)
+
+
+def _unit(row: Mapping[str, str]) -> Unit:
+    """What a row measured; its size is a model's name and a side in pixels."""
+    model, _, side = row["size"].rpartition(" ")
+    unit = Unit(row["unit"], model, dtype=row["dtype"], device="cuda")
+    if unit.what not in ("trained", "evaluated"):
+        return unit
+    return replace(unit, model=f"{model} 64", side=int(side))
 
 
 def uses_gpu(work: Work) -> bool:

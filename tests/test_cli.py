@@ -107,13 +107,15 @@ def test_check_shows_every_setting_as_changed(capsys):
 
 
 @pytest.mark.parametrize("names", [["table3"], []])
-def test_plan_shows_what_planning_says(names, monkeypatch, capsys):
+@pytest.mark.parametrize("measure", [["--calibrate"], []])
+def test_plan_shows_what_planning_says(names, measure, monkeypatch, capsys):
     planning = ModuleType("regl_core.planning")
-    planning.plan_notebooks = lambda *given: f"planned {given[:3]}"
+    planning.plan_notebooks = lambda *given, calibrate: f"planned {(*given[:3], calibrate)}"
     monkeypatch.setitem(sys.modules, "regl_core.planning", planning)
-    assert main(["plan", *names, "--profile", "smoke", "--set", "seeds=[0]"]) == 0
+    assert main(["plan", *names, *measure, "--profile", "smoke", "--set", "seeds=[0]"]) == 0
     told = names or [name for name in notebooks.known() if name.startswith("table")]
-    assert capsys.readouterr().out == f"planned {(told, 'smoke', {'seeds': [0]})}\n"
+    expected = told, "smoke", {"seeds": [0]}, bool(measure)
+    assert capsys.readouterr().out == f"planned {expected}\n"
 
 
 def test_status_and_clean_store_pass_profile_and_changes_on(monkeypatch, capsys):

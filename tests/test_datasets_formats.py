@@ -7,6 +7,7 @@ from toy_datasets import FRUIT, loader, replicas, settings
 
 from regl_core import data
 from regl_core.datasets.decoding import decoded
+from regl_core.params import load
 from regl_core.replica import datasets as replica
 
 
@@ -123,6 +124,17 @@ def test_grey_and_cmyk_images_of_imagenet_become_rgb(roots):
         assert not torch.equal(image[0], image[1])
     # The same colours but for the noise and the stripes' place: of one class.
     assert (cmyk.float().mean((1, 2)) - plain.float().mean((1, 2))).abs().max() < 25
+
+
+def test_the_five_data_sets_of_the_paper_load_from_replicas(tmp_path):
+    roots = replica.paper(tmp_path, train=2, test=1)
+    assert list(roots) == list(load("paper").datasets)
+    for name, root in roots.items():
+        its = load("paper").datasets[name]
+        small = {"root": str(root), "complete": False, "image_side": 8}
+        found = data.load(name, its.model_copy(update=small), tmp_path / "packed")
+        assert found.train.labels.bincount().tolist() == [2] * len(found.classes)
+        assert found.test.labels.bincount().tolist() == [1] * len(found.classes)
 
 
 @pytest.mark.parametrize("name", ["cub", "imagefruit"])

@@ -23,8 +23,8 @@ PINS = [pin for pin in LOCK.replace("\\\n", " ").splitlines() if pin.strip()]
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
 TARGETS = [
     *("help", "setup", "data", "models", "tables", "figures", "report", "plan", "status"),
-    *("clean-store", "test", "rehearsal", "test-faults", "test-mutations", "lab", "foundation"),
-    *("bench", "clean-env"),
+    *("clean-store", "test", "test-faults", "test-mutations", "rehearsal", "lab", "foundation"),
+    *("bench", "bench-gpu", "clean-env"),
 ]
 
 

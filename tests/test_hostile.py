@@ -1,5 +1,6 @@
 """Settings files that are wrong in any way: one clear error, no traceback, nothing executed."""
 
+import ast
 import re
 from functools import partial
 
@@ -31,6 +32,18 @@ TAGS = [
     "!!binary nonsense",
     "*nowhere",
 ]
+# What could run code from a file that is read, or write outside of a folder that is unpacked.
+UNSAFE = {
+    *("torch.load", "torch.save", "pickle.load", "pickle.loads", "pickle.dump", "joblib.load"),
+    *("np.load", "np.save", "pd.read_pickle", "yaml.unsafe_load", "yaml.full_load", "eval", "exec"),
+    *("os.system", "os.popen", "subprocess.getoutput", "tarfile.open", "zipfile.ZipFile"),
+    "shutil.unpack_archive",
+}
+UNSAFE_WORDS = {"shell", "trust_remote_code", "allow_pickle"}
+ALLOWED = {
+    ("workers.py", "pickle.loads"),  # from its own parent, through a pipe
+    ("planning.py", "exec"),  # the repository's own notebooks
+}
 
 
 def bomb(depth: int) -> str:
@@ -110,6 +123,16 @@ def test_a_model_is_a_whole_one_or_an_error(name, key):
     named = {"name": "/etc", "captioner": "/etc", "image_encoder": "/etc"} | {key: name}
     with pytest.raises(ReglError, match=r"foundation|given '~nobody-at-all/model'"):
         Sources(load("smoke", {"foundation": named}).foundation).digest()
+
+
+def test_nothing_executes_what_it_reads_or_unpacks_archives():
+    found = set()
+    for path in (ROOT / "regl_core").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                words = {ast.unparse(node.func), *(word.arg for word in node.keywords)}
+                found |= {(path.name, name) for name in words & (UNSAFE | UNSAFE_WORDS)}
+    assert found == ALLOWED
 
 
 def test_most_settings_can_be_spoiled():

@@ -403,12 +403,12 @@ MUTATIONS = (
     ("the target is the start", "models[start + one]", "models[start]"),
     (
         "running statistics of synthetic images",
-        "weights | Weights(Weights.of(now.net).params, {})",
+        "weights | Weights(Weights.of(now.net).to(place).params, {})",
         "Weights.of(now.net)",
     ),
     (
         "the server's weights are those of the live network",
-        "Weights(Weights.of(now.net).params, {})",
+        "Weights(Weights.of(now.net).to(place).params, {})",
         "Weights(dict(now.net.named_parameters()), {})",
     ),
     ("distilled with running statistics", "now.net.train()\n", "now.net.eval()\n"),

@@ -14,8 +14,10 @@ from regl_core import methods
 from regl_core.errors import ReglError
 from regl_core.federation import federate
 from regl_core.identities import gap
-from regl_core.methods.fedalign import FedAlign, _first, by_place, slimmed, spectral_norm
+from regl_core.methods.base import Round, Server, Task
+from regl_core.methods.fedalign import FedAlign, Student, first
 from regl_core.methods.fedavg import FedAvg
+from regl_core.methods.spectral import Mismatch, by_place
 from regl_core.models import ResNetSmall, build
 from regl_core.training import ClientData, cross_entropy
 from regl_core.weights import Weights
@@ -40,26 +42,31 @@ def run(method, data=DATA, checkpoint=None, tick=lambda fraction: None, **change
     return federate(method, network(), data, TEST, settings(**values), 0, tick, checkpoint)
 
 
-def gradients(method, net, data) -> dict[str, torch.Tensor]:
+def context(method, net):
+    weights = Weights.of(net)
+    now = Round(0, 0, net, settings(), 1, (3, 16, 16))
+    return method.prepare(Task(now, 0, 1, Server(weights, {}), {}, weights))
+
+
+def value(method, net, data) -> torch.Tensor:
+    """The loss of one batch."""
+    return method.loss(net, data.images, data.labels, context(method, net))
+
+
+def gradients(method, net, data, clip=1e9) -> dict[str, torch.Tensor]:
+    """What the optimiser would see, not clipped unless asked for."""
+    method = method.model_copy(update={"clip": clip})
+    prepared = context(method, net)
     net.zero_grad()
-    method.loss(net, data.images, data.labels, None).backward()
+    method.loss(net, data.images, data.labels, prepared).backward()
+    method.correct(net, prepared)
     return {name: p.grad.clone() for name, p in net.named_parameters()}
 
 
-def transmitting_matrix(inputs: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
+def transmitting_matrix(inputs: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
     """T of each image, (n, C_in, C_out), as the class says it."""
-    rows, columns = by_place(inputs, outputs)
-    return rows.mT @ columns / rows.shape[1]
-
-
-def power_method(matrices: torch.Tensor, iterations: int) -> torch.Tensor:
-    """σ of each matrix by the plain method: one product after the other, normalised each time."""
-    vectors = matrices.new_ones(len(matrices), matrices.shape[1], 1)
-    for _ in range(iterations):
-        vectors = matrices @ (matrices.mT @ vectors)
-        value = vectors.norm(dim=1, keepdim=True)
-        vectors = vectors / value
-    return value.sqrt()
+    a, b = by_place(inputs, output)
+    return a @ b.mT / b.shape[2]
 
 
 def kept(name: str, tensor: torch.Tensor) -> torch.Tensor:
@@ -120,17 +127,20 @@ def test_the_student_sees_the_first_quarter_of_the_input_and_the_teacher_all_of_
     images = torch.rand(5, 32, 4, 4, generator=torch.Generator().manual_seed(0))
     labels = torch.tensor([0, 1, 1, 0, 1])
     on, off = (gradients(FedAlign(mu=mu), net, ClientData(images, labels)) for mu in (1.0, 0.0))
-    student = slimmed(net.layer4, 0.25, images[:, :8])
+    student = Student.of(net.layer4, 0.25)
+    narrow = student(images[:, :8])
     norms = (
         torch.linalg.matrix_norm(transmitting_matrix(*pair), 2)
-        for pair in ((images[:, :8], student), (images, net.layer4(images).detach()))
+        for pair in ((images[:, :8], narrow), (images, net.layer4(images).detach()))
     )
     term = (next(norms) - next(norms)).square().mean()
     scale = cross_entropy(net, images, labels).item() / term.item()
-    names, weights = zip(*net.layer4.named_parameters(), strict=True)
-    for name, gradient in zip(names, torch.autograd.grad(scale * term, weights), strict=True):
+    weights = list(student.narrow.values())
+    by_weights = torch.autograd.grad(scale * term, weights)
+    for name, gradient in zip(student.narrow, by_weights, strict=True):
         change = on[f"layer4.{name}"] - off[f"layer4.{name}"]
-        assert torch.allclose(change, gradient, rtol=1e-3, atol=1e-4), name
+        part = change[tuple(slice(size) for size in gradient.shape)]
+        assert torch.allclose(part, gradient, rtol=1e-3, atol=1e-4), name
 
 
 @pytest.mark.parametrize(
@@ -151,60 +161,7 @@ def test_channels_of_the_student(channels, width, kept):
     So 16 for 20 becomes 24, and 8 for 11 becomes 16.
     """
     weight = nn.Conv2d(8, channels, 1).weight
-    assert _first(weight, width, 0).shape == (kept, 8, 1, 1)
-
-
-def test_power_iteration_by_hand_and_in_the_limit():
-    """A = I, B = diag(4, 2) at two places: T = diag(2, 1), T·Tᵀ = diag(4, 1).
-
-    From (1, 1) to (4, 1), then to (16, 1), (64, 1).
-    """
-    features = torch.eye(2)[None], torch.diag(torch.tensor([4.0, 2.0]))[None]
-    for steps, square in (1, 17**0.5), (2, (257 / 17) ** 0.5), (3, (4097 / 257) ** 0.5):
-        assert spectral_norm(*features, steps).item() == pytest.approx(square**0.5, abs=1e-6)
-    draw = torch.Generator().manual_seed(0)
-    rows, columns = torch.rand(5, 7, 6, generator=draw), torch.rand(5, 7, 9, generator=draw)
-    exact = torch.linalg.svdvals(rows.mT @ columns / 7)[:, 0]
-    assert torch.allclose(spectral_norm(rows, columns, 10).flatten(), exact, rtol=1e-5)
-
-
-@pytest.mark.parametrize("places", [1, 4, 30])
-@pytest.mark.parametrize("iterations", [1, 2, 3, 10])
-def test_powers_of_the_small_matrix_are_the_plain_power_method(places, iterations):
-    """Value and gradient, with fewer places than channels and with more."""
-    draw = torch.Generator().manual_seed(places)
-    shapes = (3, places, 5), (3, places, 8)
-    features = [torch.randn(shape, generator=draw, dtype=torch.float64) for shape in shapes]
-    features = [tensor.requires_grad_() for tensor in features]
-    ours = spectral_norm(*features, iterations)
-    plain = power_method(features[0].mT @ features[1] / places, iterations)
-    assert torch.allclose(ours, plain, rtol=1e-10, atol=0)
-    gradients = (torch.autograd.grad(value.sum(), features) for value in (ours, plain))
-    for one, other in zip(*gradients, strict=True):
-        assert torch.allclose(one, other, rtol=1e-8, atol=1e-10)
-    assert torch.autograd.gradcheck(lambda *given: spectral_norm(*given, iterations), features)
-
-
-@pytest.mark.parametrize("size", [1e-6, 1e-3, 1e3, 1e8])
-def test_features_of_any_size(size):
-    """One eigenvalue above all others, or all alike: scaled powers are largest, and smallest."""
-    draw = torch.Generator().manual_seed(0)
-    for rows in torch.rand(2, 196, 256, generator=draw), torch.eye(196)[None]:
-        columns = size * rows
-        found = spectral_norm(rows, columns.requires_grad_(), 10)
-        exact = torch.linalg.matrix_norm(rows.double().mT @ columns.double(), 2) / 196
-        assert found.flatten().tolist() == pytest.approx(exact.tolist(), rel=1e-4)
-        assert torch.autograd.grad(found.sum(), columns)[0].isfinite().all()
-
-
-def test_features_that_are_zero_have_no_norm_and_no_gradient():
-    """Of three images one has no inputs, one no outputs; the third has its norm nonetheless."""
-    rows, columns = torch.ones(3, 4, 5), torch.ones(3, 4, 6)
-    rows[0], columns[1] = 0, 0
-    found = spectral_norm(rows.requires_grad_(), columns.requires_grad_(), 10)
-    assert found.flatten().tolist() == pytest.approx([0, 0, 30**0.5], abs=1e-6)
-    for gradient in torch.autograd.grad(found.sum(), (rows, columns)):
-        assert gradient.isfinite().all() and not gradient[:2].any() and gradient[2].all()
+    assert first(weight, width, 0).shape == (kept, 8, 1, 1)
 
 
 def test_the_student_is_the_block_with_fewer_channels():
@@ -216,7 +173,26 @@ def test_the_student_is_the_block_with_fewer_channels():
             large.copy_(torch.randn(large.shape, generator=torch.Generator().manual_seed(1)))
             small.copy_(large[tuple(slice(size) for size in small.shape)])
     inputs = client(3, side=4).images.repeat(1, 11, 1, 1)[:, :8]
-    assert torch.allclose(slimmed(wide, 0.25, inputs), narrow(inputs), atol=1e-5)
+    student = Student.of(wide, 0.25)
+    assert torch.allclose(student(inputs), narrow(inputs), atol=1e-5)
+    with torch.no_grad():
+        for weight in (*wide.parameters(), *narrow.parameters()):
+            weight *= 0.9
+    assert torch.allclose(student(inputs), narrow(inputs), atol=1e-5)  # it follows the block
+
+
+def test_each_step_has_the_gradient_of_its_own_batch():
+    """One student serves a whole turn."""
+    net, batches = network(), [client(6, 1), client(5, 2)]
+    method = FedAlign(clip=1e9)
+    prepared = context(method, net)
+    for data in batches:
+        net.zero_grad()
+        method.loss(net, data.images, data.labels, prepared).backward()
+        method.correct(net, prepared)
+    found = {name: p.grad.clone() for name, p in net.named_parameters()}
+    expected = gradients(method, net, batches[1])
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
 def _block(inputs: int, outputs: int) -> BasicBlock:
@@ -227,8 +203,7 @@ def _block(inputs: int, outputs: int) -> BasicBlock:
 def test_the_term_has_the_size_of_mu_times_cross_entropy():
     net, data = network(), client(6)
     supervised = cross_entropy(net, data.images, data.labels).item()
-    value = FedAlign(mu=0.3).loss(net, data.images, data.labels, None).item()
-    assert value == pytest.approx(1.3 * supervised, abs=1e-5)
+    assert value(FedAlign(mu=0.3), net, data).item() == pytest.approx(1.3 * supervised, abs=1e-5)
 
 
 def test_only_the_students_part_of_the_block_moves():
@@ -252,10 +227,9 @@ def test_the_term_brings_student_and_teacher_together():
         with net.layer4.register_forward_hook(lambda _, given, out: seen.append((given[0], out))):
             net(data.images)
         inner, outer = seen[-1]
-        student = slimmed(net.layer4, 0.25, inner[:, :8])
-        pairs = (inner[:, :8], student), (inner, outer)
-        values = [spectral_norm(*by_place(*pair), 10) for pair in pairs]
-        seen.append((values[0] - values[1]).square().mean().item())
+        part = inner[:, :8]
+        student = Student.of(net.layer4, 0.25)(part)
+        seen.append(Mismatch.apply(student, part, (inner, outer), 10).item())
         on, off = (gradients(FedAlign(mu=mu), net, data) for mu in (1.0, 0.0))
         with torch.no_grad():
             for name, p in net.named_parameters():
@@ -265,7 +239,7 @@ def test_the_term_brings_student_and_teacher_together():
 
 def test_running_statistics_move_at_full_width_only():
     net, other, data = network(), network(), client(6)
-    FedAlign().loss(net, data.images, data.labels, None)
+    value(FedAlign(), net, data)
     cross_entropy(other, data.images, data.labels)
     assert same(Weights.of(net), Weights.of(other))
     one_step = {"rounds": 1, "batch_size": 100}
@@ -276,10 +250,10 @@ def test_running_statistics_move_at_full_width_only():
 
 def test_the_network_keeps_no_trace_of_the_hook():
     net, data = network(), client(6)
-    FedAlign().loss(net, data.images, data.labels, None)
+    value(FedAlign(), net, data)
     assert not net.layer4._forward_hooks
     with pytest.raises(RuntimeError):
-        FedAlign().loss(net, data.images[:, :2], data.labels, None)
+        value(FedAlign(), net, ClientData(data.images[:, :2], data.labels))
     assert not net.layer4._forward_hooks
 
 
@@ -306,8 +280,7 @@ def test_the_norm_of_the_whole_gradient_is_clipped():
         net.fc.weight *= 1e3
     before = gradients(FedAlign(), net, data)
     assert _norm(before.values()) > 10
-    FedAlign().correct(net, None)
-    after = {name: p.grad for name, p in net.named_parameters()}
+    after = gradients(FedAlign(), net, data, clip=10.0)
     assert _norm(after.values()) == pytest.approx(10.0, rel=1e-4)
     ratio = 10 / _norm(before.values())
     assert all(torch.allclose(after[n], before[n] * ratio, rtol=1e-4) for n in after)
@@ -377,30 +350,19 @@ MUTATIONS = (
         "(features for features in seen)",
     ),
     (
-        "gradient through the teacher",
-        "inner, outer = (features.detach() for features in seen)",
-        "inner, outer = seen[0].detach(), seen[1]",
+        "the student moves the running statistics",
+        "corner(buffer, width).clone()",
+        "corner(buffer, width)",
     ),
-    ("the student moves the running statistics", "else buffer).clone()", "else buffer)"),
     (
         "the factor CE/ℓ is not held constant",
         "supervised.detach() / apart.detach()",
         "supervised / apart",
     ),
     ("the term is not scaled to CE", "self.mu * scale * apart", "self.mu * apart"),
-    (
-        "eigenvalues in place of singular values",
-        "value.clamp_min(_TINY).sqrt()",
-        "value.clamp_min(_TINY)",
-    ),
-    ("a step of the power method too few", "iterations - 2", "max(iterations - 3, 0)"),
-    (
-        "powers that are not scaled",
-        "scale = middle.clamp_min(_TINY)",
-        "scale = torch.ones_like(middle)",
-    ),
-    ("not the mean over the places", ".sqrt() / inputs.shape[1]", ".sqrt()"),
-    ("no clipping", "clip_grad_norm_(net.parameters(), self.clip)", "pass"),
+    ("a term of nothing has a factor", ".clamp_min(_TINY)", ""),
+    ("no clipping", "if norm > self.clip:", "if False:"),
+    ("the norm of the gradient of CE", "        student.add_gradient()\n", ""),
     (
         "the student has all channels",
         "tensor.narrow(dim, 0, min(channels, kept + 8 * (kept < 0.9 * share)))",
@@ -409,14 +371,15 @@ MUTATIONS = (
     ("a half is rounded down", "int(share / 8 + 0.5)", "round(share / 8)"),
     ("more than a tenth of the share is lost", "kept + 8 * (kept < 0.9 * share)", "kept"),
     (
-        "the student sees all of the input",
-        "for pair in ((part, slimmed",
-        "for pair in ((inner, slimmed",
+        "the student's matrix is of all of the input",
+        "student(part), part,",
+        "student(part), inner,",
     ),
-    ("the teacher sees a part of the input", "(inner, outer))", "(part, outer))"),
+    ("the teacher sees a part of the input", "(inner, outer), self", "(part, outer), self"),
     (
-        "no pooling of the block's input",
-        "F.adaptive_avg_pool2d(inputs, outputs.shape[2:])",
-        "F.adaptive_max_pool2d(inputs, outputs.shape[2:])",
+        "the student has the weights of the first step",
+        "torch._foreach_copy_(copies, self.views)",
+        "pass",
     ),
+    ("gradients of all steps add up", "copy.grad = None", "pass"),
 )

@@ -104,6 +104,16 @@ def test_all_rounds_by_hand(fraction, alpha, sigma):
         assert gap(history.clients[number]["weights"], Weights.of(nets[number])) < 2e-6
 
 
+def test_a_parameter_outside_the_loss_stays():
+    class Aside(nn.Sequential):
+        def __init__(self):
+            super().__init__(*network())
+            self.aside = nn.Parameter(torch.ones(2))
+
+    for state in run(net=Aside(), data=clients(5, 9)).clients:
+        assert torch.equal(state["weights"].params["aside"], torch.ones(2))
+
+
 def test_two_rounds_of_two_quadratics_by_hand():
     """F = (w − b)²/2, b = 1 and −3, from w = 0: two steps of 1/10, with λ = 1, α = 2, σ = 4."""
 
@@ -388,13 +398,13 @@ MUTATIONS = (
     ),
     (
         "it is pushed away",
-        "torch._foreach_sub(params, goals)",
-        "torch._foreach_sub(goals, params)",
+        "torch._foreach_sub(w, u)",
+        "torch._foreach_sub(u, w)",
     ),
     (
         "the pull is lost, as if of detached weights",
-        "torch._foreach_add_(grads, torch",
-        "torch._foreach_add_([grad.clone() for grad in grads], torch",
+        "torch._foreach_add_(gradients, torch",
+        "torch._foreach_add([*gradients], torch",
     ),
     (
         "half the pull",
@@ -409,7 +419,7 @@ MUTATIONS = (
         "alpha + task.now.training.rate * self.regularization",
         "alpha",
     ),
-    ("the step is not shortened", "torch._foreach_mul_(grads, own)", "pass"),
+    ("the step is not shortened", "torch._foreach_mul_(gradients, own)", "pass"),
     ("distances are not squared", ".square().sum()", ".sum()"),
     ("attention without 1/σ", "alpha / self.sigma * math.exp", "alpha * math.exp"),
     ("attention to the unlike", "math.exp(-d / self.sigma)", "math.exp(d / self.sigma)"),

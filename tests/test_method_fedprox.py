@@ -115,14 +115,13 @@ MUTATIONS = (
     ("the term is a constant", "alpha=self.mu", "alpha=0.01"),
     (
         "the term has no effect",
-        "[w.grad for w, _ in moving]",
-        "[w.grad.clone() for w, _ in moving]",
+        "torch._foreach_add_(gradients,",
+        "torch._foreach_add(gradients,",
     ),
-    ("the term draws to the origin", "[x for _, x in moving]", "[x * 0 for _, x in moving]"),
+    ("the term draws to the origin", "_foreach_sub(w, x)", "_foreach_sub(w, [0 * o for o in x])"),
     (
         "the term draws to where w is",
         "list(task.start.params.values())",
         "list(task.now.net.parameters())",
     ),
-    ("a parameter outside the loss is not left out", " if w.grad is not None", ""),
 )

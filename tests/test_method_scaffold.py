@@ -180,8 +180,8 @@ MUTATIONS = (
     ("c is not taken off the client's variate", "(x - y) / reach - c", "(x - y) / reach"),
     (
         "the correction is added to copies",
-        "[grad for grad, _ in moving]",
-        "[grad.clone() for grad, _ in moving]",
+        "torch._foreach_add_(gradients",
+        "torch._foreach_add(gradients",
     ),
     ("the client's variate is dropped", 'return {"c": own}', "return task.state"),
     ("the server's variate is dropped", '{"c": c})', "server.extra)"),
@@ -203,5 +203,4 @@ MUTATIONS = (
         'return {"c": combine(torch.zeros_like, weights)}',
         'return {"c": combine(torch.clone, weights)}',
     ),
-    ("a parameter outside the loss is not left out", " if w.grad is not None", ""),
 )

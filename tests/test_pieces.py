@@ -123,3 +123,16 @@ def test_pieces_drawn_by_the_models_continue_each_other(tmp_path):
     (alone,) = trained("ReGL (FT)", 2, 2).synthetic[0]
     again = load_images(Store(tmp_path / "other").ensure(alone))
     assert torch.equal(again, first)
+
+
+def test_a_shared_pool_is_drawn_once_for_all_clients_and_alters_no_tuned_image():
+    skewed = Dirichlet(beta=0.5, clients=3)
+    its = settings(5, 3).altered({"vanilla_pool": "shared"})
+
+    def synthetic(method: str, chosen: Settings):
+        run = Run(dataset="digits", partition=skewed, method=method, seed=0, settings=chosen)
+        return run.stage(PIPELINE).synthetic
+
+    tf, alone = synthetic("ReGL (TF)", its), synthetic("ReGL (TF)", settings(5, 3))
+    assert set(tf) == {alone[0]} and len(set(alone)) == 3
+    assert synthetic("ReGL (FT)", its) == synthetic("ReGL (FT)", settings(5, 3))

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from regl_core.errors import ReglError
 from regl_core.stage import CHECKPOINT, Stage
-from regl_core.work import START, Work
+from regl_core.work import BYTE, START, Unit, Work
 
 Tick = Callable[[float], None]
 
@@ -167,6 +167,26 @@ class Resumed(Stage):
             if step == 4 and start == 0:
                 raise KeyboardInterrupt
         (folder / "count.txt").write_text("10")
+
+
+@dataclass(frozen=True)
+class Heavy(Stage):
+    """Takes an amount of one unit, and keeps some bytes; computes nothing."""
+
+    name: str
+    unit: Unit
+    amount: float
+    kept: int = 0
+    after: tuple[Stage, ...] = ()
+
+    def needs(self) -> tuple[Stage, ...]:
+        return self.after
+
+    def work(self) -> Work:
+        return {self.unit: self.amount, BYTE: self.kept}
+
+    def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
+        (folder / "name.txt").write_text(self.name)
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,11 @@ class ImageNet100(ImageNet):
         return f"imagenet100_{self.settings.class_list}"
 
 
+def synsets(name: str) -> list[str]:
+    """The synset ids of a list in regl_core/paper."""
+    return [row[0] for row in _rows(name)]
+
+
 def _rows(name: str) -> list[list[str]]:
     """The rows of a list in regl_core/paper, without its comments."""
     text = (LISTS / f"{name}.tsv").read_text(encoding="utf-8")

@@ -23,6 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
 
 from ..frozen import Frozen
@@ -102,6 +103,21 @@ class Task:
     received: Server
     state: State
     start: Weights
+
+
+def moving(params: Sequence[Tensor], *others: Sequence[Tensor]) -> Sequence[Sequence[Tensor]]:
+    """The gradients of `params`, these and what belongs to each, where there is a gradient.
+
+    For `correct`. A parameter without one took no part in the loss; the optimiser leaves it alone.
+    """
+    rows = zip(params, *others, strict=True)
+    kept = [(weight.grad, weight, *rest) for weight, *rest in rows if weight.grad is not None]
+    return list(zip(*kept, strict=True))
+
+
+def single(features: Tensor) -> Tensor:
+    """`features` in single precision at least: where layers run in bfloat16, theirs are too."""
+    return features.to(torch.promote_types(features.dtype, torch.float32))
 
 
 class Method(Frozen):

@@ -1,17 +1,20 @@
 """FedAlign."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor, bmm, nn
+from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn.utils import clip_grad_norm_
+from torch.nn.utils import clip_grads_with_norm_
 
 from ..errors import ReglError
 from ..training import cross_entropy
+from .base import Task
 from .fedavg import FedAvg
+from .spectral import Mismatch
 
 
 class FedAlign(FedAvg):
@@ -38,6 +41,7 @@ class FedAlign(FedAvg):
     running statistics move at full width only; the student uses those of the batch. Where the
     official code divides by zero (ℓ = 0, or an image whose features are all zero), the term is 0.
     That code calls backward for CE and for the term in turn; their sum has the same gradient.
+    ℓ is computed in float32 also where layers run in bfloat16.
 
     A client keeps nothing between rounds; in training the activations of the slimmed block are
     in memory besides. A client without images or with a single one needs nothing special.
@@ -67,79 +71,92 @@ class FedAlign(FedAvg):
             )
         return net
 
+    def prepare(self, task: Task) -> Any:
+        """The student, and the parameters whose gradient is clipped."""
+        net = task.now.net
+        return Student.of(net.layer4, self.width), list(net.parameters())
+
     def loss(self, net: nn.Module, images: Tensor, labels: Tensor, context: Any) -> Tensor:
+        student, _ = context
         seen: list[Tensor] = []
         with net.layer4.register_forward_hook(lambda _, given, out: seen.extend((*given, out))):
             supervised = cross_entropy(net, images, labels)
         inner, outer = (features.detach() for features in seen)
-        part = _first(inner, self.width, 1)
-        student, teacher = (
-            spectral_norm(*by_place(*pair), self.power_iterations)
-            for pair in ((part, slimmed(net.layer4, self.width, part)), (inner, outer))
-        )
-        apart = F.mse_loss(student, teacher)
+        part = first(inner, self.width, 1)
+        apart = Mismatch.apply(student(part), part, (inner, outer), self.power_iterations)
         scale = supervised.detach() / apart.detach().clamp_min(_TINY)
         return supervised + self.mu * scale * apart
 
     def correct(self, net: nn.Module, context: Any) -> None:
-        clip_grad_norm_(net.parameters(), self.clip)
+        student, params = context
+        student.add_gradient()
+        gradients = [weight.grad for weight in params if weight.grad is not None]
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        if norm > self.clip:
+            clip_grads_with_norm_(params, self.clip, norm)
 
 
 _TINY = 1e-30  # far below any difference float32 can hold, and its inverse is still finite
 
 
-def slimmed(block: nn.Module, width: float, inputs: Tensor) -> Tensor:
-    """What `block` makes of `inputs` with only the first channels of each of its layers."""
-    part = {}
-    for name, weight in block.named_parameters():
-        part[name] = _first(weight, width, 0)
-        if weight.dim() > 1:
-            part[name] = _first(part[name], width, 1)
-    # In training BatchNorm does not read its running statistics but moves them: copies, here.
-    for name, buffer in block.named_buffers():
-        part[name] = (_first(buffer, width, 0) if buffer.dim() else buffer).clone()
-    return functional_call(block, part, (inputs,))
+@dataclass(frozen=True)
+class Student:
+    """A block with only the first channels of each of its layers.
 
+    Its weights are copies, brought up to date in every call, whose gradient is then added to that
+    of the block: through slices of the block's own, autograd would fill up each with zeros first.
 
-def by_place(inputs: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Features (n, C_in, ·, ·) and (n, C_out, H, W) as (n, HW, C_in), pooled, and (n, HW, C_out).
-
-    The channels come last, as they lie in memory in `ResNetSmall`.
+    Attributes
+    ----------
+    wide, views
+        The block's parameters, and the part of their memory that is copied.
+    narrow
+        The copies, by name.
+    buffers
+        The student's own. In training BatchNorm does not read its running statistics but moves
+        them, and nobody reads these.
     """
-    inputs = F.adaptive_avg_pool2d(inputs, outputs.shape[2:])
-    return inputs.movedim(1, 3).flatten(1, 2), outputs.movedim(1, 3).flatten(1, 2)
+
+    block: nn.Module
+    wide: Sequence[Tensor]
+    views: Sequence[Tensor]
+    narrow: Mapping[str, Tensor]
+    buffers: Mapping[str, Tensor]
+
+    @classmethod
+    def of(cls, block: nn.Module, width: float) -> "Student":
+        """The student of `block`, with the share `width` of its channels."""
+        names, wide = zip(*block.named_parameters(), strict=True)
+        views = [corner(weight.detach(), width) for weight in wide]
+        narrow = {n: view.clone().requires_grad_() for n, view in zip(names, views, strict=True)}
+        buffers = {name: corner(buffer, width).clone() for name, buffer in block.named_buffers()}
+        return cls(block, wide, views, narrow, buffers)
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """What it makes of `inputs`, the first channels of those of the block."""
+        copies = list(self.narrow.values())
+        with torch.no_grad():
+            torch._foreach_copy_(copies, self.views)
+        for copy in copies:
+            copy.grad = None
+        own = {**self.narrow, **self.buffers}
+        return functional_call(self.block, own, (inputs,), tie_weights=False)
+
+    def add_gradient(self) -> None:
+        """Add the gradient of the copies to that of the block, once both are there."""
+        pairs = [(w.grad, n.grad) for w, n in zip(self.wide, self.narrow.values(), strict=True)]
+        corners = [wide.as_strided(narrow.shape, wide.stride()) for wide, narrow in pairs]
+        torch._foreach_add_(corners, [narrow for _, narrow in pairs])
 
 
-def spectral_norm(inputs: Tensor, outputs: Tensor, iterations: int) -> Tensor:
-    """σ(T) of each image, (n, 1, 1), from features A and B as `by_place` gives them: T = AᵀB/HW.
-
-    The power method takes σ² to be |Sⁿ1| / |Sⁿ⁻¹1|, S = TTᵀ, and after one step |S1|, 1 itself
-    not being normalised. Sᵏ1 = Aᵀ(GH)ᵏ⁻¹GA1 with G = BBᵀ and H = AAᵀ, which are HW × HW: small.
-    """
-    # bmm, as @ takes its time to look at shapes. The quotient is as large as S: a constant scale
-    # changes neither value nor gradient. The top eigenvalue of S is 1/HW to 1 of its trace;
-    # scaled by the middle of the two, powers of S stay within float32 at either end.
-    channels = inputs.mT
-    inner, outer = bmm(inputs, channels), bmm(outputs, outputs.mT)
-    middle = (inner * outer).detach().sum((1, 2), keepdim=True) / inputs.shape[1] ** 0.5
-    scale = middle.clamp_min(_TINY)
-    outer = outer / scale
-    place = bmm(outer, inputs.sum(2, keepdim=True))
-    divisor = 1
-    if iterations > 1:
-        step = bmm(outer, inner)
-        place = bmm(torch.linalg.matrix_power(step, iterations - 2), place)
-        divisor = _length(bmm(channels, place)).clamp_min(_TINY)
-        place = bmm(step, place)
-    value = scale * _length(bmm(channels, place)) / divisor
-    return value.clamp_min(_TINY).sqrt() / inputs.shape[1]
+def corner(tensor: Tensor, width: float) -> Tensor:
+    """The first channels of a parameter or buffer: of outputs and, where it has them, of inputs."""
+    for dim in range(min(tensor.dim(), 2)):
+        tensor = first(tensor, width, dim)
+    return tensor
 
 
-def _length(vectors: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
-
-
-def _first(tensor: Tensor, width: float, dim: int) -> Tensor:
+def first(tensor: Tensor, width: float, dim: int) -> Tensor:
     """The first channels of `tensor` along `dim`, the share asked to the nearest multiple of 8.
 
     As in the official networks a half is rounded up, and no more than a tenth of the share is lost.

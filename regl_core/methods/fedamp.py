@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..training import Update
 from ..weights import Weights, mean
-from .base import Method, Round, Server, State, Task
+from .base import Method, Round, Server, State, Task, moving
 
 
 class FedAMP(Method):
@@ -95,9 +95,9 @@ class FedAMP(Method):
     @torch.no_grad()
     def correct(self, net: nn.Module, context: Any) -> None:
         params, goals, own, pull = context
-        grads = [w.grad for w in params]
-        torch._foreach_mul_(grads, own)
-        torch._foreach_add_(grads, torch._foreach_sub(params, goals), alpha=pull)
+        gradients, w, u = moving(params, goals)
+        torch._foreach_mul_(gradients, own)
+        torch._foreach_add_(gradients, torch._foreach_sub(w, u), alpha=pull)
 
     def finish(self, task: Task, trained: Weights, steps: int) -> tuple[State, Update]:
         return {"weights": trained}, Update(Weights(trained.params, {}), task.count, {})

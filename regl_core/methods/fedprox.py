@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from .base import Task
+from .base import Task, moving
 from .fedavg import FedAvg
 
 
@@ -40,8 +40,5 @@ class FedProx(FedAvg):
 
     @torch.no_grad()
     def correct(self, net: nn.Module, context: Any) -> None:
-        pairs = zip(*context, strict=True)
-        # A parameter without a gradient took no part in the loss and still is where it started.
-        moving = [(w, x) for w, x in pairs if w.grad is not None]
-        away = torch._foreach_sub([w for w, _ in moving], [x for _, x in moving])
-        torch._foreach_add_([w.grad for w, _ in moving], away, alpha=self.mu)
+        gradients, w, x = moving(*context)
+        torch._foreach_add_(gradients, torch._foreach_sub(w, x), alpha=self.mu)

@@ -15,7 +15,7 @@ from ..seeds import derive
 from ..training import Update
 from ..weights import Weights
 from ..work import estimate
-from .base import State, Task
+from .base import State, Task, single
 from .fedavg import FedAvg
 
 
@@ -98,8 +98,8 @@ class Moon(FedAvg):
     def _contrast(self, z: Tensor, images: Tensor, frozen: Sequence[nn.Module]) -> Tensor:
         """ℓ, the mean over the batch."""
         with torch.no_grad():
-            others = [net.project(images) for net in frozen]
-        near = torch.stack([F.cosine_similarity(z, other) for other in others], 1)
+            others = [single(net.project(images)) for net in frozen]
+        near = torch.stack([F.cosine_similarity(single(z), other) for other in others], 1)
         first = torch.zeros(len(z), dtype=torch.int64, device=z.device)
         return F.cross_entropy(near / self.temperature, first)
 

@@ -109,7 +109,8 @@ class Gated(nn.Module):
 
     def adapted(self, images: Tensor) -> dict[str, Tensor]:
         """θ̂ for this batch, by the names of `net`."""
-        factors = self.factors(self.gate(images))
+        with torch.autocast(images.device.type, enabled=False):  # scores decide what is pruned
+            factors = self.factors(self.gate(images))
         return {
             name: parameter
             * factors[run].repeat_interleave(length)[: parameter.numel()].view_as(parameter)

@@ -9,7 +9,7 @@ from torch import nn
 
 from ..training import Update
 from ..weights import Weights, combine, mean
-from .base import Round, Server, State, Task
+from .base import Round, Server, State, Task, moving
 from .fedavg import FedAvg
 from .fednova import weight_of_steps
 
@@ -64,13 +64,11 @@ class Scaffold(FedAvg):
 
     def prepare(self, task: Task) -> Any:
         correction = combine(torch.sub, task.received.extra["c"], task.state["c"])
-        return list(correction.params.values())
+        return list(task.now.net.parameters()), list(correction.params.values())
 
     def correct(self, net: nn.Module, context: Any) -> None:
-        pairs = zip(net.parameters(), context, strict=True)
-        # A parameter without a gradient took no part in the loss, ever: its variates are zero.
-        moving = [(w.grad, correction) for w, correction in pairs if w.grad is not None]
-        torch._foreach_add_([grad for grad, _ in moving], [change for _, change in moving])
+        gradients, _, corrections = moving(*context)
+        torch._foreach_add_(gradients, corrections)
 
     def finish(self, task: Task, trained: Weights, steps: int) -> tuple[State, Update]:
         training = task.now.training

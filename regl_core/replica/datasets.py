@@ -12,11 +12,25 @@ import numpy as np
 from PIL import Image
 
 from ..datasets.eurosat import IMAGES
+from ..datasets.imagenet import synsets
 from ..seeds import numpy_generator
 
 BIRDS = ("Black_footed_Albatross", "Laysan_Albatross", "Sooty_Albatross", "Groove_billed_Ani")
 CARS = ("AM General Hummer SUV 2000", "Acura RL Sedan 2012", "Acura TL Sedan 2012")
 SIZES = ((80, 60), (60, 80), (96, 72), (64, 64))  # width and height, in turn
+
+
+def paper(folder: Path, classes: int = 3, train: int = 4, test: int = 2) -> dict[str, Path]:
+    """The paper's five data sets, by name; those of ImageNet have all their classes (CMC's)."""
+    both = dict.fromkeys(synsets("imagefruit") + synsets("imagenet100_cmc"))
+    root = imagenet(folder / "imagenet", both, train, test)
+    return {
+        "imagefruit": root,
+        "imagenet100": root,
+        "cub": cub(folder / "cub", classes, train, test),
+        "cars": cars(folder / "cars", classes, train, test),
+        "eurosat": eurosat(folder / "eurosat", classes, train + test),
+    }
 
 
 def picture(label: int, size: tuple[int, int], *path: int | str) -> Image.Image:

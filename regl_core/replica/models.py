@@ -6,7 +6,6 @@ ones of true size measure what it costs. Weights derive from `seed` (true size: 
 own generator too).
 """
 
-import json
 from pathlib import Path
 
 import torch
@@ -36,6 +35,7 @@ from transformers import (
 from .. import foundation
 from ..foundation import Foundation
 from ..tiny.words import clip_vocabulary
+from . import published
 from .sizes import SMALL, TRUE, Like, Sizes
 
 CPU = torch.device("cpu")
@@ -55,13 +55,10 @@ def stable_diffusion(
 ) -> Path:
     """Writes Stable Diffusion to `folder`, which is returned. side: pixels of its images."""
     _pipeline(like, _sizes(true_size), side).save_pretrained(folder, safe_serialization=True)
-    # The tokenizer's files are those of older versions of the library, as on the hub.
-    _as_before(folder / "tokenizer", clip_vocabulary())
-    # The filter of finished images is named, and needs not be there.
-    index = json.loads((folder / "model_index.json").read_text())
-    index["safety_checker"] = ["stable_diffusion", "StableDiffusionSafetyChecker"]
-    index["feature_extractor"] = ["transformers", "CLIPImageProcessor"]
-    (folder / "model_index.json").write_text(json.dumps(index, indent=2))
+    published.text_encoder(folder / "text_encoder")
+    published.autoencoder(folder / "vae")
+    published.tokenizer(folder / "tokenizer", *clip_vocabulary())
+    published.pipeline(folder)
     return folder
 
 
@@ -69,14 +66,10 @@ def clip(folder: Path, like: Like = "1.5", true_size: bool = False) -> Path:
     """Writes the CLIP whose image features have the width of `like`'s condition to `folder`."""
     sizes = _sizes(true_size)
     _seeded(lambda: CLIPModel(_clip_config(like, sizes))).save_pretrained(folder)
-    # OpenCLIP's file names the width of the features once, beside both encoders' settings.
-    if like != "1.5":
-        config = json.loads((folder / "config.json").read_text())
-        for encoder in ("text_config", "vision_config"):
-            config[encoder].pop("projection_dim", None)
-        (folder / "config.json").write_text(json.dumps(config, indent=2))
-    _image_processor(like, sizes).save_pretrained(folder)
+    images = _image_processor(like, sizes)
+    images.save_pretrained(folder)
     _tokenizer(like).save_pretrained(folder)
+    published.clip(folder, images.size["shortest_edge"], in_short=like != "1.5")
     return folder
 
 
@@ -86,6 +79,7 @@ def blip2(folder: Path, true_size: bool = False) -> Path:
     model = _seeded(lambda: _blip2(sizes))
     model.save_pretrained(folder, max_shard_size="5GB" if true_size else SHARD)
     _caption_processor(sizes).save_pretrained(folder)
+    published.captioner(folder, model.config.image_token_index)
     return folder
 
 
@@ -202,15 +196,6 @@ def _tokenizer(like: Like) -> CLIPTokenizer:
     vocabulary, merges = clip_vocabulary()
     pad = {} if like == "1.5" else {"pad_token": "!"}
     return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=77, **pad)
-
-
-def _as_before(folder: Path, content: tuple[dict[str, int], list[tuple[str, str]]]) -> None:
-    """A byte-pair tokenizer's files in the form before tokenizer.json."""
-    vocabulary, merges = content
-    (folder / "tokenizer.json").unlink()
-    (folder / "vocab.json").write_text(json.dumps(vocabulary))
-    lines = ["#version: 0.2", *(" ".join(pair) for pair in merges)]
-    (folder / "merges.txt").write_text("\n".join(lines) + "\n")
 
 
 def _image_processor(like: Like, sizes: Sizes) -> CLIPImageProcessor:

@@ -1,0 +1,142 @@
+"""`make bench-gpu` in its tiny version, and what it promises: shares, guards, results kept."""
+
+import csv
+import signal
+import time
+from dataclasses import replace
+from datetime import date
+
+import pytest
+import torch
+
+from bench import gpu, lines, measuring, pairs
+from bench.lines import Findings, Line
+from bench.measuring import Machine, Section
+from regl_core.rates import H200
+
+CPU = Machine("cpu", torch.device("cpu"), repeats=1)
+COLUMNS = ["machine", "unit", "size", "dtype", "per_second", "memory_gb", "share_of_bare"]
+COMPARED = {
+    *("trained", "trained, SCAFFOLD", "trained, MOON"),
+    *("trained, bare loop", "trained, streamed from a file"),
+    *("evaluated", "sampled", "tuned", "embedded", "captioned"),
+}
+ALONE = {"denoised", "decoded", "encoded"}
+
+
+class Hours:
+    """A clock that only work moves."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def work(self, *seconds: float):
+        """Work that takes this long, the last of them from then on."""
+        left = list(seconds)
+
+        def work() -> None:
+            self.now += left.pop(0) if len(left) > 1 else left[0]
+
+        return work
+
+
+@pytest.fixture
+def line() -> Line:
+    return Line("cpu", "trained", "resnet34 224", "float32", 12.5, 1.0, 0.5)
+
+
+def test_tiny_version(tmp_path):
+    findings = gpu.bench(CPU, 600, tmp_path)
+    assert findings.failed == []
+    with (tmp_path / "gpu.csv").open(newline="") as file:
+        table = csv.DictReader(file)
+        assert table.fieldnames == COLUMNS
+        rows = list(table)
+    assert {row["machine"] for row in rows} == {"cpu"}
+    assert {row["unit"] for row in rows} == COMPARED | ALONE
+    for row in rows:
+        assert float(row["per_second"]) > 0 and float(row["memory_gb"]) > 0
+        assert (row["share_of_bare"] == "") == (row["unit"] in ALONE)
+    # `make plan` takes these from gpu.csv by name.
+    assert {unit for unit in COMPARED | ALONE if "," not in unit} - {"sampled"} == set(
+        H200.sustained
+    )
+    keys = [(row["unit"], row["size"], row["dtype"]) for row in rows]
+    assert len(set(keys)) == len(keys)
+    page = (tmp_path / "cpu.md").read_text()
+    for fact in ("tiny version", str(date.today()), f"torch {torch.__version__.split('+')[0]}"):
+        assert fact in page
+
+
+def test_shares_come_from_both(monkeypatch):
+    clock = Hours()
+    both = pairs.compare(clock.work(90, 2, 4, 3), clock.work(70, 1, 1, 3), clock, repeats=3)
+    assert both.warm and both.ours == (2, 4, 3) and both.bare == (1, 1, 3)
+    assert both.share == 0.5 and both.seconds == (3, 1)
+    monkeypatch.setattr(measuring, "clock", lambda device: clock)
+    ours, bare = clock.work(9, 4), clock.work(9, 3)
+    found = CPU.measure("trained", "resnet34 224", "float32", 10, ours, bare, 600)
+    assert found.per_second == 2.5 and found.share_of_bare == 0.75
+    alone = CPU.measure("decoded", "64", "float32", 10, clock.work(9, 4), None, 600)
+    assert alone.per_second == 2.5 and alone.share_of_bare is None
+
+
+def test_a_first_pair_counts_if_there_is_time_for_no_other():
+    clock = Hours()
+    both = pairs.compare(clock.work(2), clock.work(1), clock, repeats=3, seconds=0)
+    assert both == pairs.Comparison((2,), (1,), warm=False)
+
+
+def test_what_fails_or_lasts_too_long_costs_nothing_else(tmp_path, line):
+    def failing(seconds):
+        yield line
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    def too_long(seconds):
+        yield replace(line, unit="tuned")
+        signal.raise_signal(signal.SIGALRM)
+
+    def last(seconds):
+        # What was found before stands in the file already.
+        assert [one.unit for one in lines.read(tmp_path / "gpu.csv")] == ["trained", "tuned"]
+        yield replace(line, unit="sampled", share_of_bare=None)
+
+    done = []
+    sections = [
+        Section("first", 1, failing, lambda: done.append("first")),
+        Section("second", 1, too_long),
+        Section("third", 1, last),
+    ]
+    findings = Findings(tmp_path, "cpu", "a test")
+    measuring.run(sections, 600, findings)
+    assert [one.unit for one in lines.read(tmp_path / "gpu.csv")] == ["trained", "tuned", "sampled"]
+    assert done == ["first"]
+    first, second = findings.failed
+    assert first == "first, from here on: OutOfMemoryError: CUDA out of memory"
+    assert second.startswith("second, from here on: OutOfTime")
+    page = (tmp_path / "cpu.md").read_text()
+    assert f"- Not measured: {first}" in page and f"- Not measured: {second}" in page
+
+
+def test_a_section_is_stopped():
+    with pytest.raises(measuring.OutOfTime), measuring.stopped_after(0.05):
+        while True:
+            time.sleep(0.01)
+
+
+def test_no_section_starts_when_time_is_over(tmp_path, line):
+    findings = Findings(tmp_path, "cpu", "a test")
+    measuring.run([Section("late", 1, lambda seconds: iter([line]))], 0, findings)
+    assert findings.failed == ["late: no time was left"] and findings.lines == []
+
+
+def test_lines_of_other_machines_stay(tmp_path, line):
+    Findings(tmp_path, "NVIDIA H200", "a test").add(replace(line, machine="NVIDIA H200"))
+    Findings(tmp_path, "cpu", "a test").add(line)
+    Findings(tmp_path, "cpu", "a test").add(replace(line, per_second=0.0123456))
+    h200, cpu = lines.read(tmp_path / "gpu.csv")
+    assert (h200.machine, h200.per_second) == ("NVIDIA H200", 12.5)
+    assert (cpu.machine, cpu.per_second) == ("cpu", 0.01235)
+    assert {path.name for path in tmp_path.iterdir()} == {"gpu.csv", "cpu.md", "nvidia-h200.md"}

@@ -1,0 +1,229 @@
+"""Before anything runs: every single thing that is in the way, and all of them at once."""
+
+import shutil
+import subprocess
+import sys
+from collections import namedtuple
+
+import nbformat
+import pytest
+import torch
+from nbformat.v4 import new_code_cell, new_notebook
+from toy_stages import Heavy
+
+from regl_core import footprint, preflight, rates, runs
+from regl_core.__main__ import main
+from regl_core.errors import ReglError
+from regl_core.outline import Outline
+from regl_core.params import ROOT, load
+from regl_core.planning import checked
+from regl_core.replica.datasets import eurosat
+from regl_core.store import Store
+from regl_core.work import Unit
+
+SMOKE = load("smoke")
+GB = 10**9
+DRAWN = Unit("denoised", "tiny", batch=4)
+TRAINED = Unit("trained", "resnet34 64", 64, 128, device="cuda")
+Usage = namedtuple("Usage", "total used free")
+GRID = """
+from regl_core.params import load
+from regl_core.partition import Dirichlet
+from regl_core.runs import Run
+settings = load(profile, changes)
+grid = [
+    Run(dataset=name, partition=Dirichlet(beta=0.5, clients=2), method=method, seed=0,
+        settings=settings)
+    for name in settings.datasets for method in {methods}
+]"""
+
+
+def problems(stages, settings=SMOKE, root=ROOT, outline=None) -> list[str]:
+    works = [stage.takes for stage in stages]
+    return preflight.problems(works, outline or Outline(), settings, root)
+
+
+def free(monkeypatch, amount):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**15, 0, amount))
+
+
+def test_nothing_is_in_the_way_of_what_can_be_computed(tmp_path):
+    assert problems([Heavy("a", DRAWN, 1.0, GB)], root=tmp_path / "not" / "made") == []
+    assert problems([]) == []
+
+
+def test_a_device_that_is_not_there():
+    its = SMOKE.altered({"training.device": "cuda", "foundation.device": "cuda"})
+    gpu = Unit("denoised", "tiny", device="cuda")
+    if torch.cuda.is_available():
+        assert problems([Heavy("a", TRAINED, 1.0), Heavy("b", gpu, 1.0)], its) == []
+        return
+    (trained,) = problems([Heavy("a", TRAINED, 1.0)], its)
+    assert trained.startswith('training.device: "cuda" was asked for and no GPU')
+    (drawn,) = problems([Heavy("b", gpu, 1.0)], its)
+    assert drawn.startswith('foundation.device: "cuda" was asked for and no GPU')
+    # What no stage asks for is not in the way.
+    assert problems([Heavy("c", Unit("start"), 1.0)], its) == []
+
+
+def test_a_disk_that_is_too_small(monkeypatch, tmp_path):
+    free(monkeypatch, 5 * GB)
+    two = [Heavy(name, DRAWN, 1.0, 3 * GB) for name in "ab"]
+    assert problems(two[:1], root=tmp_path / "new") == []
+    (said,) = problems(two, root=tmp_path / "new")
+    assert said.startswith(f"disk: 6.0 GB are to be written below {tmp_path / 'new'}, where 5.0 GB")
+    assert "DATASETS, SEEDS, TABLES" in said
+    outline = Outline()
+    outline.unpacked["birds"] = 3 * GB
+    assert len(problems(two[:1], outline=outline)) == 1
+
+
+def test_a_disk_that_only_seems_too_small(monkeypatch):
+    """The bound is crude; what is said is exact."""
+    network = Unit("network", "resnet34 64", 64)
+    work = {network: 10.0}
+    exact, bound = footprint.disk(work), footprint.at_most([work])
+    assert exact < bound
+    free(monkeypatch, round((exact + bound) / 2))
+    assert problems([Heavy("a", network, 10.0)]) == []
+    free(monkeypatch, round(exact) - 1)
+    assert len(problems([Heavy("a", network, 10.0)])) == 1
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        Unit("byte"),
+        Unit("network", "resnet34 64", 224),
+        Unit("network", "resnet_small 8", 16),
+        Unit("rank", "stable-diffusion-v1-5/stable-diffusion-v1-5", dtype="bfloat16"),
+        Unit("rank", "someone/stable-diffusion-2-1", dtype="bfloat16"),
+        Unit("feature", "openai/clip-vit-large-patch14", dtype="bfloat16"),
+        Unit("client", "resnet34 64", 224),
+    ],
+    ids=lambda unit: f"{unit.what} {unit.model}",
+)
+def test_the_bound_is_one(unit):
+    work = {unit: 3.0}
+    assert footprint.at_most([work]) >= footprint.disk(work) + footprint.checkpoints([work]) > 0
+
+
+def test_a_gpu_whose_memory_is_too_small(monkeypatch):
+    monkeypatch.setattr(rates, "machines", lambda: {"cpu": "a processor", "cuda": "a GPU"})
+    monkeypatch.setattr(preflight.foundation, "pick_device", lambda name: torch.device("cpu"))
+    own = [Heavy("a", TRAINED, 1.0)]
+    needed = footprint.peak([own[0].takes], SMOKE.foundation, smallest=True).gpu
+    monkeypatch.setattr(preflight, "gpu_memories", lambda: [80 * GB, round(needed) + 1])
+    assert problems(own) == []
+    monkeypatch.setattr(preflight, "gpu_memories", lambda: [80 * GB, round(needed) - 1])
+    (said,) = problems(own)
+    assert said.startswith(f"memory of the GPU: about {needed / GB:.1f} GB are needed")
+    assert "training.batch_size" in said
+    # A batch of images is halved where it does not fit.
+    large = Heavy("b", Unit("denoised", "tiny", batch=10**6, device="cuda"), 1.0)
+    assert footprint.peak([large.takes], SMOKE.foundation).gpu > 80 * GB
+    assert problems([large]) == []
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A root with one notebook, whose methods are FedAvg and ReGL (TF)."""
+    monkeypatch.setattr(runs, "STORE", tmp_path / ".store")
+    (tmp_path / "notebooks").mkdir()
+    write(tmp_path, "table2", ("FedAvg", "ReGL (TF)"))
+    write(tmp_path, "table3", ("FedAvg",))
+    return tmp_path
+
+
+def write(root, name, methods):
+    cells = [
+        new_code_cell('profile = "smoke"\nchanges = {}', metadata={"tags": ["parameters"]}),
+        new_code_cell(GRID.format(methods=methods), metadata={"tags": ["grid"]}),
+    ]
+    nbformat.write(new_notebook(cells=cells), root / f"notebooks/{name}.ipynb")
+
+
+def asked(root, name, profile, changes):
+    settings = load(profile, changes)
+    return checked([name], settings, changes, Store(runs.STORE), root / "notebooks")
+
+
+def test_all_that_is_in_the_way_is_told_at_once_and_nothing_computed(root, monkeypatch):
+    free(monkeypatch, GB // 100)
+    changes = {"datasets": ["imagefruit", "cub"], "seeds": [0]}
+    with pytest.raises(ReglError) as raised:
+        asked(root, "table2", "paper", changes)
+    first, *lines = str(raised.value).splitlines()
+    assert first == f"{len(lines)} problems:"
+    begins = [
+        "datasets.imagefruit.root: ",
+        "datasets.cub.root: ",
+        "foundation.name: ",
+        "foundation.image_encoder: ",
+        "foundation.captioner: ",
+        "disk: ",
+    ]
+    if not torch.cuda.is_available():
+        begins += ["foundation.device: ", "training.device: "]
+    for text in begins:
+        assert sum(line.strip().startswith(text) for line in lines) == 1, text
+    assert len(lines) == len(begins)
+    assert not list(root.glob(".store/*/*"))
+
+
+def test_models_are_only_asked_for_where_stages_need_them(root):
+    with pytest.raises(ReglError) as raised:
+        asked(root, "table3", "paper", {"datasets": ["cub"], "seeds": [0]})
+    assert "datasets.cub.root" in str(raised.value)
+    assert "foundation." not in str(raised.value)
+
+
+def test_data_that_is_whole_is_decoded_only_after_all_is_well(root, monkeypatch):
+    eurosat(root / "eurosat")
+    changes = {
+        "datasets": ["eurosat"],
+        "datasets.eurosat": {"root": str(root / "eurosat"), "complete": False},
+        "training": {"device": "cpu"},
+    }
+    free(monkeypatch, 10)
+    with pytest.raises(ReglError, match="disk: "):
+        asked(root, "table3", "paper", changes)
+    assert not list(root.glob(".store/packed/*"))
+    monkeypatch.undo()
+    monkeypatch.setattr(runs, "STORE", root / ".store")
+    found = asked(root, "table3", "paper", changes)
+    assert list(root.glob(".store/packed/eurosat-*"))
+    assert [stage.source.size.classes for stage in found["table3"]] == [3]
+    assert found["table3"][0].source.digest == found["table3"][0].source.load().digest
+
+
+def test_a_grid_that_cannot_be_built_is_told_with_the_rest(root):
+    path = root / "notebooks/privacy.ipynb"
+    shutil.copy(ROOT / "notebooks/privacy.ipynb", path)
+    names, changes = ["table3", "privacy"], {"datasets": ["cub"], "seeds": [0]}
+    with pytest.raises(ReglError) as raised:
+        checked(names, load("paper", changes), changes, Store(runs.STORE), root / "notebooks")
+    assert str(raised.value).count("datasets.cub.root") == 1
+
+
+def test_the_command_ends_with_status_2(capsys):
+    changes = ["seeds=[0]", "datasets=[eurosat]"]
+    assert main(["run", "table3", "--profile", "paper", "--set", *changes]) == 2
+    assert "error: " in (said := capsys.readouterr().err) and "datasets.eurosat.root" in said
+
+
+def test_desk_waits_for_no_model(tmp_path):
+    """What is in order is found so without the libraries of the models."""
+    program = f"""
+import sys
+from pathlib import Path
+from regl_core.params import load
+from regl_core.planning import checked
+from regl_core.store import Store
+settings = load("smoke")
+assert checked(["table2"], settings, {{}}, Store(Path({str(tmp_path)!r})))["table2"]
+heavy = {{"diffusers", "transformers", "peft", "huggingface_hub"}} & sys.modules.keys()
+assert not heavy, heavy
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
