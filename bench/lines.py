@@ -15,7 +15,7 @@ from regl_core.provenance import commit, libraries
 
 @dataclass(frozen=True)
 class Line:
-    """How fast a machine does one kind of work; its fields are the columns of gpu.csv."""
+    """How fast a machine does one kind of work; its fields but the last are gpu.csv's columns."""
 
     machine: str  # the GPU's name, or "cpu": the tiny version
     unit: str  # what is counted
@@ -23,9 +23,11 @@ class Line:
     dtype: str  # number format, and how the arithmetic is done besides
     per_second: float
     memory_gb: float  # largest amount held on the GPU; on a CPU, by the process so far
-    share_of_bare: (
-        float | None
-    )  # of the bare loop's speed, 1 is all; None: there is none to compare
+    share_of_bare: float | None  # of the bare loop's speed, 1 is all; None: nothing to compare
+    warm: bool = True  # False: measured once, with all that happens at the first time alone
+
+
+COLUMNS = tuple(column.name for column in fields(Line))[:-1]
 
 
 @dataclass
@@ -61,7 +63,7 @@ class Findings:
         others = [line for line in read(self.folder / "gpu.csv") if line.machine != self.machine]
         table = io.StringIO()
         writer = csv.writer(table, lineterminator="\n")
-        writer.writerow(column.name for column in fields(Line))
+        writer.writerow(COLUMNS)
         writer.writerows(map(_cells, others + self.lines))
         page = re.sub(r"\W+", "-", self.machine.lower()).strip("-")
         files = {"gpu.csv": table.getvalue(), f"{page}.md": self._page()}
@@ -73,7 +75,13 @@ class Findings:
             f"| {line.memory_gb:.2f} | {_percent(line.share_of_bare)} |"
             for line in self.lines
         ]
-        failed = [f"- Not measured: {what}" for what in self.failed]
+        cold = [
+            f"- Measured once, what happens at the first time alone included: {line.unit}, "
+            f"{line.dtype}."
+            for line in self.lines
+            if not line.warm
+        ]
+        notes = cold + [f"- Not measured: {what}" for what in self.failed]
         return "\n".join(
             [
                 f"# {self.machine}: {self.title}",
@@ -84,8 +92,8 @@ class Findings:
                 "| share of bare, % |",
                 "|---|---|---|---:|---:|---:|",
                 *rows,
-                *([""] if failed else []),
-                *failed,
+                *([""] if notes else []),
+                *notes,
                 "",
             ]
         )
@@ -111,7 +119,7 @@ def read(path: Path) -> list[Line]:
 
 
 def _cells(line: Line) -> Sequence[str]:
-    machine, unit, size, dtype, speed, memory, share = astuple(line)
+    machine, unit, size, dtype, speed, memory, share, _ = astuple(line)
     return machine, unit, size, dtype, _figures(speed), f"{memory:.3f}", _rounded(share)
 
 
@@ -132,5 +140,5 @@ def _said(line: Line) -> str:
     compared = f", {_percent(line.share_of_bare)} % of bare" if line.share_of_bare else ""
     return (
         f"{line.unit}, {line.size}, {line.dtype}: {_figures(line.per_second)} per second"
-        f"{compared}, {line.memory_gb:.2f} GB"
+        f"{compared}, {line.memory_gb:.2f} GB{'' if line.warm else ', measured once'}"
     )

@@ -55,8 +55,8 @@ class Machine:
             peaks.append(self._peak())
 
         both = compare(watched, bare or _nothing, clock(self.device), self.repeats, seconds)
-        share = both.share if bare else None
-        return Line(self.name, unit, size, dtype, amount / both.seconds[0], max(peaks) / GB, share)
+        share, speed = both.share if bare else None, amount / both.seconds[0]
+        return Line(self.name, unit, size, dtype, speed, max(peaks) / GB, share, both.warm)
 
     def _forget_peak(self) -> None:
         if self.device.type == "cuda":

@@ -1,26 +1,32 @@
 """What methods and the round loop add to bare PyTorch: their time over that of the same passes.
 
 For each method a bare loop does as many forward and backward passes, optimiser steps and
-evaluations on the same network and data. Both run in turns, in one process on one thread, first on
-desk's small network, then on ResNet34.
+evaluations on the same network and data. Both take turns, a client of the one and of the other, in
+one process on one thread, first on desk's small network, then on ResNet34.
 Processor time is measured, which other programs disturb least. Some minutes.
+
+Passes are those through layers. MOON's frozen networks and FedAlign's slimmed block count
+(`passes`); what a method does with gradients, weights and features besides does not.
 """
 
 import copy
 import gc
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from regl_core import methods, models, params
 from regl_core.federation import federate
+from regl_core.methods.base import Method
+from regl_core.params import TrainingSettings
 from regl_core.training import ClientData
 
-from .pairs import compare
-from .passes import PASSES, Way, bare
+from .pairs import Comparison
+from .passes import PASSES, Loss, Way, turns
 
 ROUNDS = 2
 
@@ -38,7 +44,7 @@ class Setup:
 
 
 SETUPS = (
-    Setup("desk's network", {}, 16, (20, 40, 60, 80, 100), 1500, 6),
+    Setup("desk's network", {}, 16, (20, 40, 60, 80, 100), 1500, 8),
     # Few images, since a step takes a second here; what counts is the arithmetic per step.
     Setup(
         "ResNet34, the paper's network, at 64 pixels",
@@ -66,16 +72,45 @@ def measure(setup: Setup) -> None:
     print(f"one round, {setup.title}: method, ours, bare PyTorch (s), ratio: median (quartiles)")
     for name, loss_of in PASSES.items():
         method = methods.get(name, {})
-        own = method.network(copy.deepcopy(net), 0)
-        both = compare(
-            lambda it=method: federate(it, net, clients, test, settings, seed=0),
-            lambda it=own, loss=loss_of: bare(it, loss, clients, test, settings, Way()),
-            time.process_time,
-            setup.repeats,
-        )
+        # The first pair warms up.
+        pairs = [
+            in_turns(method, loss_of, net, clients, test, settings)
+            for _ in range(setup.repeats + 1)
+        ]
+        both = Comparison(*zip(*pairs[1:], strict=True), warm=True)
         ours, them = (median / ROUNDS for median in both.seconds)
         low, median, high = both.overhead
         print(f"{name:9} {ours:.3f} {them:.3f}  {median:.3f}  ({low:.3f}, {high:.3f})", flush=True)
+
+
+def in_turns(
+    method: Method,
+    loss_of: Callable[[nn.Module], Loss],
+    net: nn.Module,
+    clients: Sequence[ClientData],
+    test: ClientData,
+    settings: TrainingSettings,
+) -> tuple[float, float]:
+    """Seconds that ours and the bare loop take, the latter going on when ours has done a client."""
+    own = method.network(copy.deepcopy(net), 0)
+    rest = turns(own, loss_of, clients, test, settings, Way())
+    spent, last = [0.0, 0.0], time.process_time()
+
+    def lap(which: int) -> None:
+        nonlocal last
+        now = time.process_time()
+        spent[which] += now - last
+        last = now
+
+    def switch(fraction: float = 1.0) -> None:
+        lap(0)
+        next(rest)
+        lap(1)
+
+    federate(method, net, clients, test, settings, seed=0, tick=switch)
+    switch()
+    ours, bare = spent
+    return ours, bare
 
 
 def main() -> None:

@@ -83,10 +83,16 @@ def test_shares_come_from_both(monkeypatch):
     assert alone.per_second == 2.5 and alone.share_of_bare is None
 
 
-def test_a_first_pair_counts_if_there_is_time_for_no_other():
+def test_a_first_pair_counts_if_there_is_time_for_no_other(tmp_path, monkeypatch):
     clock = Hours()
     both = pairs.compare(clock.work(2), clock.work(1), clock, repeats=3, seconds=0)
     assert both == pairs.Comparison((2,), (1,), warm=False)
+    monkeypatch.setattr(measuring, "clock", lambda device: clock)
+    findings = Findings(tmp_path, "cpu", "a test")
+    found = CPU.measure("sampled", "64", "float32", 10, clock.work(2), clock.work(1), 0)
+    findings.add(found)
+    assert found.share_of_bare == 0.5 and not found.warm
+    assert "- Measured once" in (tmp_path / "cpu.md").read_text()
 
 
 def test_what_fails_or_lasts_too_long_costs_nothing_else(tmp_path, line):

@@ -2,10 +2,11 @@
 
 They have all of the originals' structure and none of their knowledge: their images are noise and
 their captions letters. Small ones (some 100,000 parameters) test the code that runs the originals;
-ones of true size measure what it costs. Weights derive from `seed` (true size: from the device's
-own generator too).
+ones of true size measure what it costs. Weights come from a fixed seed: on one kind of device they
+are always the same.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -115,7 +116,9 @@ def _sizes(true_size: bool) -> Sizes:
     return TRUE if true_size else SMALL
 
 
-def _seeded(build, dtype: torch.dtype = torch.float32, seed: int = 0) -> nn.Module:
+def _seeded(
+    build: Callable[[], nn.Module], dtype: torch.dtype = torch.float32, seed: int = 0
+) -> nn.Module:
     """What `build` makes, in `dtype` from the start: half of the memory is half of the memory."""
     before = torch.get_default_dtype()
     with torch.random.fork_rng():
