@@ -11,8 +11,8 @@ from regl_core.outline import Outline
 from regl_core.params import load
 from regl_core.partition import Dirichlet, Pooled
 from regl_core.pipeline import Pipeline
-from regl_core.runner import closure
-from regl_core.runs import PersonalRun, Run, run_all
+from regl_core.runner import closure, run_stages
+from regl_core.runs import PersonalRun, Run
 from regl_core.stage import Stage
 from regl_core.stages.attacked import Attacked
 from regl_core.stages.probed import Judge, Probed
@@ -141,10 +141,9 @@ def test_works_add_up():
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory) -> Store:
-    """The results of one run of each kind."""
+    """The results of `RUNS`."""
     store = Store(tmp_path_factory.mktemp("store"))
-    run_all([run("ReGL (FT)"), run("ReGL (TF)", PersonalRun)], store, workers=1)
-    run_all([run("FedAvg", UpdateRun), run("ReGL (FT)", DistanceRun)], store, workers=1)
+    run_stages([it.stage(PIPELINE) for it in RUNS], store, workers=1, progress=False)
     return store
 
 
@@ -152,14 +151,14 @@ def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.name != "entry.json")
 
 
+RUNS = run("ReGL (FT)"), run("FedAvg", UpdateRun), run("ReGL (FT)", DistanceRun)
 KINDS = ("Vanilla", "Described", "Tuned", "Tailored", "Trained", "Updated", "Embedded", "Distance")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_kept_is_about_what_was_said(store, kind):
     """Within a tenth and the 20 kB that names and headers take."""
-    runs = run("ReGL (FT)"), run("FedAvg", UpdateRun), run("ReGL (FT)", DistanceRun)
-    stages = closure(it.stage(PIPELINE) for it in runs).values()
+    stages = closure(it.stage(PIPELINE) for it in RUNS).values()
     own = [stage for stage in stages if stage.kind == kind]
     assert own
     for stage in own:
