@@ -38,8 +38,10 @@ def explained(folder: Path) -> Iterator[None]:
 
 
 def writable(folder: Path) -> None:
-    """Make sure that files can be written into `folder`, made if it is not there. Halt if not."""
-    with explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b"x")
+    """Make sure that files can be written into `folder`, or where it will lie. Halt if not.
+
+    Nothing is left behind: who has asked may yet find that there is nothing to write.
+    """
+    there = next(it for it in (folder, *folder.parents) if it.exists())
+    with explained(folder), tempfile.TemporaryFile(dir=there) as file:
+        file.write(b"x")

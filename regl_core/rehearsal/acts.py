@@ -78,7 +78,7 @@ def rehearse(home: Path) -> None:
         program = Program(scene.program(home / "program"), changes(home))
     _nothing_there(program)
     with _timed("replicas of data sets and models"):
-        scene.replicas(home, program.root)
+        scene.replicas(home)
     for command in ("data", "models", "plan"):
         program.told(command)
     _whole_report(program)

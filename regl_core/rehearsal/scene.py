@@ -5,11 +5,11 @@ from pathlib import Path
 
 from ..params import ROOT
 from ..replica import datasets, models
-from .changes import IMAGENET, data_of
+from .changes import DATA
 from .changes import models as places
 
 PROGRAM = ("regl_core", "notebooks", "params")
-LISTS = {"imagefruit": "imagefruit", "imagenet100": "imagenet100_cmc"}  # of classes
+LISTS = ("imagefruit", "imagenet100_cmc")  # of classes
 CLASSES = 3
 TRAIN, TEST = 8, 4  # images of a class
 
@@ -22,8 +22,8 @@ def program(folder: Path) -> Path:
     for part in PROGRAM:
         left = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
         shutil.copytree(ROOT / part, folder / part, ignore=left)
-    for name in IMAGENET:
-        file = _list(folder, name)
+    for name in LISTS:
+        file = folder / f"regl_core/paper/{name}.tsv"
         lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
         notes = [line for line in lines if line.startswith("#")]
         rows = [line for line in lines if not line.startswith("#")]
@@ -31,24 +31,11 @@ def program(folder: Path) -> Path:
     return folder
 
 
-def replicas(home: Path, program: Path) -> None:
-    """Makes all data sets and models below `home`, with the classes that `program` lists."""
-    synsets = [
-        line.split("\t")[0]
-        for name in IMAGENET
-        for line in _list(program, name).read_text(encoding="utf-8").splitlines()
-        if not line.startswith("#")
-    ]
-    datasets.imagenet(data_of("imagefruit", home), synsets, TRAIN, TEST)
-    datasets.cub(data_of("cub", home), CLASSES, TRAIN, TEST)
-    datasets.cars(data_of("cars", home), CLASSES, TRAIN, TEST)
-    datasets.eurosat(data_of("eurosat", home), CLASSES, TRAIN + TEST)
+def replicas(home: Path) -> None:
+    """Makes all data sets and models below `home`, which `changes` name."""
+    datasets.paper(home / DATA, CLASSES, TRAIN, TEST)
     for like in ("1.5", "2.1"):
         folders = places(home, like)
         models.stable_diffusion(Path(folders["foundation.name"]), like)
         models.clip(Path(folders["foundation.image_encoder"]), like)
     models.blip2(Path(folders["foundation.captioner"]))
-
-
-def _list(program: Path, name: str) -> Path:
-    return program / f"regl_core/paper/{LISTS[name]}.tsv"
