@@ -1,6 +1,7 @@
 """Marked clients, and guards who walk what leaves them to its last tensor."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -97,6 +98,19 @@ def shows(tensor: Tensor, images: Tensor) -> bool:
     return False
 
 
+FIELDS = {field.name for field in fields(Update)}
+
+
+def _tensors(update: Update) -> Iterator[Tensor]:
+    """Every tensor of a message."""
+    for part in (update.weights, *update.extra.values()):
+        if isinstance(part, Weights):
+            yield from part.params.values()
+            yield from part.buffers.values()
+        else:
+            yield part
+
+
 def watched(
     method: Method, monkeypatch: pytest.MonkeyPatch, how: TrainingSettings
 ) -> list[tuple[Server, Mapping[int, Update], Round]]:
@@ -113,7 +127,14 @@ def watched(
 
     def aggregated(self, server, updates, now):
         reached.append((server, updates, now))
-        assert {id(update) for update in updates.values()} <= {id(update) for update in sent}
+        # The loop may move a message to another device, and makes it anew: of the same tensors.
+        seen = {id(tensor) for update in sent for tensor in _tensors(update)}
+        assert all(
+            type(update) is Update and not vars(update).keys() - FIELDS
+            for update in updates.values()
+        )
+        assert {id(it) for update in updates.values() for it in _tensors(update)} <= seen
+        assert {update.count for update in updates.values()} <= {update.count for update in sent}
         assert all(type(client) is int for client in updates)
         facts_alone(now)
         return aggregate(self, server, updates, now)
