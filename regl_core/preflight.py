@@ -74,10 +74,15 @@ def _disk(works: Collection[Work], unpacked: int, root: Path) -> list[str]:
     if needed <= there:
         return []
     return [
-        f"disk: {needed / GB:,.1f} GB are to be written below {root}, where {there / GB:,.1f} GB "
+        f"disk: {_told(needed)} are to be written below {root}, where {_told(there)} "
         "are free: free some, move this folder to a larger disk, or ask for less (DATASETS, SEEDS, "
         "TABLES)"
     ]
+
+
+def _told(size: float) -> str:
+    """`size` in bytes, in words."""
+    return f"{size / GB:,.1f} GB" if size >= GB / 10 else f"{size / 1e6:,.1f} MB"
 
 
 def _memory(works: Collection[Work], units: Collection[Unit], settings: Settings) -> list[str]:

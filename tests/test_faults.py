@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,8 @@ pytestmark = pytest.mark.faults
 
 # Kills by what the run is doing: 25, spread at random within each.
 AIMS = {"drawing": 6, "tuning": 6, "training": 7, "writing": 6}
+# Each of these starts afresh: what is computed between kills is kept, and soon nothing is left.
+TOGETHER = (("drawing",), ("tuning",), ("training", "writing"))
 KINDS = {"Vanilla": "drawing", "Tailored": "drawing", "Tuned": "tuning"}
 KINDS |= dict.fromkeys(("Trained", "Updated", "Personalized"), "training")
 NOTEBOOKS = "runs at profile"
@@ -69,24 +72,25 @@ def aimed(run: Made, seen: Seen, aim: str, kinds: dict[str, str], draw: random.R
 
 
 def test_kills_at_any_moment_change_nothing(tmp_path, undisturbed):
-    root, draw = copied(tmp_path), random.Random(0)
-    aims = [aim for aim, count in AIMS.items() for _ in range(count)]
-    hit, lost = Counter(), 0.0
-    for aim in aims:
-        seen, run = Seen(root), Made(root, "report")
-        aimed(run, seen, aim, undisturbed.kinds, draw)
-        killed = seen.now()
-        lost = max([lost, *map(seen.spent, killed)])
-        assert not run.ended, run.said
-        run.kill()
-        during = {KINDS.get(undisturbed.kinds[it.partition("-")[0]], "more") for it in killed}
-        hit.update(during or {"writing" if NOTEBOOKS in run.said else "between"})
-    print(f"\n{len(aims)} kills, while doing: {dict(hit)}; at most {lost:.1f} s of a stage lost")
-    last = Made(root, "report")
-    assert last.end() == 0, last.said
-    found = artefacts(root)
-    assert found.keys() == undisturbed.files.keys() and len(found) > 30
-    assert [name for name in found if found[name] != undisturbed.files[name]] == []
+    draw, hit, lost = random.Random(0), Counter(), 0.0
+    for aims in TOGETHER:
+        root = copied(tmp_path / aims[0])
+        for aim in (name for name in aims for _ in range(AIMS[name])):
+            seen, run = Seen(root), Made(root, "report")
+            aimed(run, seen, aim, undisturbed.kinds, draw)
+            killed = seen.now()
+            lost = max([lost, *map(seen.spent, killed)])
+            assert not run.ended, run.said
+            run.kill()
+            during = {KINDS.get(undisturbed.kinds[it.partition("-")[0]], "more") for it in killed}
+            hit.update(during or {"writing" if NOTEBOOKS in run.said else "between"})
+        last = Made(root, "report")
+        assert last.end() == 0, last.said
+        found = artefacts(root)
+        assert found.keys() == undisturbed.files.keys() and len(found) > 30
+        assert [name for name in found if found[name] != undisturbed.files[name]] == []
+    kills = sum(AIMS.values())
+    print(f"\n{kills} kills, while doing: {dict(hit)}; at most {lost:.1f} s of a stage lost")
     assert all(hit[aim] >= count / 2 for aim, count in AIMS.items()) and lost < LOST
 
 
@@ -191,16 +195,27 @@ def disk(tmp_path):
 
 
 FULL, LOCKED = "the disk is full, nothing more fits below", "Read-only file system; give this user"
+SMALL = "are to be written below"  # told before anything is computed
 
 
 def test_a_full_and_a_read_only_disk_are_told(disk):
     root, mount = disk
-    for options, words in (("size=256k", FULL), ("ro,size=1g", LOCKED)):
+    for options, words in (("size=256k", SMALL), ("ro,size=1g", LOCKED)):
         mount(".store", options)
         run = Made(root, "tables", "TABLES=1")
         assert run.end() != 0
         assert words in run.said and "Traceback" not in run.said, run.said
         assert not list(root.glob("figures/smoke/*.csv"))
+    mount(".store", "rw,size=64m")
+    run = Made(root, "tables", "TABLES=1")
+    assert run.until(lambda: re.search(r"\d+/\d+ +\d+%", run.said))
+    others = root / ".store/others"  # something else fills the disk while it computes
+    with suppress(OSError), others.open("wb", buffering=0) as file:
+        while file.write(bytes(2**16)):
+            pass
+    assert run.end() != 0
+    assert FULL in run.said and "Traceback" not in run.said, run.said
+    others.unlink()
     mount(".store", "rw,size=1g")
     last = Made(root, "tables", "TABLES=1")
     assert last.end() == 0, last.said
