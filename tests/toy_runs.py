@@ -78,6 +78,7 @@ class Made:
 
 def copied(folder: Path) -> Path:
     """A copy of what `make report` needs, with an empty store and no figures."""
+    folder.mkdir(parents=True, exist_ok=True)
     for part in PARTS:
         source = ROOT / part
         copy = shutil.copytree if source.is_dir() else shutil.copy2
