@@ -93,14 +93,14 @@ test: $(ready)  ## lint, unit tests, and every notebook at the smoke profile
 	$(py) -m ruff format --check
 	$(py) -m pytest --nbmake --nbmake-timeout=300 tests notebooks
 
+rehearsal: $(ready)  ## PROFILE=paper in small, all of it: replicas of data and models, no GPU, 4 minutes
+	@exec $(py) -m regl_core.rehearsal
+
 test-faults: $(ready)  ## kill `make report` 25 times and damage 1,000 stores: is anything lost?
 	$(py) -m pytest -m faults -s tests/test_damaged.py tests/test_faults.py
 
 test-mutations: $(ready)  ## break every method on purpose: do its tests notice?
 	$(py) -m pytest -m mutation -n auto tests/test_mutations.py
-
-rehearsal: $(ready)  ## PROFILE=paper in small, all of it: replicas of data and models, no GPU, 4 minutes
-	@exec $(py) -m regl_core.rehearsal
 
 lab: $(ready)  ## open JupyterLab
 	$(py) -m jupyterlab
