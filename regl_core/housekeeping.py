@@ -1,18 +1,24 @@
 """What is fresh and what can go: `make status` and `make clean-store`."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from . import freshness, gallery
+from .datasets import packing
+from .datasets.registry import find
 from .errors import ReglError
 from .notebooks import known
+from .outline import Outline
 from .params import ROOT, load, profiles
 from .planning import targets_of
 from .runner import closure
+from .sources import Sources
 from .store import Store
 
 
@@ -35,6 +41,20 @@ def status(profile: str, changes: Mapping[str, Any], root: Path = ROOT) -> str:
     return "\n".join(f"{it.artefact:{width}}  {it.word:7}  {it.why}".rstrip() for it in found)
 
 
+@dataclass(frozen=True)
+class Held:
+    """Something in the store that can be deleted.
+
+    kind : of the entry, or what else it is. used : whether a notebook asks for it. remove :
+    deletes it; False, and nothing done, if it is being written.
+    """
+
+    kind: str
+    folder: Path
+    used: bool
+    remove: Callable[[Path], bool]
+
+
 def clean(
     profile: str,
     changes: Mapping[str, Any],
@@ -44,55 +64,82 @@ def clean(
 ) -> None:
     """Show what `store` holds, what no notebook asks for first, and delete what the user says.
 
-    Notebooks are asked at every profile as it stands, and at `profile` with `changes`. ask :
+    Notebooks are asked at every profile as it stands, and at `profile` with `changes`. Results,
+    what unfinished ones have saved, and decoded images of data sets are shown. ask :
     gets the question, returns the answer; what is neither "unused" nor "all" deletes nothing.
     """
-    used = _used(profile, changes, root)
-    unused, wanted = [], []
-    for folder in sorted(store.folders()):
-        (wanted if folder.name in used else unused).append(folder)
+    held = _held(store, *_used(profile, changes, store.root / "packed", root))
+    unused, wanted = ([it for it in held if it.used is used] for used in (False, True))
     print(_shown("no notebook asks for", unused), _shown("notebooks ask for", wanted), sep="\n\n")
     question = f"\ndelete the {len(unused)} unused ones, all, or nothing? [unused/all/nothing] "
     try:
         answer = ask(question).strip().lower()
     except EOFError:
         answer = ""
-    chosen = {"unused": unused, "all": [*unused, *wanted]}.get(answer, [])
-    gone = [folder for folder in chosen if store.remove(folder)]
+    chosen = {"unused": unused, "all": held}.get(answer, [])
+    gone = [it for it in chosen if it.remove(it.folder)]
     if chosen:
         store.sweep()
     left = f", {len(chosen) - len(gone)} are being computed and stay" if gone != chosen else ""
     print(f"{len(gone)} deleted{left}")
 
 
-def _used(profile: str, changes: Mapping[str, Any], root: Path) -> set[str]:
-    """Keys of all that the notebooks of `root` ask for and of what that needs."""
-    used: set[str] = set()
+def _held(store: Store, keys: Collection[str], packs: Collection[Path]) -> list[Held]:
+    """All there is. keys, packs : what notebooks ask for."""
+    return [
+        *(Held(it.parts[-3], it, it.name in keys, store.remove) for it in sorted(store.folders())),
+        *(
+            Held("unfinished", it, store.key_of(it) in keys, store.remove)
+            for it in sorted(store.unfinished())
+        ),
+        *(
+            Held("decoded images", it, it in packs, packing.remove)
+            for it in packing.packs(store.root / "packed")
+        ),
+    ]
+
+
+def _used(
+    profile: str, changes: Mapping[str, Any], packed: Path, root: Path
+) -> tuple[set[str], set[Path]]:
+    """Keys of all that the notebooks of `root` ask for and of what that needs; and the packs.
+
+    What is not at hand is printed: nothing can be known of results that were made with it.
+    """
+    keys: set[str] = set()
+    packs: set[Path] = set()
     for name in profiles():
+        own = changes if name == profile else {}
         try:
-            asked = targets_of(
-                known(root / "notebooks"),
-                name,
-                changes if name == profile else {},
-                root / "notebooks",
-            )
+            settings = load(name, own)
+            loaders = [find(it, its, packed) for it, its in settings.datasets.items()]
+            there = [loader for loader in loaders if not loader.problems()]
+            packs |= {folder for loader in there if (folder := loader.decoded_at())}
+            absent = [loader.name for loader in loaders if loader not in there]
+            absent += ["its models"] * bool(Sources(settings.foundation).problems())
+            if absent:
+                print(f"profile {name}: not at hand, {_UNUSED}: {', '.join(absent)}")
+            if there:
+                notebooks = root / "notebooks"
+                asked = targets_of(known(notebooks), name, own, notebooks, Outline(packed))
+                keys |= closure(chain.from_iterable(asked.values())).keys()
         except ReglError as error:
             if name == profile:
                 raise
-            reason = str(error).partition("\n")[0]
-            print(f"profile {name} cannot be asked, so what it made counts as unused: {reason}")
-            continue
-        used |= closure(stage for targets in asked.values() for stage in targets).keys()
-    return used
+            print(f"profile {name}: cannot be asked, {_UNUSED}: {str(error).splitlines()[0]}")
+    return keys, packs
 
 
-def _shown(what: str, folders: Sequence[Path]) -> str:
+_UNUSED = "so what was made with it counts as unused"
+
+
+def _shown(what: str, held: Sequence[Held]) -> str:
     """How many there are of each kind, how large, and when the last of them was made."""
     rows: dict[str, list[tuple[int, float]]] = defaultdict(list)
-    for folder in folders:
-        rows[folder.parts[-3]].append((_size(folder.rglob("*")), folder.stat().st_mtime))
-    title = f"{what}: {len(folders)} entries"
-    if not folders:
+    for it in held:
+        rows[it.kind].append((_size(it.folder.rglob("*")), it.folder.stat().st_mtime))
+    title = f"{what}: {len(held)} entries"
+    if not held:
         return title
     frame = pd.DataFrame(
         {

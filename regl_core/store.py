@@ -97,9 +97,18 @@ class Store:
         """The folder of every entry, intact or not; its name is the key, the topmost the kind."""
         return (it for it in self.root.glob("*/??/*") if it.parts[-3] not in ("tmp", "locks"))
 
+    def unfinished(self) -> Iterator[Path]:
+        """The folder of every entry that has saved something on its way (`key_of`)."""
+        return (path.parent for path in self.root.glob(f"tmp/*/{CHECKPOINT}"))
+
+    @staticmethod
+    def key_of(folder: Path) -> str:
+        """The key of the entry in `folder`, finished or not."""
+        return folder.name.partition("-")[0]
+
     def remove(self, folder: Path) -> bool:
-        """Delete the entry in `folder`; False, and nothing done, if it is being computed."""
-        with explained(self.root), suppress(Timeout), self._lock(folder.name, timeout=0):
+        """Delete what is in `folder`; False, and nothing done, if it is being computed."""
+        with explained(self.root), suppress(Timeout), self._lock(self.key_of(folder), timeout=0):
             _delete(folder)
             return True
         return False
@@ -108,7 +117,7 @@ class Store:
         """Delete what killed processes left behind, but for their checkpoints."""
         with explained(self.root):
             for folder in self.root.glob("tmp/*"):
-                with suppress(Timeout), self._lock(folder.name.partition("-")[0], timeout=0):
+                with suppress(Timeout), self._lock(self.key_of(folder), timeout=0):
                     _clear(folder)
 
     def _folder(self, stage: Stage) -> Path:

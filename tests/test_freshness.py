@@ -1,16 +1,15 @@
-"""What is fresh, what is stale and why, what is missing; and what of the store can go."""
+"""What is fresh, what is stale and why, and what is missing."""
 
 from dataclasses import replace
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
-from toy_stages import Draw, Holder
+from toy_stages import Draw
 
-from regl_core import digest, freshness, housekeeping
+from regl_core import digest, freshness
 from regl_core.params import load
 from regl_core.stage import Stage
-from regl_core.store import Store
 
 SETTINGS = load("smoke")
 DRAWS = "from regl_core.formats import markdown"
@@ -106,40 +105,3 @@ def test_libraries_and_edited_code_are_named(made):
 def test_the_code_a_notebook_imports_is_found():
     source = "import json\nfrom regl_core import artefact\nfrom regl_core.params import load\n"
     assert digest.imported(source) == (("regl_core.artefact", "*"), ("regl_core.params", "load"))
-
-
-def test_unused_entries_are_shown_first_and_deleted_when_told(tmp_path, monkeypatch, capsys):
-    store, questions = Store(tmp_path), []
-    used, unused = Draw(1, (Draw(2),)), Holder("old")
-    monkeypatch.setattr(housekeeping, "targets_of", lambda *_: {"fig5": [used]})
-    for stage in (used, unused):
-        store.ensure(stage)
-
-    def clean(answer: str) -> str:
-        def ask(question: str) -> str:
-            questions.append(question)
-            if not answer:
-                raise EOFError
-            return answer
-
-        housekeeping.clean("smoke", {}, store, ask)
-        return capsys.readouterr().out
-
-    for answer in ("", "nothing", "y"):
-        told = clean(answer)
-        assert told.endswith("0 deleted\n") and all(map(store.has, [used, unused]))
-    unasked, asked = told.split("\n\n")[:2]
-    assert unasked.startswith("no notebook asks for: 1 entries") and "Holder" in unasked
-    assert asked.startswith("notebooks ask for: 2 entries") and "Draw" in asked
-    assert "delete the 1 unused ones, all, or nothing?" in questions[0]
-    assert clean("unused").endswith("1 deleted\n")
-    assert store.has(used) and store.has(Draw(2)) and not store.has(unused)
-    assert clean("all").endswith("2 deleted\n") and not list(store.folders())
-
-
-def test_what_is_being_computed_stays(tmp_path):
-    store, stage = Store(tmp_path), Draw(1)
-    folder = store.ensure(stage)
-    with store._lock(stage.key):
-        assert not Store(tmp_path).remove(folder)
-    assert Store(tmp_path).remove(folder) and not store.has(stage)

@@ -46,6 +46,10 @@ class Loader(ABC):
         """How many bytes `load` would write first. Raises `Unfit`."""
         return 0
 
+    def decoded_at(self) -> Path | None:
+        """The folder of decoded images that `load` maps; None if it maps none. Raises `Unfit`."""
+        return None
+
     def load_same(self, digest: str) -> Dataset:
         """What `load` gives. Halt if its digest is another: the files have changed."""
         dataset = self.load()

@@ -73,6 +73,9 @@ class FileLoader(Loader):
     def bytes_missing(self) -> int:
         return self.pack(self.listed()).bytes_missing()
 
+    def decoded_at(self) -> Path | None:
+        return self.pack(self.listed()).blocks.folder
+
     def load(self) -> Dataset:
         listing = self.listed()
         pixels, sha = self.pack(listing).mapped()

@@ -18,21 +18,42 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from ..access import explained
 from ..errors import Halt, ReglError
 from .blocks import BLOCK, Blocks
 from .decoding import attempted, decoder, undecodable
+
+
+def packs(below: Path) -> list[Path]:
+    """The folders of all packs in the folder `below`, whole or not."""
+    return sorted(it for it in below.glob("*") if it.is_dir())
+
+
+def remove(folder: Path) -> bool:
+    """Delete the pack in `folder`; False, and nothing done, if it is being written.
+
+    A process that has mapped it keeps what it mapped. Raises Halt where access is denied.
+    """
+    with explained(folder), suppress(Timeout), _lock(folder, timeout=0):
+        shutil.rmtree(folder)
+        return True
+    return False
+
+
+def _lock(folder: Path, timeout: float = -1) -> FileLock:
+    return FileLock(f"{folder}.lock", timeout=timeout, poll_interval=0.1)
 
 
 @dataclass(frozen=True)
@@ -62,7 +83,7 @@ class Pack:
         written = blocks.intact()
         if len(written) < len(blocks.numbers):
             self.below.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{blocks.folder}.lock", poll_interval=0.1), self._explained():
+            with _lock(blocks.folder), self._explained():
                 noted, written = blocks.noted(), blocks.intact()
                 if noted != written:
                     warnings.warn(
