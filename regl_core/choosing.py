@@ -8,6 +8,7 @@ table uses, at every β; the best mean is taken.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -90,13 +91,14 @@ def _questions(
 
 
 def scores(tried: Sequence[Trial], results: Sequence[Result | PersonalResult]) -> pd.DataFrame:
-    """A row per trial: group, method, parameter, value, setting, seed, validation accuracy in %."""
+    """A row per trial: what is tried, data set, setting, seed, validation accuracy in %."""
     return pd.DataFrame(
         {
             "group": trial.group,
             "method": trial.run.method,
             "parameter": trial.parameter,
             "value": trial.value,
+            "dataset": trial.run.dataset,
             "setting": trial.run.partition.setting,
             "seed": trial.run.seed,
             "validation_accuracy_pct": round(result.accuracy_pct, 2),
@@ -119,7 +121,11 @@ def conclusion(rows: pd.DataFrame) -> str:
     """What `scores` say, as Markdown: of each method the best value, its lead, where it lies."""
     lines = []
     for (_, method), own in means(rows).groupby(["group", "method"], sort=False):
-        best, second = own.iloc[0], own.iloc[1]
+        best = own.iloc[0]
+        if len(own) == 1:
+            lines.append(f"- {method}: {best['parameter']} = {best['value']:g}, the only one tried")
+            continue
+        second = own.iloc[1]
         lead = best["validation_accuracy_pct"] - second["validation_accuracy_pct"]
         at_end = best["value"] in (own["value"].min(), own["value"].max())
         lines.append(
@@ -130,7 +136,7 @@ def conclusion(rows: pd.DataFrame) -> str:
 
 
 def means(rows: pd.DataFrame) -> pd.DataFrame:
-    """`scores` averaged over settings and seeds, best value of a method first; % with one decimal.
+    """`scores` averaged over data sets, settings and seeds, best value of a method first; % with one decimal.
 
     Values that score alike stand in the order in which they were tried.
     """
@@ -181,7 +187,7 @@ def picture(rows: pd.DataFrame) -> Figure:
         axes.remove()
     for axes, ((_, method, parameter), own) in zip(grid.flat, panels, strict=False):
         for (setting, line), colour, marker in zip(
-            own.groupby("setting", sort=False), COLOURS, MARKERS, strict=False
+            own.groupby("setting", sort=False), cycle(COLOURS), cycle(MARKERS), strict=False
         ):
             mean = line.groupby("value", sort=True)["validation_accuracy_pct"].mean()
             axes.plot(

@@ -1,6 +1,6 @@
 """Digest of the code that can change a result; comments, docstrings and layout do not count.
 
-Nor do estimates of how much work a result takes (`work.estimate`).
+Nor does what is asked before computing, such as how much work it is (`work.beforehand`).
 
 Code is read, never run. Of every module only those statements count that the stage's class can
 reach, directly or by what it imports: a change to one stage leaves the others as they are, and a
@@ -20,7 +20,7 @@ from pathlib import Path
 from .errors import ReglError
 
 PACKAGE = __name__.partition(".")[0]
-ESTIMATE = "estimate"  # the mark of what only plans use (`work.estimate`)
+BEFOREHAND = "beforehand"  # the mark of what is asked before computing (`work.beforehand`)
 WHOLE = "*"  # in the place of a name in a module: all that stands there
 LIBRARIES = (
     "torch", "torchvision", "diffusers", "transformers", "peft", "numpy", "scikit-learn",
@@ -114,7 +114,7 @@ class _Bare(ast.NodeTransformer):
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef | None:
         marks = {mark.id for mark in node.decorator_list if isinstance(mark, ast.Name)}
-        return None if ESTIMATE in marks else self.generic_visit(node)
+        return None if BEFOREHAND in marks else self.generic_visit(node)
 
     def visit_Import(self, node: ast.Import) -> list[ast.Import]:
         return [ast.Import([alias]) for alias in node.names]

@@ -90,9 +90,11 @@ def federate(
     Raises
     ------
     ReglError
-        No client has an image, or there are no test images; or a batch does not fit into the
+        No client has an image, or there are no test images; the method does not go with
+        `training` (`Method.check`); or a batch does not fit into the
         memory of the device.
     """
+    method.check(training)
     owners = [client for client, data in enumerate(clients) if len(data)]
     if not owners:
         raise ReglError(

@@ -28,7 +28,7 @@ class Run(Frozen):
     """One cell of a table for one seed: a data set, a partition, a method, and the settings.
 
     Raises ReglError where the data set or the method is unknown, the method's
-    hyper-parameters are wrong, or Centralized and Pooled do not come together.
+    hyper-parameters are wrong or do not go with `training`, or Centralized and Pooled do not come together.
     """
 
     dataset: str
@@ -53,7 +53,7 @@ class Run(Frozen):
                     f"{what} {name!r} is not in params/{self.settings.profile}.yaml"
                     f"{nearest(name, named)}, expected one of {', '.join(named)}"
                 )
-        self.build()
+        self.build().check(self.settings.training)
         if (self.method == "Centralized") != isinstance(self.partition, Pooled):
             raise ReglError(
                 f"method {self.method!r} on partition {self.partition.setting!r}: Centralized is "

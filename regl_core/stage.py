@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from .digest import code_digest, library_versions
 from .errors import ReglError
-from .work import Work, estimate
+from .work import Work, beforehand
 
 Tick = Callable[[float], None]  # gets the fraction done, 0 to 1
 CHECKPOINT = "checkpoint"  # what a stage keeps here is there again after a kill
@@ -46,7 +46,7 @@ class Stage(ABC):
         """
 
     @abstractmethod
-    @estimate
+    @beforehand
     def work(self) -> Work:
         """About how much it takes to compute this, and how much of it is kept (`make plan`)."""
 
@@ -61,7 +61,7 @@ class Stage(ABC):
         return tuple(self.needs())
 
     @cached_property
-    @estimate
+    @beforehand
     def takes(self) -> Work:
         """`work()`, asked once."""
         return self.work()

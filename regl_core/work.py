@@ -45,13 +45,14 @@ class Unit:
     device: str = "cpu"
 
 
-Estimate = TypeVar("Estimate", bound=Callable)
+Asked = TypeVar("Asked", bound=Callable)
 
 
-def estimate(function: Estimate) -> Estimate:
-    """Marks what says how much work something is; nothing that computes a result may call it.
+def beforehand(function: Asked) -> Asked:
+    """Marks what is asked before anything is computed: how much it is, and whether it can be done.
 
-    A digest of code leaves it out (`digest`): a better estimate makes no result stale.
+    It gives nothing that a result is made of. A digest of code leaves it out (`digest`): a better
+    estimate, or one more refusal, makes no result stale.
     """
     return function
 

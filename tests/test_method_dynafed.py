@@ -383,6 +383,23 @@ def test_segments_that_do_not_fit_are_refused():
             small(**wrong)
 
 
+def test_it_runs_where_networks_are_compiled(monkeypatch):
+    """It differentiates twice, which no compiled network can be, so its own is not."""
+    compiled = nn.Module.compile
+    monkeypatch.setattr(nn.Module, "compile", lambda net: compiled(net, backend="aot_eager"))
+    plain, other = (run(small(), compile=how).weights for how in (False, True))
+    assert same(plain, other)
+
+
+def test_a_distillation_too_large_for_the_gpu_says_what_to_lower(monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(dynafed, "mismatch", full)
+    with pytest.raises(ReglError, match=r"2 unrolled steps of \d+ images; lower its inner_batch"):
+        run(small())
+
+
 def test_a_distillation_that_diverges_is_an_error():
     with pytest.raises(ReglError, match=r"diverged.*alpha"):
         run(small(alpha=1e30))

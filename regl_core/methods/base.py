@@ -31,7 +31,7 @@ from ..keeper import Keeps
 from ..params import TrainingSettings
 from ..training import Phase, Update, cross_entropy
 from ..weights import Weights
-from ..work import estimate
+from ..work import beforehand
 
 State = Mapping[str, Weights | Tensor]  # what a client keeps between rounds, by name
 
@@ -128,7 +128,11 @@ class Method(Frozen):
     candidates: ClassVar[tuple[str, tuple[float, ...]] | None] = None  # to choose from (`choosing`)
     uploads: ClassVar[tuple[str, ...]] = ()  # names of what an Update holds besides weights
     fine_tuned: ClassVar[bool] = False  # each client tunes the last global model for itself
-    looks_inside: ClassVar[bool] = False  # its loss sees what layers give: no net is compiled
+    looks_inside: ClassVar[bool] = False  # sees what layers give, or differentiates twice: no compiling
+
+    @beforehand
+    def check(self, training: TrainingSettings) -> None:
+        """ReglError if it cannot be run with `training`."""
 
     def network(self, net: nn.Module, seed: int) -> nn.Module:
         """The network to train: `net`, or one built around it, its own layers drawn from `seed`."""
@@ -161,7 +165,7 @@ class Method(Frozen):
         """The stretches of local training."""
         return (Phase(training.local_epochs),)
 
-    @estimate
+    @beforehand
     def passes(self, images: int, classes: int, training: TrainingSettings) -> float:
         """How many images, counted each time, go forward and backward in a federation.
 
@@ -171,7 +175,7 @@ class Method(Frozen):
         epochs = training.rounds * training.local_epochs
         return images * training.client_fraction * epochs
 
-    @estimate
+    @beforehand
     def held(self, classes: int, training: TrainingSettings) -> int:
         """Of how many images a device holds all activations at once, at most; for `make plan`."""
         return training.batch_size

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain, count, islice
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 import torch
 import torch.nn.functional as F
@@ -17,8 +17,8 @@ from ..resuming import stepwise
 from ..seeds import numpy_generator, torch_generator
 from ..training import ClientData, Update, batches, epoch
 from ..weights import Weights, combine
-from ..work import estimate
-from .base import Round, Server, State, Task
+from ..work import beforehand
+from .base import Round, Server, State
 from .fedavg import FedAvg
 
 
@@ -43,21 +43,22 @@ class DynaFed(FedAvg):
     lets X move the running statistics. Here BatchNorm uses the batch's statistics in both
     trainings on X, and the running ones stay those of the mean over the clients, which are of
     real images. The mean is FedAvg's, by counts, where that of the
-    official code is uniform. That code also augments X at random in every step, both times; no
-    other method here sees augmented images.
+    official code is uniform. That code also augments X at random in every step, both times; here
+    X is never augmented, whatever `training.augmentation` does to real images.
 
     The clients are FedAvg's: they keep nothing, and empty or tiny ones are nothing special. The
-    server keeps up to L models, afterwards X and Y alone. While it looks for these, the graph of
+    server keeps L − 1 models, afterwards X and Y alone. While it looks for these, the graph of
     K steps is in memory: where images are large, `inner_batch` makes a step see a part of X.
 
     Raises
     ------
     ReglError
-        From `prepare`, if the rounds end before the set would be used; from `aggregate`, if the
-        minimisation diverges.
+        From `check`, if the rounds end before the set would be used; from `aggregate`, if the
+        minimisation diverges or does not fit into the memory of the GPU.
     """
 
     name = "DynaFed"
+    looks_inside = True  # twice differentiated, which no compiled network can be
     candidates = ("server_rate", (1e-4, 3e-4, 1e-3, 3e-3))
     trajectory: Annotated[
         int, Field(ge=2, description="L, models recorded; official experiments")
@@ -119,26 +120,27 @@ class DynaFed(FedAvg):
     def server_state(self, weights: Weights) -> Server:
         return Server(weights, {_model(0): _params(weights)})
 
-    @estimate
+    @beforehand
     def passes(self, images: int, classes: int, training: TrainingSettings) -> float:
         some = self.images_per_class * classes
         # An unrolled step goes forward and backward, and backward through both.
         unrolled = 3 * self.iterations * self.inner_steps * (self.inner_batch or some)
-        later = max(0, training.rounds - self.trajectory) * self.server_epochs * some
+        later = max(0, training.rounds - self.trajectory + 1) * self.server_epochs * some
         return super().passes(images, classes, training) + unrolled + later
 
-    @estimate
+    @beforehand
     def held(self, classes: int, training: TrainingSettings) -> int:
         unrolled = self.inner_steps * (self.inner_batch or self.images_per_class * classes)
         # Those of both directions, in float32 whatever the precision of other training.
         size = 2 if training.precision == "float32" else 4
         return max(size * unrolled, super().held(classes, training))
 
-    def prepare(self, task: Task) -> Any:
-        if task.now.training.rounds < self.trajectory:
+    @beforehand
+    def check(self, training: TrainingSettings) -> None:
+        if training.rounds < self.trajectory:
             raise ReglError(
                 f"method {self.name!r}: trajectory = {self.trajectory} models are not recorded "
-                f"before the last of {task.now.training.rounds} rounds; lower its trajectory to "
+                f"before the last of {training.rounds} rounds; lower its trajectory to "
                 "the number of rounds at most"
             )
 
@@ -195,7 +197,13 @@ class DynaFed(FedAvg):
             mismatch(now.net, *pair, data, alpha, order).backward(inputs=list(learnt))
             adam.step()
 
-        stepwise(step, self.iterations, (learnt, adam), now.keeper)
+        try:
+            stepwise(step, self.iterations, (learnt, adam), now.keeper)
+        except torch.OutOfMemoryError as error:
+            raise ReglError(
+                f"method {self.name!r}: the GPU's memory does not hold {self.inner_steps} unrolled "
+                f"steps of {size} images; lower its inner_batch or inner_steps"
+            ) from error
         if not all(one.isfinite().all() for one in learnt):
             raise ReglError(
                 f"method {self.name!r}: the distillation diverged; lower its alpha or image_rate"

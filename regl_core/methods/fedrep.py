@@ -10,6 +10,7 @@ from ..errors import ReglError
 from ..params import TrainingSettings
 from ..training import Phase, Update
 from ..weights import Weights
+from ..work import beforehand
 from .base import Server, State, Task
 from .fedavg import FedAvg
 
@@ -51,14 +52,17 @@ class FedRep(FedAvg):
         ),
     ] = 1
 
-    def phases(self, net: nn.Module, training: TrainingSettings) -> Sequence[Phase]:
-        head_epochs = training.local_epochs - self.body_epochs
-        if head_epochs < 1:
+    @beforehand
+    def check(self, training: TrainingSettings) -> None:
+        if training.local_epochs <= self.body_epochs:
             raise ReglError(
                 f"method {self.name!r}: given body_epochs = {self.body_epochs}, expected fewer "
                 f"than training.local_epochs = {training.local_epochs}: the head is trained in the "
                 "rest of them"
             )
+
+    def phases(self, net: nn.Module, training: TrainingSettings) -> Sequence[Phase]:
+        head_epochs = training.local_epochs - self.body_epochs
         names, last = {name for name, _ in net.named_parameters()}, head(net)
         own = {name for name in names if name.rpartition(".")[0] == last}
         return Phase(head_epochs, own), Phase(self.body_epochs, names - own)

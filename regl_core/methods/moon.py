@@ -14,7 +14,7 @@ from ..params import TrainingSettings
 from ..seeds import derive
 from ..training import Update
 from ..weights import Weights
-from ..work import estimate
+from ..work import beforehand
 from .base import State, Task, single
 from .fedavg import FedAvg
 
@@ -81,7 +81,7 @@ class Moon(FedAvg):
             return None
         return task.now.net.frozen(task.start, task.state["previous"])
 
-    @estimate
+    @beforehand
     def passes(self, images: int, classes: int, training: TrainingSettings) -> float:
         return 5 / 3 * super().passes(images, classes, training)  # the frozen ones go forward only
 

@@ -31,12 +31,12 @@ class PFedGate(FedAvg):
     ∂θ̂/∂r = m·(1 + r)·θ there. At s = 1 nothing is pruned, and ∂θ̂/∂r = θ.
 
     Defaults as in the authors' script for EMNIST. It gives gate and model the same learning rate,
-    0.1; here both have the rate of training. For other data their scripts have a rate for each,
-    from 0.03 to 1.5. The gate's gradient is clipped to norm 10, as there.
+    0.1; here both have the rate of training. Other shares and data have other rates
+    there, often one for each, from 0.01 to 1.5. The gate's gradient is clipped to norm 10, as there.
 
     Deviations. (1) All sub-blocks compete in one knapsack, of equal r the smaller first. In the
-    authors' code those of linear layers and the others have one each, and of equal r the earlier
-    is first: nearly all parameters of its networks are in linear layers, and the small output
+    authors' code those of linear layers and the others have one each, and of equal r any can be
+    first: nearly all parameters of its networks are in linear layers, and the small output
     layer stays whole. A ResNet's only linear layer is its output, which would lose classes.
     (2) The share s is filled; that code grants the sub-blocks that compete s − floor of their own
     size, which keeps 44 % of the parameters at s = 0.5; and it ranks r below the floor as equal.
@@ -44,7 +44,10 @@ class PFedGate(FedAvg):
     in the models of clients not selected, and tests a selected client with the θ_i it has just
     trained; here these are as for every method, and a client is tested with the mean. (4) There
     the gate reads images of 28 or 32 pixels; here, images pooled to `gate_side` pixels: those of
-    that side stay as they are, smaller ones have pixels repeated.
+    that side stay as they are, smaller ones have pixels repeated. (5) Some of its scripts lower
+    the rates as training goes on, and some give the gate a second layer, so that one ranks the
+    blocks and the other scales them. (6) Its networks have no BatchNorm; here running statistics
+    are averaged, though clients have different gates.
 
     A client keeps its gate, 3·gate_side² + 3 numbers per sub-block: 0.08 of a ResNet34, but more
     than a small network itself, where `gate_side` should be the images' side at most. One never

@@ -12,7 +12,7 @@ from ..data import Dataset, Split
 from ..membership import denoising_losses
 from ..seeds import torch_generator
 from ..stage import Stage
-from ..work import BYTE, START, Work, estimate, generative
+from ..work import BYTE, START, Work, beforehand, generative
 from .inputs import Tick
 from .tuned import Tuned
 
@@ -35,7 +35,7 @@ class Attacked(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return (self.tuned,)
 
-    @estimate
+    @beforehand
     def work(self) -> Work:
         images = 2 * len(self.tuned.described.indices)  # members and strangers
         settings = self.tuned.described.models.settings

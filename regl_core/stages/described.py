@@ -11,7 +11,7 @@ from .. import conditions
 from ..images import Images
 from ..keeper import Keeper
 from ..stage import CHECKPOINT, Stage
-from ..work import BYTE, START, Work, estimate, generative
+from ..work import BYTE, START, Work, beforehand, generative
 from .inputs import Models, Source, Tick
 
 
@@ -23,7 +23,7 @@ class Described(Stage):
     source: Source
     indices: tuple[int, ...]  # of the client's images in the training set
 
-    @estimate
+    @beforehand
     def work(self) -> Work:
         count, settings = len(self.indices), self.models.settings
         return {

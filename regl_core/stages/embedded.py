@@ -13,7 +13,7 @@ from ..foundation import Foundation
 from ..images import Images
 from ..keeper import Keeper
 from ..stage import CHECKPOINT, Stage
-from ..work import START, Work, estimate, generative
+from ..work import START, Work, beforehand, generative
 from .inputs import Models, Source, Tick
 from .tailored import Tailored
 from .vanilla import Vanilla, load_images
@@ -28,7 +28,7 @@ class Embedded(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return (self.images,)
 
-    @estimate
+    @beforehand
     def work(self) -> Work:
         return seen_work(self.images.models, self.images.count())
 
@@ -46,7 +46,7 @@ class EmbeddedReal(Stage):
     models: Models
     source: Source
 
-    @estimate
+    @beforehand
     def work(self) -> Work:
         return seen_work(self.models, self.source.size.train)
 
@@ -64,7 +64,7 @@ class EmbeddedReal(Stage):
 class EmbeddedTest(EmbeddedReal):
     """The same of all test images."""
 
-    @estimate
+    @beforehand
     def work(self) -> Work:
         return seen_work(self.models, self.source.size.test)
 
@@ -72,7 +72,7 @@ class EmbeddedTest(EmbeddedReal):
         return dataset.test
 
 
-@estimate
+@beforehand
 def seen_work(models: Models, count: int) -> Work:
     """What `seen` takes for `count` images."""
     return {
@@ -104,7 +104,7 @@ class Distance(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return self.real, *self.synthetic
 
-    @estimate
+    @beforehand
     def work(self) -> Work:
         real = self.real.source.size.train
         drawn = min(real, sum(part.images.count() for part in self.synthetic))

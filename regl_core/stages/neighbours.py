@@ -11,7 +11,7 @@ from torch import Tensor
 from .. import leakage
 from ..data import resized
 from ..stage import Stage
-from ..work import START, Work, estimate
+from ..work import START, Work, beforehand
 from .embedded import Embedded, EmbeddedReal, EmbeddedTest
 from .inputs import Tick
 from .vanilla import load_images
@@ -45,7 +45,7 @@ class Neighbours(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return self.real, self.held_out, self.made, self.made.images
 
-    @estimate
+    @beforehand
     def work(self) -> Work:
         return {START: 0.5}
 

@@ -8,7 +8,7 @@ from ..keeper import Keeper
 from ..params import PersonalizationSettings
 from ..personalization import of_own_classes, personalize
 from ..stage import CHECKPOINT, Stage
-from ..work import Work, classifier, estimate, tested
+from ..work import Work, classifier, beforehand, tested
 from .inputs import Tick
 from .trained import Trained, final, network, tests
 
@@ -30,7 +30,7 @@ class Personalized(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return self.trained, *self.trained.needs()
 
-    @estimate
+    @beforehand
     def work(self) -> Work:
         how, epochs = self.trained, self.settings.epochs
         side = how.source.size.side

@@ -17,7 +17,7 @@ from ..placement import placed
 from ..resuming import stepwise
 from ..stage import CHECKPOINT, Stage
 from ..training import ClientData, epoch, evaluate, repeatable
-from ..work import START, Work, classifier, estimate, generative, tested
+from ..work import START, Work, classifier, beforehand, generative, tested
 from .inputs import Source, Tick
 from .tailored import Tailored
 from .trained import network, plain
@@ -58,7 +58,7 @@ class Judge(Stage):
     probe: ProbeSettings
     seed: int
 
-    @estimate
+    @beforehand
     def work(self) -> Work:
         side, images = self.source.size.side, self.source.size.train + self.source.size.test
         return {
@@ -98,7 +98,7 @@ class Probed(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return self.judge, self.images
 
-    @estimate
+    @beforehand
     def work(self) -> Work:
         how, source, made = self.judge.training, self.judge.source, self.images.count()
         side = source.size.side

@@ -11,7 +11,7 @@ from .. import conditions, generation, tuning
 from ..keeper import Keeper
 from ..seeds import torch_generator
 from ..stage import CHECKPOINT, Stage
-from ..work import BYTE, Work, estimate, total
+from ..work import BYTE, Work, beforehand, total
 from .inputs import Models, Tick
 from .tuned import Tuned, tokens
 from .vanilla import noise, save_images
@@ -44,7 +44,7 @@ class Tailored(Stage):
         """Number of images made."""
         return self.tuned.vanilla.count()
 
-    @estimate
+    @beforehand
     def work(self) -> Work:
         return total(
             self.tuned.vanilla.sampling(self.tuned.lora.guidance), {BYTE: 120 * self.count()}

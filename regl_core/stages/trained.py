@@ -21,7 +21,7 @@ from ..partition import test_split
 from ..stage import CHECKPOINT, Stage
 from ..training import ClientData, compiled
 from ..weights import Weights
-from ..work import START, Work, classifier, estimate, tested
+from ..work import START, Work, classifier, beforehand, tested
 from .inputs import Source, Tick
 from .tailored import Tailored
 from .vanilla import Vanilla, load_images
@@ -58,7 +58,7 @@ class Trained(Stage):
         drawn = self.source.size.classes * self.synthetic_per_class * len(self.synthetic)
         return sum(map(len, self.parts)) + drawn
 
-    @estimate
+    @beforehand
     def work(self) -> Work:
         how, side, classes = self.training, self.source.size.side, self.source.size.classes
         return {

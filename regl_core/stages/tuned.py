@@ -14,7 +14,7 @@ from ..keeper import Keeper
 from ..params import LoraSettings
 from ..seeds import torch_generator
 from ..stage import CHECKPOINT, Stage
-from ..work import Work, estimate, generative
+from ..work import Work, beforehand, generative
 from .described import Described
 from .inputs import Tick
 from .vanilla import Vanilla, load_images
@@ -50,7 +50,7 @@ class Tuned(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return self.described, self.vanilla
 
-    @estimate
+    @beforehand
     def work(self) -> Work:
         settings, own, drawn = (
             self.described.models.settings,

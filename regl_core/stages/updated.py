@@ -16,7 +16,7 @@ from ..resuming import piecewise
 from ..stage import CHECKPOINT, Stage
 from ..training import ClientData, Phase, local_sgd, repeatable
 from ..weights import Weights
-from ..work import BYTE, START, Work, classifier, estimate, tested
+from ..work import BYTE, START, Work, classifier, beforehand, tested
 from .inputs import Tick
 from .trained import Trained, final, network, plain
 
@@ -49,7 +49,7 @@ class Updated(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return self.trained, *self.trained.needs()
 
-    @estimate
+    @beforehand
     def work(self) -> Work:
         how, clients = self.trained.training, len(self.trained.parts)
         side = self.trained.source.size.side

@@ -10,7 +10,7 @@ from .. import conditions, generation
 from ..keeper import Keeper
 from ..params import SynthesisSettings
 from ..stage import CHECKPOINT, Stage
-from ..work import BYTE, START, Work, estimate, sampled
+from ..work import BYTE, START, Work, beforehand, sampled
 from .inputs import Models, Tick
 
 
@@ -35,11 +35,11 @@ class Vanilla(Stage):
         """Number of images made."""
         return self.synthesis.per_stage * len(self.classes)
 
-    @estimate
+    @beforehand
     def work(self) -> Work:
         return self.sampling(self.synthesis.guidance)
 
-    @estimate
+    @beforehand
     def sampling(self, guidance: float) -> Work:
         """What it takes to make as many images with this guidance."""
         how, count = self.synthesis, self.count()
