@@ -136,9 +136,9 @@ def conclusion(rows: pd.DataFrame) -> str:
 
 
 def means(rows: pd.DataFrame) -> pd.DataFrame:
-    """`scores` averaged over data sets, settings and seeds, best value of a method first; % with one decimal.
+    """`scores` averaged over data sets, settings and seeds; % with one decimal.
 
-    Values that score alike stand in the order in which they were tried.
+    The best value of a method stands first; values that score alike stand as they were tried.
     """
     mean = rows.groupby(TRIAL, sort=False)["validation_accuracy_pct"].mean().round(1).reset_index()
     order = {method: place for place, method in enumerate(dict.fromkeys(mean["method"]))}

@@ -207,6 +207,7 @@ class Profile(Frozen):
     lora: LoraSettings
     training: TrainingSettings
     personalization: PersonalizationSettings
+    probe_seeds: Several[Seed]  # of the probes
     probe: ProbeSettings
     ablations: AblationSettings
     choice: ChoiceSettings

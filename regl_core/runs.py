@@ -28,7 +28,8 @@ class Run(Frozen):
     """One cell of a table for one seed: a data set, a partition, a method, and the settings.
 
     Raises ReglError where the data set or the method is unknown, the method's
-    hyper-parameters are wrong or do not go with `training`, or Centralized and Pooled do not come together.
+    hyper-parameters are wrong or do not go with `training`, or Centralized and Pooled do not come
+    together.
     """
 
     dataset: str

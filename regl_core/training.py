@@ -178,9 +178,9 @@ def epoch(
 ) -> int:
     """One optimiser step of `net` for each batch of `data`, drawn by `path`; how many these are.
 
-    The forward pass has the precision, and the images the augmentation, of `training`.
+    `net` is in training mode. The forward pass has the precision, and the images the
+    augmentation, of `training`.
     """
-    net.train()
     device = next(net.parameters()).device
     order = batches(data, training.batch_size, *path)
     for number, (images, labels) in enumerate(data.batches(order, device)):
@@ -235,11 +235,17 @@ def local_sgd(
     optimizers = [sgd(params.values(), training.rate, training) for params in moving]
     phase_of = [i for i, phase in enumerate(phases) for _ in range(phase.epochs)]
 
+    net.train()
+    begun = None
+
     def one_epoch(number: int) -> int:
+        nonlocal begun
         phase = phase_of[number]
-        net.zero_grad()  # a parameter that rests now must not show `correct` an old gradient
-        for name, parameter in trainable.items():
-            parameter.requires_grad_(name in moving[phase])
+        if phase != begun:
+            begun = phase
+            net.zero_grad()  # a parameter that rests now must not show `correct` an old gradient
+            for name, parameter in trainable.items():
+                parameter.requires_grad_(name in moving[phase])
         return epoch(net, optimizers[phase], data, training, (*path, number), loss, correct)
 
     try:

@@ -96,18 +96,18 @@ CLAIMS = (
         "table2",
         "ReGL (FT) > ReGL (TF) > every baseline, at each β.",
         partial(_ranking, 2),
-        "At the profile desk, tuned images vary less than real ones, and many of those of classes "
-        "that the client lacks show another class (`notebooks/foundation.ipynb`), so FT does not "
-        "pull away from TF. At β = 0.5 no method has much to win on the digits.",
+        "At the profile desk, tuned images vary less than real ones, and of the classes that the "
+        "client lacks many are not recognised by a network that knows the real digits "
+        "(`notebooks/foundation.ipynb`), so FT does not pull away from TF. At β = 0.5 no method has much to win on the digits.",
     ),
     Claim(
         3,
         "table2",
         f"ReGL (FT) comes within a few points of Centralized, less than {FEW:.0f}.",
         _near_centralized,
-        "At the profile desk, some images drawn of a class that the client lacks show another "
-        "class, and drawn ones vary less than real ones: they do not make up for all that is "
-        "missing.",
+        "At the profile desk, a network that knows the real digits does not recognise a third of "
+        "the images drawn of classes that the client lacks, and drawn ones vary less than real "
+        "ones: they do not make up for all that is missing.",
     ),
     Claim(
         4,

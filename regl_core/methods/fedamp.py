@@ -30,8 +30,9 @@ class FedAMP(Method):
     Where Σ ξ_ij > 1, as while models are still alike, w_i would weigh less than nothing: then α_k
     is divided by Σ ξ_ij, in u_i and in the pull. That is the longest step for which u_i is still a
     mean of models, and at w_i the pull λ/α_k (w_i − u_i) = (λ/σ) Σ e^{−‖w_i − w_j‖²/σ} (w_i − w_j)
-    is what it is at any α_k. So where the guard acts, as with the default α it does at first, σ
-    and λ say how strong the pull is, and α nothing; σ is what is chosen here. Other codes have no such guard, and u_i leaves the models far behind.
+    is what it is at any α_k. So where the guard acts, as it does at first
+    with the default α, σ and λ say how strong the pull is, and α nothing; σ is what is chosen here.
+    Other codes have no such guard, and u_i leaves the models far behind.
 
     As α_k decays, the rate η times λ/α_k passes 2, where SGD on the pull diverges. So each step
     takes the pull implicitly, w ← argmin_v g·v + λ/(2 α_k) ‖v − u_i‖² + ‖v − w‖²/(2 η), for plain

@@ -31,7 +31,8 @@ class FedOpt(FedAvg):
 
     Algorithm 2 averages uniformly; the p_i are those of FedAvg, as in the official code. That
     code starts from v = 0, leaves β₂ at 0.999 and has Keras's Adam correct the bias of m and v;
-    here all three are as in the paper. FedAdagrad has no momentum in the paper's experiments: give it beta1 = 0.
+    here all three are as in the paper. FedAdagrad has no momentum in the paper's experiments: give
+    it beta1 = 0.
 
     Attributes
     ----------

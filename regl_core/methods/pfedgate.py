@@ -31,8 +31,8 @@ class PFedGate(FedAvg):
     ∂θ̂/∂r = m·(1 + r)·θ there. At s = 1 nothing is pruned, and ∂θ̂/∂r = θ.
 
     Defaults as in the authors' script for EMNIST. It gives gate and model the same learning rate,
-    0.1; here both have the rate of training. Other shares and data have other rates
-    there, often one for each, from 0.01 to 1.5. The gate's gradient is clipped to norm 10, as there.
+    0.1; here both have the rate of training. Other shares and data have other rates there, often
+    one for each, from 0.01 to 1.5. The gate's gradient is clipped to norm 10, as there.
 
     Deviations. (1) All sub-blocks compete in one knapsack, of equal r the smaller first. In the
     authors' code those of linear layers and the others have one each, and of equal r any can be

@@ -8,7 +8,7 @@ from ..keeper import Keeper
 from ..params import PersonalizationSettings
 from ..personalization import of_own_classes, personalize
 from ..stage import CHECKPOINT, Stage
-from ..work import Work, classifier, beforehand, tested
+from ..work import Work, beforehand, classifier, tested
 from .inputs import Tick
 from .trained import Trained, final, network, tests
 

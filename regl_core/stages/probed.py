@@ -17,7 +17,7 @@ from ..placement import placed
 from ..resuming import stepwise
 from ..stage import CHECKPOINT, Stage
 from ..training import ClientData, epoch, evaluate, repeatable
-from ..work import START, Work, classifier, beforehand, generative, tested
+from ..work import START, Work, beforehand, classifier, generative, tested
 from .inputs import Source, Tick
 from .tailored import Tailored
 from .trained import network, plain
@@ -45,6 +45,7 @@ def _fit(
         epoch(net, optimiser, data, training, (*path, number))
         decay.step()
 
+    net.train()
     with repeatable():
         stepwise(one_epoch, probe.epochs, (net, optimiser, decay), keeper, tick)
 

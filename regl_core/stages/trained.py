@@ -21,7 +21,7 @@ from ..partition import test_split
 from ..stage import CHECKPOINT, Stage
 from ..training import ClientData, compiled
 from ..weights import Weights
-from ..work import START, Work, classifier, beforehand, tested
+from ..work import START, Work, beforehand, classifier, tested
 from .inputs import Source, Tick
 from .tailored import Tailored
 from .vanilla import Vanilla, load_images

@@ -16,7 +16,7 @@ from ..resuming import piecewise
 from ..stage import CHECKPOINT, Stage
 from ..training import ClientData, Phase, local_sgd, repeatable
 from ..weights import Weights
-from ..work import BYTE, START, Work, classifier, beforehand, tested
+from ..work import BYTE, START, Work, beforehand, classifier, tested
 from .inputs import Tick
 from .trained import Trained, final, network, plain
 
