@@ -98,7 +98,8 @@ CLAIMS = (
         partial(_ranking, 2),
         "At the profile desk, tuned images vary less than real ones, and of the classes that the "
         "client lacks many are not recognised by a network that knows the real digits "
-        "(`notebooks/foundation.ipynb`), so FT does not pull away from TF. At β = 0.5 no method has much to win on the digits.",
+        "(`notebooks/foundation.ipynb`), so FT does not pull away from TF. At β = 0.5 no method "
+        "has much to win on the digits.",
     ),
     Claim(
         3,

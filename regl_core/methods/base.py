@@ -128,9 +128,7 @@ class Method(Frozen):
     candidates: ClassVar[tuple[str, tuple[float, ...]] | None] = None  # to choose from (`choosing`)
     uploads: ClassVar[tuple[str, ...]] = ()  # names of what an Update holds besides weights
     fine_tuned: ClassVar[bool] = False  # each client tunes the last global model for itself
-    looks_inside: ClassVar[bool] = (
-        False  # at layers, or differentiates twice: not compiled
-    )
+    looks_inside: ClassVar[bool] = False  # at layers, or differentiates twice: not compiled
 
     @beforehand
     def check(self, training: TrainingSettings) -> None:
