@@ -7,7 +7,7 @@ from regl_core import choosing, data, methods
 from regl_core.errors import ReglError
 from regl_core.params import ROOT, load
 from regl_core.pipeline import Pipeline
-from regl_core.runs import PersonalRun
+from regl_core.runs import PersonalRun, Result
 
 SMOKE = load("smoke")
 
@@ -57,9 +57,25 @@ def test_the_best_mean_is_chosen_and_the_first_of_equals():
     assert len(choosing.picture(rows).axes) == 2
     own = rows[rows["method"] == "B"]
     assert choosing.conclusion(own) == "- B: **x = 2**, 0.0 points above 3"
+    one = own[own["value"] == 2.0]
+    assert choosing.conclusion(one) == "- B: x = 2, the only one tried"
     assert "x = 3**, 10.0 points above 1, at an end" in choosing.conclusion(
         own[own["value"] != 2.0]
     )
+
+
+def test_every_setting_has_a_line_however_many_there_are():
+    settings = [f"beta={number}" for number in range(1, 12)]
+    columns = [*choosing.TRIAL, "setting", "seed", "validation_accuracy_pct"]
+    rows = [("methods", "B", "x", v, it, 0, 50.0) for v in (1.0, 2.0) for it in settings]
+    (axes,) = choosing.picture(pd.DataFrame(rows, columns=columns)).axes
+    assert len(axes.lines) == len(settings)
+
+
+def test_scores_say_of_which_data_set_they_are():
+    tried = choosing.trials("smoke", {})
+    results = [Result(trial.run, (50.0,)) for trial in tried]
+    assert set(choosing.scores(tried, results)["dataset"]) == {"digits"}
 
 
 def test_what_is_tried_is_shown():

@@ -26,7 +26,7 @@ from regl_core.weights import Weights
 
 SMOKE = load("smoke", {"training.local_epochs": 2})
 FIVE = Dirichlet(beta=0.01, clients=5)
-KEPT = {"Centralized", "FedAvg", "FedNova", "FedOpt", "ReGL (TF)", "ReGL (FT)"}  # FedAvg's update
+KEPT = {"Centralized", "FedAvg", "FedNova", "FedOpt", "DynaFed", "ReGL (TF)", "ReGL (FT)"}  # its update
 
 
 def run(method: str = "FedAvg", seed: int = 0, partition=FIVE) -> UpdateRun:
