@@ -26,7 +26,8 @@ from regl_core.weights import Weights
 
 SMOKE = load("smoke", {"training.local_epochs": 2})
 FIVE = Dirichlet(beta=0.01, clients=5)
-KEPT = {"Centralized", "FedAvg", "FedNova", "FedOpt", "DynaFed", "ReGL (TF)", "ReGL (FT)"}  # its update
+# Those with FedAvg's local update.
+KEPT = {"Centralized", "FedAvg", "FedNova", "FedOpt", "DynaFed", "ReGL (TF)", "ReGL (FT)"}
 
 
 def run(method: str = "FedAvg", seed: int = 0, partition=FIVE) -> UpdateRun:
