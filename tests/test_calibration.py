@@ -94,16 +94,42 @@ def test_nor_is_a_device_that_is_not_here(tmp_path, monkeypatch):
     assert calibration.measure(work, its, tmp_path, anew=True) == [] and asked == []
 
 
-def test_what_does_not_fit_costs_nothing_else(tmp_path, monkeypatch):
+@pytest.mark.parametrize("kind", [torch.OutOfMemoryError, RuntimeError])
+def test_what_does_not_fit_costs_nothing_else(tmp_path, monkeypatch, kind):
+    wanted = "ALLOC_FAILED: 1 GiB wanted"
+
     def too_large(bench, unit, amount):
-        raise torch.OutOfMemoryError("1 GiB wanted")
+        raise kind(wanted)
 
     monkeypatch.setitem(calibration.MEASURED, "trained", too_large)
     monkeypatch.setitem(calibration.MEASURED, "evaluated", lambda *_: 0.25)
     said, failed = calibration.measure([dict.fromkeys(UNITS[-2:], 1.0)], SETTINGS, tmp_path, True)
     assert said.endswith(": evaluated")
-    assert failed == "not measured, as memory is too small: trained: 1 GiB wanted"
+    assert failed == f"not measured, as memory is too small: trained: {wanted}"
     assert [it.unit.what for it in kept(tmp_path)] == ["evaluated"]
+
+
+def test_nor_does_a_single_image_that_does_not_fit(tmp_path, monkeypatch):
+    """`Fitting` has made an error of its own of it by then."""
+
+    def full(*arguments, **named):
+        raise torch.OutOfMemoryError("1 GiB wanted")
+
+    monkeypatch.setattr("regl_core.models.ResNetSmall.forward", full)
+    monkeypatch.setitem(calibration.MEASURED, "trained", lambda *_: 0.25)
+    said, failed = calibration.measure([dict.fromkeys(UNITS[-2:], 1.0)], SETTINGS, tmp_path, True)
+    assert said.endswith(": trained")
+    assert failed.startswith("not measured: evaluated: out of memory: ")
+    assert [it.unit.what for it in kept(tmp_path)] == ["trained"]
+
+
+def test_a_defect_is_no_lack_of_memory(tmp_path, monkeypatch):
+    def broken(bench, unit, amount):
+        raise RuntimeError("shape mismatch")
+
+    monkeypatch.setitem(calibration.MEASURED, "trained", broken)
+    with pytest.raises(RuntimeError, match="shape mismatch"):
+        calibration.measure([dict.fromkeys(UNITS[-2:], 1.0)], SETTINGS, tmp_path, True)
 
 
 def test_the_difference_of_steps_is_what_they_take(monkeypatch):
