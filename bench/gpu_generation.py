@@ -198,19 +198,21 @@ def bare_tuning(foundation: Foundation, lesson: tuning.Lesson, settings) -> None
     unet.add_adapter(
         LoraConfig(r=settings.rank, lora_alpha=settings.alpha, target_modules=list(tuning.TARGETS))
     )
-    cast_training_params(unet, torch.float32)
-    mixed = torch.autocast(device.type, torch.bfloat16, enabled=unet.dtype == torch.bfloat16)
-    adapter = [p for p in unet.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(adapter, lr=settings.rate)
-    for _ in range(settings.steps):
-        index = torch.randint(len(latents), (settings.batch_size,), device=device)
-        clean, noise = latents[index], torch.randn_like(latents[index])
-        t = torch.randint(1000, (settings.batch_size,), device=device)
-        with mixed:
-            output = unet(schedule.add_noise(clean, noise, t), t, states[index]).sample
-        loss = F.mse_loss(output.float(), noise.float())
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    unet.unload_lora()
-    unet.requires_grad_(False)
+    try:
+        cast_training_params(unet, torch.float32)
+        mixed = torch.autocast(device.type, torch.bfloat16, enabled=unet.dtype == torch.bfloat16)
+        adapter = [p for p in unet.parameters() if p.requires_grad]
+        optimiser = torch.optim.AdamW(adapter, lr=settings.rate)
+        for _ in range(settings.steps):
+            index = torch.randint(len(latents), (settings.batch_size,), device=device)
+            clean, noise = latents[index], torch.randn_like(latents[index])
+            t = torch.randint(1000, (settings.batch_size,), device=device)
+            with mixed:
+                output = unet(schedule.add_noise(clean, noise, t), t, states[index]).sample
+            loss = F.mse_loss(output.float(), noise.float())
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+    finally:  # the lines that follow are of the U-Net without it
+        unet.unload_lora()
+        unet.requires_grad_(False)

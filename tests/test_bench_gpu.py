@@ -9,9 +9,11 @@ from datetime import date
 import pytest
 import torch
 
-from bench import gpu, lines, measuring, pairs
+from bench import gpu, gpu_generation, lines, measuring, pairs
+from bench.gpu_generation import Amounts, Generation, bare_tuning
 from bench.lines import Findings, Line
 from bench.measuring import Machine, Section
+from regl_core import params, tuning
 from regl_core.rates import H200
 
 CPU = Machine("cpu", torch.device("cpu"), repeats=1)
@@ -68,6 +70,32 @@ def test_tiny_version(tmp_path):
     page = (tmp_path / "cpu.md").read_text()
     for fact in ("tiny version", str(date.today()), f"torch {torch.__version__.split('+')[0]}"):
         assert fact in page
+
+
+@pytest.fixture
+def small() -> Generation:
+    settings = params.load("smoke", {"lora.steps": 2, "synthesis.batch_size": 2})
+    return Generation(CPU, settings, 64, Amounts(lessons=2, captions=2, features=2))
+
+
+def adapted(generation: Generation) -> int:
+    """How many tensors of adapters the U-Net carries, or learns."""
+    named = generation._foundation.pipeline.unet.named_parameters()
+    return sum("lora" in name or tensor.requires_grad for name, tensor in named)
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, measuring.OutOfTime])
+def test_a_bare_loop_that_is_stopped_leaves_the_model_as_it_was(small, monkeypatch, error):
+    def stopped(*arguments, **named):
+        assert adapted(small) > 0
+        raise error
+
+    monkeypatch.setattr(gpu_generation.F, "mse_loss", stopped)
+    lesson = tuning.Lesson(torch.zeros(2, 3, 64, 64, dtype=torch.uint8), ["a", "b"], None)
+    lesson = replace(lesson, tokens=torch.ones(2, small._width))
+    with pytest.raises(error):
+        bare_tuning(small._foundation, lesson, small._settings.lora)
+    assert adapted(small) == 0
 
 
 def test_shares_come_from_both(monkeypatch):
