@@ -72,6 +72,19 @@ class Generation:
 
     def sampled(self, seconds: float) -> Iterator[Line]:
         """One batch of images, all of it: prompts, denoising with guidance, decoding, scaling."""
+        yield self._sampled("sampled", seconds)
+
+    def sampled_tuned(self, seconds: float) -> Iterator[Line]:
+        """The same with an adapter, as a client's own tuned model draws; with it in both."""
+        settings, side = self._settings.lora, self._foundation.image_side
+        lesson = tuning.Lesson(self._images(1, side), [WORD], None)
+        once = settings.model_copy(update={"steps": 1, "batch_size": 1})
+        with tempfile.TemporaryDirectory() as folder:
+            tuning.tune(self._foundation, lesson, None, once, Path(folder), (0, "bench"))
+            with tuning.tuned(self._foundation, Path(folder), settings.strength):
+                yield self._sampled("sampled, tuned", seconds)
+
+    def _sampled(self, unit: str, seconds: float) -> Line:
         settings, pipeline = self._settings.synthesis, self._foundation.pipeline
         prompts = [conditions.vanilla_prompt(settings.prompt, WORD)] * settings.batch_size
 
@@ -91,7 +104,7 @@ class Generation:
                 )
 
         size = self._size("stable-diffusion-v1-5", self._foundation.image_side)
-        yield self._machine.measure("sampled", size, self._dtype, len(prompts), ours, bare, seconds)
+        return self._machine.measure(unit, size, self._dtype, len(prompts), ours, bare, seconds)
 
     def tuned(self, seconds: float) -> Iterator[Line]:
         """LoRA: images and prompts encoded, then steps; the adapter is written by ours alone."""

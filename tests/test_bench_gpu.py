@@ -21,7 +21,7 @@ COLUMNS = ["machine", "unit", "size", "dtype", "per_second", "memory_gb", "share
 COMPARED = {
     *("trained", "trained, SCAFFOLD", "trained, MOON"),
     *("trained, bare loop", "trained, streamed from a file"),
-    *("evaluated", "sampled", "tuned", "embedded", "captioned"),
+    *("evaluated", "sampled", "sampled, tuned", "tuned", "embedded", "captioned"),
 }
 ALONE = {"denoised", "decoded", "encoded"}
 
@@ -96,6 +96,22 @@ def test_a_bare_loop_that_is_stopped_leaves_the_model_as_it_was(small, monkeypat
     with pytest.raises(error):
         bare_tuning(small._foundation, lesson, small._settings.lora)
     assert adapted(small) == 0
+
+
+def test_ours_and_bare_draw_with_the_adapter_and_what_follows_without(small, monkeypatch):
+    carried = []
+
+    def measure(self, unit, size, dtype, amount, ours, bare, seconds):
+        for work in (ours, bare):
+            carried.append(adapted(small))
+            work()
+        return Line("cpu", unit, size, dtype, 1.0, 1.0, 1.0)
+
+    monkeypatch.setattr(Machine, "measure", measure)
+    (line,) = small.sampled_tuned(1.0)
+    assert line.unit == "sampled, tuned" and carried[0] == carried[1] > 0
+    (line,) = small.sampled(1.0)
+    assert line.unit == "sampled" and carried[2:] == [0, 0]
 
 
 def test_shares_come_from_both(monkeypatch):
