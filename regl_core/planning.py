@@ -166,7 +166,7 @@ def plan_notebooks(
     many = workers or cores(), workers or len(gpus())
     found = survey(asked, missing, pace, settings.foundation, *many)
     problems = preflight.problems(works, outline, settings, store.root)
-    told_of = [f"before it can run: {text}" for text in problems]
+    told_of = [f"before it can run: {text}" for text in dict.fromkeys(problems)]
     return told(found, [*outline.notes, *_stand_ins(works), *measured, *told_of])
 
 
