@@ -67,8 +67,9 @@ def _possible(works: Iterable[Work], settings: Settings) -> list[Unit]:
     units = dict.fromkeys(it for work in works for it, much in work.items() if much)
     here = [it for it in units if it.what in MEASURED and resolved(it.device) in machines()]
     own = [it for it in here if not it.side]
-    named = all(it.model == generative(it.what, settings.foundation).model for it in own)
-    if own and named and all(at_hand(it.model) for it in own):
+    loaded = {it: generative(it.what, settings.foundation) for it in own}
+    named = all((it.model, it.revision) == (its.model, its.revision) for it, its in loaded.items())
+    if own and named and all(at_hand(it.model, it.revision) for it in own):
         return here
     return [it for it in here if it.side]
 

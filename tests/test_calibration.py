@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from toy_models import IDS, cache, cached, naming, written
 
 from regl_core import calibration, rates
 from regl_core.conditions import BATCH
@@ -9,6 +10,7 @@ from regl_core.params import load
 from regl_core.rates import HERE, REFERENCE, Rates, kept, machines
 from regl_core.work import BYTE, START, Unit, classifier, generative
 
+__all__ = ["cache"]
 SETTINGS = load("smoke")
 KINDS = ("captioned", "embedded", "encoded", "decoded", "denoised", "tuned")
 UNITS = [
@@ -83,6 +85,21 @@ def test_models_that_are_not_at_hand_are_not_measured(tmp_path, monkeypatch):
     # Nor those of other settings than the ones that are loaded.
     other = [{Unit("denoised", "tiny", device="cuda"): 1.0}]
     assert calibration.measure(other, its, tmp_path, anew=True) == []
+
+
+def test_models_of_a_revision_are_measured(tmp_path, monkeypatch, cache):
+    asked = on_a_gpu(monkeypatch)
+    revisions = {"revision": "v1", "image_encoder_revision": "v2", "captioner_revision": "v3"}
+    its = naming(IDS, **revisions, device="cuda")
+    work = [dict.fromkeys(units_of(its, *KINDS), 1.0)]
+    assert calibration.measure(work, its, tmp_path, anew=True) == [] and asked == []
+    for (key, folder), ref in zip(written(tmp_path / "m").items(), revisions.values(), strict=True):
+        cached(cache, IDS[key], folder, "1" * 40, ref)
+    assert calibration.measure(work, its, tmp_path, anew=True)
+    assert [unit.what for unit in asked] == list(KINDS)
+    # Those of another revision than the one that is loaded are not.
+    other = naming(IDS, **{**revisions, "revision": "1" * 40}, device="cuda")
+    assert calibration.measure(work, other, tmp_path, anew=True) == []
 
 
 def test_nor_is_a_device_that_is_not_here(tmp_path, monkeypatch):
