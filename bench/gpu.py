@@ -43,6 +43,7 @@ def sections(machine: Machine) -> list[Section]:
         Section("ways to train", 3, federation.ways),
         Section("images in a file", 1, federation.streamed),
         Section("sampling", 4, models.sampled),
+        Section("sampling with an adapter", 4, models.sampled_tuned),
         Section("tuning", 3, models.tuned),
         Section("image features", 1, models.embedded),
         Section("single passes", 1, models.passes),

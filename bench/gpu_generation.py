@@ -72,6 +72,19 @@ class Generation:
 
     def sampled(self, seconds: float) -> Iterator[Line]:
         """One batch of images, all of it: prompts, denoising with guidance, decoding, scaling."""
+        yield self._sampled("sampled", seconds)
+
+    def sampled_tuned(self, seconds: float) -> Iterator[Line]:
+        """The same with an adapter, as a client's own tuned model draws; with it in both."""
+        settings, side = self._settings.lora, self._foundation.image_side
+        lesson = tuning.Lesson(self._images(1, side), [WORD], None)
+        once = settings.model_copy(update={"steps": 1, "batch_size": 1})
+        with tempfile.TemporaryDirectory() as folder:
+            tuning.tune(self._foundation, lesson, None, once, Path(folder), (0, "bench"))
+            with tuning.tuned(self._foundation, Path(folder), settings.strength):
+                yield self._sampled("sampled, tuned", seconds)
+
+    def _sampled(self, unit: str, seconds: float) -> Line:
         settings, pipeline = self._settings.synthesis, self._foundation.pipeline
         prompts = [conditions.vanilla_prompt(settings.prompt, WORD)] * settings.batch_size
 
@@ -91,7 +104,7 @@ class Generation:
                 )
 
         size = self._size("stable-diffusion-v1-5", self._foundation.image_side)
-        yield self._machine.measure("sampled", size, self._dtype, len(prompts), ours, bare, seconds)
+        return self._machine.measure(unit, size, self._dtype, len(prompts), ours, bare, seconds)
 
     def tuned(self, seconds: float) -> Iterator[Line]:
         """LoRA: images and prompts encoded, then steps; the adapter is written by ours alone."""
@@ -198,19 +211,21 @@ def bare_tuning(foundation: Foundation, lesson: tuning.Lesson, settings) -> None
     unet.add_adapter(
         LoraConfig(r=settings.rank, lora_alpha=settings.alpha, target_modules=list(tuning.TARGETS))
     )
-    cast_training_params(unet, torch.float32)
-    mixed = torch.autocast(device.type, torch.bfloat16, enabled=unet.dtype == torch.bfloat16)
-    adapter = [p for p in unet.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(adapter, lr=settings.rate)
-    for _ in range(settings.steps):
-        index = torch.randint(len(latents), (settings.batch_size,), device=device)
-        clean, noise = latents[index], torch.randn_like(latents[index])
-        t = torch.randint(1000, (settings.batch_size,), device=device)
-        with mixed:
-            output = unet(schedule.add_noise(clean, noise, t), t, states[index]).sample
-        loss = F.mse_loss(output.float(), noise.float())
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    unet.unload_lora()
-    unet.requires_grad_(False)
+    try:
+        cast_training_params(unet, torch.float32)
+        mixed = torch.autocast(device.type, torch.bfloat16, enabled=unet.dtype == torch.bfloat16)
+        adapter = [p for p in unet.parameters() if p.requires_grad]
+        optimiser = torch.optim.AdamW(adapter, lr=settings.rate)
+        for _ in range(settings.steps):
+            index = torch.randint(len(latents), (settings.batch_size,), device=device)
+            clean, noise = latents[index], torch.randn_like(latents[index])
+            t = torch.randint(1000, (settings.batch_size,), device=device)
+            with mixed:
+                output = unet(schedule.add_noise(clean, noise, t), t, states[index]).sample
+            loss = F.mse_loss(output.float(), noise.float())
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+    finally:  # the lines that follow are of the U-Net without it
+        unet.unload_lora()
+        unet.requires_grad_(False)

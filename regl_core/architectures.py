@@ -69,7 +69,7 @@ def weights(unit: Unit) -> int:
 @cache
 def feature_width(unit: Unit) -> int:
     """Length of an image feature."""
-    return _encoder(unit.model, unit.dtype).config.projection_dim
+    return _encoder(unit.model, unit.revision, unit.dtype).config.projection_dim
 
 
 @cache
@@ -77,7 +77,7 @@ def rank_size(unit: Unit) -> int:
     """Numbers in an adapter of rank 1."""
     from .tuning import TARGETS
 
-    layers = _pipeline(unit.model, unit.dtype)[0].named_modules()
+    layers = _pipeline(unit.model, unit.revision, unit.dtype)[0].named_modules()
     own = [it for name, it in layers if name.endswith(TARGETS) and isinstance(it, nn.Linear)]
     return sum(it.in_features + it.out_features for it in own)
 
@@ -85,13 +85,16 @@ def rank_size(unit: Unit) -> int:
 @cache
 def lesson_size(unit: Unit) -> int:
     """Bytes of an image's latents and condition."""
-    unet = _pipeline(unit.model, unit.dtype)[0].config
+    unet = _pipeline(unit.model, unit.revision, unit.dtype)[0].config
     numbers = unet.in_channels * unet.sample_size**2 + TEXT * unet.cross_attention_dim
     return numbers * getattr(torch, unit.dtype).itemsize
 
 
-def at_hand(model: str) -> Path | None:
-    """The folder of a generative model as settings name it: shipped, given, or in the cache."""
+def at_hand(model: str, revision: str = "") -> Path | None:
+    """The folder of a generative model as settings name it: shipped, given, or in the cache.
+
+    revision : of an id on the hub; empty: the one that the cache takes for the newest.
+    """
     from .hub import LAYOUTS, is_id, snapshot
     from .sources import SHIPPED
 
@@ -101,7 +104,7 @@ def at_hand(model: str) -> Path | None:
             return path
     if not is_id(model):
         return None
-    found = (snapshot(model, None, layout) for layout in LAYOUTS.values())
+    found = (snapshot(model, revision or None, layout) for layout in LAYOUTS.values())
     return next((path for path in found if path), None)
 
 
@@ -128,9 +131,9 @@ def _published(like: str, dtype: str) -> "Foundation":
 
 
 @cache
-def _pipeline(model: str, dtype: str) -> tuple[nn.Module, nn.Module, nn.Module]:
+def _pipeline(model: str, revision: str, dtype: str) -> tuple[nn.Module, nn.Module, nn.Module]:
     """U-Net, autoencoder and text encoder."""
-    folder = at_hand(model)
+    folder = at_hand(model, revision)
     if folder is None:
         whole = _published(_like(model), dtype).pipeline
         return whole.unet, whole.vae, whole.text_encoder
@@ -149,8 +152,8 @@ def _pipeline(model: str, dtype: str) -> tuple[nn.Module, nn.Module, nn.Module]:
 
 
 @cache
-def _encoder(model: str, dtype: str) -> nn.Module:
-    folder = at_hand(model)
+def _encoder(model: str, revision: str, dtype: str) -> nn.Module:
+    folder = at_hand(model, revision)
     if folder is None:
         return _published(_like(model), dtype).image_encoder
     from transformers import AutoConfig, CLIPVisionModelWithProjection
@@ -164,8 +167,8 @@ def _encoder(model: str, dtype: str) -> nn.Module:
 
 
 @cache
-def _captioner(model: str, dtype: str) -> nn.Module:
-    folder = at_hand(model)
+def _captioner(model: str, revision: str, dtype: str) -> nn.Module:
+    folder = at_hand(model, revision)
     if folder is None:
         return _published("1.5", dtype).captioner
     from transformers import AutoConfig, AutoModelForImageTextToText
@@ -199,10 +202,10 @@ def _models(unit: Unit) -> tuple[nn.Module, ...]:
     if unit.side:
         return (_classifier(unit),)
     if unit.what in ("embedded", "feature"):
-        return (_encoder(unit.model, unit.dtype),)
+        return (_encoder(unit.model, unit.revision, unit.dtype),)
     if unit.what == "captioned":
-        return (_captioner(unit.model, unit.dtype),)
-    return _pipeline(unit.model, unit.dtype)
+        return (_captioner(unit.model, unit.revision, unit.dtype),)
+    return _pipeline(unit.model, unit.revision, unit.dtype)
 
 
 def _empty(unit: Unit, *shape: int) -> Tensor:
@@ -211,7 +214,7 @@ def _empty(unit: Unit, *shape: int) -> Tensor:
 
 
 def _denoised(unit: Unit) -> Prepared:
-    unet = _pipeline(unit.model, unit.dtype)[0]
+    unet = _pipeline(unit.model, unit.revision, unit.dtype)[0]
     return torch.no_grad()(lambda: unet(*_noisy(unit, unet))), NOTHING
 
 
@@ -227,7 +230,7 @@ def _tuned(unit: Unit) -> Prepared:
 
     from .tuning import ADAPTER, TARGETS
 
-    unet = copy.deepcopy(_pipeline(unit.model, unit.dtype)[0])
+    unet = copy.deepcopy(_pipeline(unit.model, unit.revision, unit.dtype)[0])
     unet.add_adapter(LoraConfig(r=RANK, target_modules=list(TARGETS)), adapter_name=ADAPTER)
 
     def run() -> None:
@@ -237,27 +240,27 @@ def _tuned(unit: Unit) -> Prepared:
 
 
 def _decoded(unit: Unit) -> Prepared:
-    unet, vae, _ = _pipeline(unit.model, unit.dtype)
+    unet, vae, _ = _pipeline(unit.model, unit.revision, unit.dtype)
     shape = vae.config.latent_channels, unet.config.sample_size, unet.config.sample_size
     return torch.no_grad()(lambda: vae.decode(_empty(unit, *shape))), NOTHING
 
 
 def _encoded(unit: Unit) -> Prepared:
-    unet, vae, _ = _pipeline(unit.model, unit.dtype)
+    unet, vae, _ = _pipeline(unit.model, unit.revision, unit.dtype)
     side = unet.config.sample_size * 2 ** (len(vae.config.block_out_channels) - 1)
     shape = vae.config.in_channels, side, side
     return torch.no_grad()(lambda: vae.encode(_empty(unit, *shape))), NOTHING
 
 
 def _embedded(unit: Unit) -> Prepared:
-    encoder = _encoder(unit.model, unit.dtype)
+    encoder = _encoder(unit.model, unit.revision, unit.dtype)
     side = encoder.config.image_size
     return torch.no_grad()(lambda: encoder(_empty(unit, 3, side, side))), NOTHING
 
 
 def _captioned(unit: Unit) -> Prepared:
     """The image is encoded once; every token passes the rest, two operations for a weight."""
-    captioner = _captioner(unit.model, unit.dtype)
+    captioner = _captioner(unit.model, unit.revision, unit.dtype)
     side = captioner.config.vision_config.image_size
     tokens = SPOKEN + getattr(captioner.config, "num_query_tokens", 0)
     language = captioner.config.get_text_config()

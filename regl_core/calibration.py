@@ -17,6 +17,8 @@ from torch import Tensor
 
 from . import conditions, foundation, generation, models, training, tuning
 from .architectures import at_hand
+from .errors import ReglError
+from .fitting import exhausted
 from .foundation import Foundation
 from .params import Settings
 from .rates import HERE, Rates, Sample, keep, machines, resolved
@@ -32,7 +34,8 @@ def measure(works: Iterable[Work], settings: Settings, store: Path, anew: bool) 
     """Measure the units of `works` that can be, and keep what is found below `store`; what to say.
 
     Those of a GPU of which nothing is known are measured; with `anew` all whose device and models
-    are at hand. What does not fit into the memory is told, and costs no other its measurement.
+    are at hand. What does not fit into the memory, or cannot be loaded, is told, and costs no other
+    its measurement.
     """
     rates, start = Rates.known(store), time.monotonic()
     units = [it for it in _possible(works, settings) if anew or _unknown(it, rates)]
@@ -44,8 +47,13 @@ def measure(works: Iterable[Work], settings: Settings, store: Path, anew: bool) 
             amount = max(1, round(SECONDS / rates.of(unit).seconds))
             try:
                 seconds = MEASURED[unit.what](bench, unit, amount)
-            except torch.OutOfMemoryError as error:
+            except RuntimeError as error:
+                if not exhausted(error):
+                    raise
                 told.append(f"not measured, as memory is too small: {unit.what}: {error}")
+                continue
+            except ReglError as error:  # of `Fitting`, or of models that cannot be loaded
+                told.append(f"not measured: {unit.what}: {error}")
                 continue
             samples.append(Sample(machines()[resolved(unit.device)], unit, seconds, HERE))
     keep(samples, store)
@@ -59,8 +67,9 @@ def _possible(works: Iterable[Work], settings: Settings) -> list[Unit]:
     units = dict.fromkeys(it for work in works for it, much in work.items() if much)
     here = [it for it in units if it.what in MEASURED and resolved(it.device) in machines()]
     own = [it for it in here if not it.side]
-    named = all(it.model == generative(it.what, settings.foundation).model for it in own)
-    if own and named and all(at_hand(it.model) for it in own):
+    loaded = {it: generative(it.what, settings.foundation) for it in own}
+    named = all((it.model, it.revision) == (its.model, its.revision) for it, its in loaded.items())
+    if own and named and all(at_hand(it.model, it.revision) for it in own):
         return here
     return [it for it in here if it.side]
 

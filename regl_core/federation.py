@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from .checkpoint import Checkpoint, Progress, Turn
 from .errors import ReglError
+from .fitting import exhausted
 from .keeper import Keeps
 from .methods.base import Method, Round, Server, State, Task
 from .params import TrainingSettings
@@ -197,11 +198,14 @@ def _moved(value: T, device: torch.device) -> T:
 def _fitting(training: TrainingSettings) -> Iterator[None]:
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if not exhausted(error):
+            raise
         raise ReglError(
             "federated training does not fit into the memory of the GPU: lower "
             f"training.batch_size (now {training.batch_size}), or set training.precision to "
-            f"bfloat16 (now {training.precision}); neither is done unasked, as both change results"
+            f"bfloat16 (now {training.precision}); neither is done unasked, as both change results "
+            f"({str(error).splitlines()[0]})"
         ) from error
 
 

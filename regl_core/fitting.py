@@ -12,6 +12,22 @@ from .resuming import piecewise
 
 Made = TypeVar("Made")
 
+# cuDNN takes an engine that needs less when memory runs out, and at last says that it has none;
+# cuBLAS and cuDNN say ALLOC_FAILED. Both are plain errors, as is what CUDA says outside of torch's
+# own allocator.
+NO_ENGINE = "unable to find an engine"
+EXHAUSTED = (NO_ENGINE, "ALLOC_FAILED", "CUDA error: out of memory")
+
+
+def exhausted(error: Exception) -> bool:
+    """Whether memory has run out, whichever library says so.
+
+    That cuDNN has no engine can also mean that the GPU does not know the number format.
+    """
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in EXHAUSTED)
+
 
 class Fitting:
     """How many items are worked on at once: as many as asked for, until memory runs out.
@@ -34,12 +50,16 @@ class Fitting:
         ------
         ReglError
             Not even one item fits.
+        RuntimeError
+            cuDNN has no engine even for one item, which need not be for want of memory.
         """
         while True:
             size = count if self._most is None else min(count, self._most)
             try:
                 return work(size)
-            except torch.OutOfMemoryError:
+            except RuntimeError as error:
+                if not exhausted(error) or (size == 1 and NO_ENGINE in str(error)):
+                    raise
                 if size == 1:
                     raise ReglError(self._too_large()) from None
             # Out of the handler: the traceback holds on to all that the attempt had allocated.

@@ -166,15 +166,17 @@ def plan_notebooks(
     many = workers or cores(), workers or len(gpus())
     found = survey(asked, missing, pace, settings.foundation, *many)
     problems = preflight.problems(works, outline, settings, store.root)
-    told_of = [f"before it can run: {text}" for text in problems]
+    told_of = [f"before it can run: {text}" for text in dict.fromkeys(problems)]
     return told(found, [*outline.notes, *_stand_ins(works), *measured, *told_of])
 
 
 def _stand_ins(works: Iterable[Work]) -> list[str]:
     """What models that are not at hand are taken for."""
-    units = {unit.model: unit for work in works for unit in work if unit.model and not unit.side}
+    units = (unit for work in works for unit in work if unit.model and not unit.side)
+    models = {(it.model, it.revision): it for it in units}
     return [
-        f"model {model}: not at hand, planned with the architecture of {architectures.stand_in(it)}"
-        for model, it in sorted(units.items())
-        if architectures.at_hand(model) is None
+        f"model {' at '.join(filter(None, model))}: not at hand, planned with the architecture of "
+        f"{architectures.stand_in(it)}"
+        for model, it in sorted(models.items())
+        if architectures.at_hand(*model) is None
     ]

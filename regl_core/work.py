@@ -35,6 +35,8 @@ class Unit:
         How many of them are in memory at once.
     dtype, device
         As in the settings.
+    revision
+        Of the model, where the settings name one.
     """
 
     what: str
@@ -43,6 +45,7 @@ class Unit:
     batch: int = 1
     dtype: str = "float32"
     device: str = "cpu"
+    revision: str = ""
 
 
 Asked = TypeVar("Asked", bound=Callable)
@@ -68,13 +71,13 @@ PART = {"captioned": "captioner", "embedded": "image-encoder", "feature": "image
 def generative(what: str, settings: FoundationSettings, batch: int = 1) -> Unit:
     """A unit of one of the three models of a foundation, or of what that leaves."""
     part = PART.get(what, "stable-diffusion")
-    named = {
-        "stable-diffusion": settings.name,
-        "image-encoder": settings.image_encoder,
-        "captioner": settings.captioner,
-    }
-    beside = f"{settings.name}/{part}"  # as the shipped ones lie
-    return Unit(what, named[part] or beside, 0, batch, settings.dtype, settings.device)
+    model, revision = {
+        "stable-diffusion": (settings.name, settings.revision),
+        "image-encoder": (settings.image_encoder, settings.image_encoder_revision),
+        "captioner": (settings.captioner, settings.captioner_revision),
+    }[part]
+    model = model or f"{settings.name}/{part}"  # as the shipped ones lie
+    return Unit(what, model, 0, batch, settings.dtype, settings.device, revision or "")
 
 
 def sampled(

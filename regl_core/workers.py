@@ -24,6 +24,7 @@ from .stage import Stage
 from .store import Store
 
 INTERVAL = 0.2  # least seconds between two messages about progress
+PATIENCE = 10.0  # seconds for a process to end that is killed; a broken driver may hold it
 ENVIRONMENT = {
     **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")},
     # glibc gives large arrays back to the system after each use and asks for them anew. Kept,
@@ -56,12 +57,14 @@ class Finished:
 class Failed:
     """A stage failed: one line that says why, and the traceback where that is a defect.
 
-    halts: whether any other stage would fail for the same reason.
+    halts: whether any other stage would fail for the same reason. lost: whether any other would in
+    this process, whose GPU does nothing more for it.
     """
 
     line: str
     traceback: str = ""
     halts: bool = False
+    lost: bool = False
 
 
 @dataclass
@@ -78,8 +81,8 @@ class Worker:
 class Workers:
     """A process for each of `places` within a ``with`` block; an error that leaves it kills them.
 
-    One that is killed while it computes is replaced. places: of each the one GPU that it sees, as
-    CUDA_VISIBLE_DEVICES names it; None leaves that variable as it is.
+    One that is killed while it computes, or can use its GPU no more, is replaced. places: of each
+    the one GPU that it sees, as CUDA_VISIBLE_DEVICES names it; None leaves that variable as it is.
     """
 
     store: Store
@@ -133,10 +136,20 @@ class Workers:
                 message = self._death(worker)
                 if stage is not None:  # else it could not even start, nor could the next
                     self._add(worker.place)
+            if isinstance(message, Failed) and message.lost:
+                # Idle at once, it would be given, and would fail, all that is ready.
+                self._end(worker)
+                self._add(worker.place)
             if not isinstance(message, Progress):
                 worker.stage = None
             if stage is not None:
                 yield stage, message
+
+    def _end(self, worker: Worker) -> None:
+        self.alive.remove(worker)
+        worker.pipe.close()
+        worker.process.kill()
+        worker.process.join(PATIENCE)
 
     def _death(self, worker: Worker) -> Failed:
         worker.process.join()
@@ -184,8 +197,31 @@ def _attempt(task: bytes, store: Store, pipe: Connection) -> Finished | Failed:
         return Failed(str(error), halts=isinstance(error, Halt))
     except Exception as error:
         line = traceback.format_exception_only(error)[-1].strip()
-        return Failed(line, traceback.format_exc())
+        if lost := _lost(error):
+            line = (  # CUDA's errors go on with advice for programmers
+                f"{line.splitlines()[0]}; after such an error nothing more can be computed on the "
+                "GPU in the same process, so its worker process was replaced: run again, and if it "
+                "comes again, have that GPU checked (nvidia-smi -q, dmesg)"
+            )
+        return Failed(line, traceback.format_exc(), lost=lost)
     return Finished()
+
+
+def _lost(error: Exception) -> bool:
+    """Whether this process can use its GPU no more, as after an illegal access or a fault in it.
+
+    Libraries on top of CUDA say that in errors of their own, so the GPU itself is asked too.
+    """
+    import torch
+
+    if isinstance(error, torch.AcceleratorError):
+        return True
+    try:
+        if torch.cuda.is_initialized():
+            torch.cuda.synchronize()
+    except RuntimeError:
+        return True
+    return False
 
 
 def _die_with_parent() -> None:

@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
+from toy_models import IDS, cache, cached, naming
 
 from regl_core import architectures
 from regl_core.architectures import at_hand, feature_width, measured, rank_size, weights
 from regl_core.replica import models as replica
 from regl_core.sources import SHIPPED
-from regl_core.work import Unit
+from regl_core.work import Unit, generative
+
+__all__ = ["cache"]
 
 SD, CLIP = "stable-diffusion-v1-5/stable-diffusion-v1-5", "openai/clip-vit-large-patch14"
 BLIP2, NEWER = "Salesforce/blip2-opt-2.7b", "someone/stable-diffusion-2-1-base"
@@ -76,6 +79,18 @@ def test_models_at_hand_are_read_and_others_taken_for_published_ones(tmp_path):
     names = {what: architectures.stand_in(unit(what, SD)) for what in ("tuned", "captioned")}
     assert names["tuned"] == "Stable Diffusion 1.5" and names["captioned"].startswith("BLIP-2")
     assert architectures.stand_in(unit("decoded", NEWER)) == "Stable Diffusion 2.1"
+
+
+def test_a_model_is_at_hand_at_the_revision_that_settings_name(cache, tmp_path):
+    """Downloaded by its commit or a tag, it is no newest one to the cache."""
+    commit, name = "1" * 40, IDS["name"]
+    snapshot = cached(cache, name, replica.stable_diffusion(tmp_path / "sd", "1.5"), commit, "v1")
+    assert at_hand(name) is None
+    for revision in (commit, "v1"):
+        assert at_hand(name, revision) == snapshot
+        own = generative("denoised", naming(IDS, revision=revision).foundation)
+        assert weights(own) < weights(unit("denoised", SD)) / 100
+    assert at_hand(name, "v2") is None
 
 
 def numbers(folder: Path) -> int:

@@ -9,9 +9,11 @@ from datetime import date
 import pytest
 import torch
 
-from bench import gpu, lines, measuring, pairs
+from bench import gpu, gpu_generation, lines, measuring, pairs
+from bench.gpu_generation import Amounts, Generation, bare_tuning
 from bench.lines import Findings, Line
 from bench.measuring import Machine, Section
+from regl_core import params, tuning
 from regl_core.rates import H200
 
 CPU = Machine("cpu", torch.device("cpu"), repeats=1)
@@ -19,7 +21,7 @@ COLUMNS = ["machine", "unit", "size", "dtype", "per_second", "memory_gb", "share
 COMPARED = {
     *("trained", "trained, SCAFFOLD", "trained, MOON"),
     *("trained, bare loop", "trained, streamed from a file"),
-    *("evaluated", "sampled", "tuned", "embedded", "captioned"),
+    *("evaluated", "sampled", "sampled, tuned", "tuned", "embedded", "captioned"),
 }
 ALONE = {"denoised", "decoded", "encoded"}
 
@@ -68,6 +70,48 @@ def test_tiny_version(tmp_path):
     page = (tmp_path / "cpu.md").read_text()
     for fact in ("tiny version", str(date.today()), f"torch {torch.__version__.split('+')[0]}"):
         assert fact in page
+
+
+@pytest.fixture
+def small() -> Generation:
+    settings = params.load("smoke", {"lora.steps": 2, "synthesis.batch_size": 2})
+    return Generation(CPU, settings, 64, Amounts(lessons=2, captions=2, features=2))
+
+
+def adapted(generation: Generation) -> int:
+    """How many tensors of adapters the U-Net carries, or learns."""
+    named = generation._foundation.pipeline.unet.named_parameters()
+    return sum("lora" in name or tensor.requires_grad for name, tensor in named)
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, measuring.OutOfTime])
+def test_a_bare_loop_that_is_stopped_leaves_the_model_as_it_was(small, monkeypatch, error):
+    def stopped(*arguments, **named):
+        assert adapted(small) > 0
+        raise error
+
+    monkeypatch.setattr(gpu_generation.F, "mse_loss", stopped)
+    lesson = tuning.Lesson(torch.zeros(2, 3, 64, 64, dtype=torch.uint8), ["a", "b"], None)
+    lesson = replace(lesson, tokens=torch.ones(2, small._width))
+    with pytest.raises(error):
+        bare_tuning(small._foundation, lesson, small._settings.lora)
+    assert adapted(small) == 0
+
+
+def test_ours_and_bare_draw_with_the_adapter_and_what_follows_without(small, monkeypatch):
+    carried = []
+
+    def measure(self, unit, size, dtype, amount, ours, bare, seconds):
+        for work in (ours, bare):
+            carried.append(adapted(small))
+            work()
+        return Line("cpu", unit, size, dtype, 1.0, 1.0, 1.0)
+
+    monkeypatch.setattr(Machine, "measure", measure)
+    (line,) = small.sampled_tuned(1.0)
+    assert line.unit == "sampled, tuned" and carried[0] == carried[1] > 0
+    (line,) = small.sampled(1.0)
+    assert line.unit == "sampled" and carried[2:] == [0, 0]
 
 
 def test_shares_come_from_both(monkeypatch):

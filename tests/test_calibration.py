@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from toy_models import IDS, cache, cached, naming, written
 
 from regl_core import calibration, rates
 from regl_core.conditions import BATCH
@@ -9,6 +10,7 @@ from regl_core.params import load
 from regl_core.rates import HERE, REFERENCE, Rates, kept, machines
 from regl_core.work import BYTE, START, Unit, classifier, generative
 
+__all__ = ["cache"]
 SETTINGS = load("smoke")
 KINDS = ("captioned", "embedded", "encoded", "decoded", "denoised", "tuned")
 UNITS = [
@@ -85,6 +87,21 @@ def test_models_that_are_not_at_hand_are_not_measured(tmp_path, monkeypatch):
     assert calibration.measure(other, its, tmp_path, anew=True) == []
 
 
+def test_models_of_a_revision_are_measured(tmp_path, monkeypatch, cache):
+    asked = on_a_gpu(monkeypatch)
+    revisions = {"revision": "v1", "image_encoder_revision": "v2", "captioner_revision": "v3"}
+    its = naming(IDS, **revisions, device="cuda")
+    work = [dict.fromkeys(units_of(its, *KINDS), 1.0)]
+    assert calibration.measure(work, its, tmp_path, anew=True) == [] and asked == []
+    for (key, folder), ref in zip(written(tmp_path / "m").items(), revisions.values(), strict=True):
+        cached(cache, IDS[key], folder, "1" * 40, ref)
+    assert calibration.measure(work, its, tmp_path, anew=True)
+    assert [unit.what for unit in asked] == list(KINDS)
+    # Those of another revision than the one that is loaded are not.
+    other = naming(IDS, **{**revisions, "revision": "1" * 40}, device="cuda")
+    assert calibration.measure(work, other, tmp_path, anew=True) == []
+
+
 def test_nor_is_a_device_that_is_not_here(tmp_path, monkeypatch):
     asked = on_a_gpu(monkeypatch)
     for module in (rates, calibration):
@@ -94,16 +111,42 @@ def test_nor_is_a_device_that_is_not_here(tmp_path, monkeypatch):
     assert calibration.measure(work, its, tmp_path, anew=True) == [] and asked == []
 
 
-def test_what_does_not_fit_costs_nothing_else(tmp_path, monkeypatch):
+@pytest.mark.parametrize("kind", [torch.OutOfMemoryError, RuntimeError])
+def test_what_does_not_fit_costs_nothing_else(tmp_path, monkeypatch, kind):
+    wanted = "ALLOC_FAILED: 1 GiB wanted"
+
     def too_large(bench, unit, amount):
-        raise torch.OutOfMemoryError("1 GiB wanted")
+        raise kind(wanted)
 
     monkeypatch.setitem(calibration.MEASURED, "trained", too_large)
     monkeypatch.setitem(calibration.MEASURED, "evaluated", lambda *_: 0.25)
     said, failed = calibration.measure([dict.fromkeys(UNITS[-2:], 1.0)], SETTINGS, tmp_path, True)
     assert said.endswith(": evaluated")
-    assert failed == "not measured, as memory is too small: trained: 1 GiB wanted"
+    assert failed == f"not measured, as memory is too small: trained: {wanted}"
     assert [it.unit.what for it in kept(tmp_path)] == ["evaluated"]
+
+
+def test_nor_does_a_single_image_that_does_not_fit(tmp_path, monkeypatch):
+    """`Fitting` has made an error of its own of it by then."""
+
+    def full(*arguments, **named):
+        raise torch.OutOfMemoryError("1 GiB wanted")
+
+    monkeypatch.setattr("regl_core.models.ResNetSmall.forward", full)
+    monkeypatch.setitem(calibration.MEASURED, "trained", lambda *_: 0.25)
+    said, failed = calibration.measure([dict.fromkeys(UNITS[-2:], 1.0)], SETTINGS, tmp_path, True)
+    assert said.endswith(": trained")
+    assert failed.startswith("not measured: evaluated: out of memory: ")
+    assert [it.unit.what for it in kept(tmp_path)] == ["trained"]
+
+
+def test_a_defect_is_no_lack_of_memory(tmp_path, monkeypatch):
+    def broken(bench, unit, amount):
+        raise RuntimeError("shape mismatch")
+
+    monkeypatch.setitem(calibration.MEASURED, "trained", broken)
+    with pytest.raises(RuntimeError, match="shape mismatch"):
+        calibration.measure([dict.fromkeys(UNITS[-2:], 1.0)], SETTINGS, tmp_path, True)
 
 
 def test_the_difference_of_steps_is_what_they_take(monkeypatch):

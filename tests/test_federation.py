@@ -8,6 +8,7 @@ from torch import nn
 from toy_clients import assert_same, client, clients, killed_and_resumed, network, same, settings
 from toy_kills import keeping, survived
 
+from regl_core import federation
 from regl_core.checkpoint import Checkpoint
 from regl_core.errors import ReglError
 from regl_core.federation import History, federate, reported, select
@@ -191,3 +192,31 @@ def test_weights_of_another_network_are_refused():
     narrow = weights | Weights({"5.bias": torch.zeros(1)}, {})
     with pytest.raises(ReglError, match=r"'5\.bias'"):
         narrow.into(network())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory.\nTried to"),
+        RuntimeError("GET was unable to find an engine to execute this computation"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+)
+def test_a_batch_too_large_is_told_whoever_says_so(monkeypatch, error):
+    def failing(*arguments):
+        raise error
+
+    monkeypatch.setattr(federation, "local_sgd", failing)
+    said = str(error).splitlines()[0]
+    with pytest.raises(ReglError, match=r"lower training\.batch_size \(now") as raised:
+        run()
+    assert str(raised.value).endswith(f"({said})")
+
+
+def test_other_errors_of_training_pass(monkeypatch):
+    def failing(*arguments):
+        raise RuntimeError("shape mismatch")
+
+    monkeypatch.setattr(federation, "local_sgd", failing)
+    with pytest.raises(RuntimeError, match="shape mismatch"):
+        run()

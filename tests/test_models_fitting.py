@@ -96,6 +96,58 @@ def test_of_a_gpu_its_memory_is_told(monkeypatch):
     assert error.value.__cause__ is None and "foundation.dtype" in str(error.value)
 
 
+NO_ENGINE = "GET was unable to find an engine to execute this computation"
+FULL = [
+    "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+    "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+    "CUDA error: out of memory",
+]
+
+
+@pytest.mark.parametrize("said", [NO_ENGINE, *FULL])
+def test_libraries_say_in_their_own_errors_that_memory_has_run_out(said):
+    def make(size: int) -> int:
+        if size > 3:
+            raise RuntimeError(said)
+        return size
+
+    assert Fitting("drawing an image", CPU).tried(make, 10) == 3
+
+
+@pytest.mark.parametrize("said", FULL)
+def test_and_not_even_one_fits(said):
+    def make(size: int) -> int:
+        raise RuntimeError(said)
+
+    with pytest.raises(ReglError, match="drawing an image, one at a time, does not fit"):
+        Fitting("drawing an image", CPU).tried(make, 4)
+
+
+def test_no_engine_for_a_single_item_need_not_be_for_want_of_memory():
+    sizes = []
+
+    def make(size: int) -> int:
+        sizes.append(size)
+        raise RuntimeError(NO_ENGINE)
+
+    with pytest.raises(RuntimeError, match="unable to find an engine"):
+        Fitting("drawing an image", CPU).tried(make, 4)
+    assert sizes == [4, 2, 1]
+
+
+@pytest.mark.parametrize("said", ["shape mismatch", "CUDA error: an illegal memory access"])
+def test_an_error_that_is_not_of_memory_is_tried_once(said):
+    sizes = []
+
+    def make(size: int) -> int:
+        sizes.append(size)
+        raise RuntimeError(said)
+
+    with pytest.raises(RuntimeError, match=said):
+        Fitting("drawing an image", CPU).tried(make, 4)
+    assert sizes == [4]
+
+
 def test_other_errors_pass():
     with pytest.raises(ZeroDivisionError):
         Fitting("dividing", CPU).tried(lambda size: size / 0, 4)

@@ -128,6 +128,11 @@ def test_it_is_said_what_is_missing_and_what_stands_in(text):
         assert 'before it can run: training.device: "cuda" was asked for' in text
 
 
+def test_everything_is_said_once(text):
+    said = [line for line in text.splitlines() if line.startswith("before it can run")]
+    assert len(said) > 3 and len(said) == len(set(said))
+
+
 def test_no_assumption_is_called_a_measurement(text):
     """As long as no GPU is measured, here or in bench/results."""
     if (ROOT / "bench/results/gpu.csv").exists() and "NVIDIA" in (

@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from test_store import contents
 from toy_stages import Broken, Draw, Logged, Seen, Threads
 
-from regl_core import machine
+from regl_core import machine, workers
 from regl_core.errors import Halt, Incomplete, ReglError
 from regl_core.pace import Pace
 from regl_core.rates import HERE, Rates, Sample
@@ -123,6 +124,48 @@ def test_a_killed_worker_is_told_and_replaced(store, log, workers):
     assert all(map(store.has, [beside, *more])) and not store.has(killed)
     store.sweep()
     assert not list(store.root.glob("tmp/*"))
+
+
+def test_a_worker_that_lost_its_gpu_fails_one_stage_and_is_replaced(tmp_path):
+    store = Store(tmp_path / "store")
+    with Workers(store, ("5",)) as pool:
+        first = pool.alive[0].process
+        told = {}
+        for stage in (Broken("lost"), Seen(1)):
+            pool.start(stage)
+            while pool.running:
+                told |= dict(pool.news(1))
+        (second,) = [worker.process for worker in pool.alive]
+        assert second.pid != first.pid and not first.is_alive()
+    failed = told[Broken("lost")]
+    assert failed.line.startswith("torch.AcceleratorError: CUDA error: unspecified launch failure;")
+    assert "was replaced: run again" in failed.line and "memory" not in failed.line
+    assert "\n" not in failed.line and "Compile with" in failed.traceback
+    assert (store.path(Seen(1)) / "sees").read_text() == "5"
+
+
+def test_a_worker_that_has_its_gpu_is_kept(tmp_path):
+    with Workers(Store(tmp_path / "store"), (None,)) as pool:
+        (first,) = [worker.process for worker in pool.alive]
+        for stage in (Broken("defect"), Broken("advice")):
+            pool.start(stage)
+            while pool.running:
+                list(pool.news(1))
+        assert [worker.process for worker in pool.alive] == [first]
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_a_gpu_is_asked_whether_it_works_still(monkeypatch, works):
+    """cuDNN and cuBLAS tell of a fault in plain errors of their own."""
+
+    def synchronize():
+        if not works:
+            raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
+    lost = workers._lost(RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"))
+    assert lost == (not works)
 
 
 @pytest.mark.parametrize("how", ["kill the whole", "interrupt"])

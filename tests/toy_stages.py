@@ -139,6 +139,10 @@ class Broken(Stage):
             raise ValueError("two and two is five")
         if self.how == "advice":
             raise ReglError("beta is -1; expected more than 0")
+        if self.how == "lost":
+            import torch
+
+            raise torch.AcceleratorError("CUDA error: unspecified launch failure\nCompile with …")
         if self.how == "full":
             with open("/dev/full", "w") as file:
                 file.write("no room for this")
