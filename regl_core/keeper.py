@@ -37,8 +37,9 @@ class Keeper:
     """Keeps the latest of a value in one safetensors file, its structure as JSON in the header.
 
     A value is made of None, bools, numbers, texts, tensors, mappings, tuples, lists, which come
-    back as tuples, and the dataclasses in `kinds`. The file is replaced whole, so a kill at any
-    moment leaves the one before.
+    back as tuples, and the dataclasses in `kinds`. A tensor that is channels-last comes back so, as
+    sums over it depend on that. The file is replaced whole, so a kill at any moment leaves the one
+    before.
     """
 
     kinds: ClassVar[tuple[type, ...]] = ()
@@ -112,8 +113,10 @@ def _checksum(structure: str, tensors: Mapping[str, Tensor]) -> str:
 def _encode(value: Any, tensors: dict[str, Tensor], kinds: tuple[type, ...]) -> Any:
     """`value` as JSON, its tensors moved to `tensors` under numbers."""
     if isinstance(value, Tensor):
-        tensors[str(len(tensors))] = value.detach().cpu().contiguous()
-        return {"tensor": len(tensors) - 1}
+        kind = "channels last" if _channels_last(value) else "tensor"
+        laid = value.permute(0, 2, 3, 1) if kind == "channels last" else value
+        tensors[str(len(tensors))] = laid.detach().cpu().contiguous()
+        return {kind: len(tensors) - 1}
     if isinstance(value, tuple | list):
         return [_encode(part, tensors, kinds) for part in value]
     if isinstance(value, Mapping):
@@ -122,6 +125,12 @@ def _encode(value: Any, tensors: dict[str, Tensor], kinds: tuple[type, ...]) -> 
         parts = [getattr(value, field.name) for field in fields(value)]
         return {type(value).__name__: _encode(parts, tensors, kinds)}
     return value
+
+
+def _channels_last(value: Tensor) -> bool:
+    """Whether it lies in memory as networks on a GPU have it, rather than in the usual order."""
+    usual = torch.empty(value.shape, device="meta").stride()
+    return value.stride() != usual and value.is_contiguous(memory_format=torch.channels_last)
 
 
 def _separate(tensors: dict[str, Tensor]) -> None:
@@ -145,6 +154,8 @@ def _decode(value: Any, tensors: Mapping[str, Tensor], kinds: Mapping[str, type]
     ((kind, content),) = value.items()
     if kind == "tensor":
         return tensors[str(content)]
+    if kind == "channels last":
+        return tensors[str(content)].permute(0, 3, 1, 2)
     if kind == "items":
         return {key: _decode(part, tensors, kinds) for key, part in content}
     return kinds[kind](*_decode(content, tensors, kinds))
