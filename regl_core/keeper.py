@@ -37,8 +37,9 @@ class Keeper:
     """Keeps the latest of a value in one safetensors file, its structure as JSON in the header.
 
     A value is made of None, bools, numbers, texts, tensors, mappings, tuples, lists, which come
-    back as tuples, and the dataclasses in `kinds`. The file is replaced whole, so a kill at any
-    moment leaves the one before.
+    back as tuples, and the dataclasses in `kinds`. A tensor that is channels-last comes back so, as
+    sums over it depend on that. The file is replaced whole, so a kill at any moment leaves the one
+    before.
     """
 
     kinds: ClassVar[tuple[type, ...]] = ()
@@ -89,6 +90,7 @@ class Keeper:
         started = time.monotonic()
         tensors: dict[str, Tensor] = {}
         structure = json.dumps(_encode(value, tensors, self.kinds))
+        _separate(tensors)
         header = {"value": structure, "checksum": _checksum(structure, tensors)}
         self._path.parent.mkdir(parents=True, exist_ok=True)
         beside = self._path.with_name(f"{self._path.name}.partial")
@@ -111,8 +113,10 @@ def _checksum(structure: str, tensors: Mapping[str, Tensor]) -> str:
 def _encode(value: Any, tensors: dict[str, Tensor], kinds: tuple[type, ...]) -> Any:
     """`value` as JSON, its tensors moved to `tensors` under numbers."""
     if isinstance(value, Tensor):
-        tensors[str(len(tensors))] = value.detach().cpu().contiguous().clone()
-        return {"tensor": len(tensors) - 1}
+        kind = "channels last" if _channels_last(value) else "tensor"
+        laid = value.permute(0, 2, 3, 1) if kind == "channels last" else value
+        tensors[str(len(tensors))] = laid.detach().cpu().contiguous()
+        return {kind: len(tensors) - 1}
     if isinstance(value, tuple | list):
         return [_encode(part, tensors, kinds) for part in value]
     if isinstance(value, Mapping):
@@ -123,6 +127,25 @@ def _encode(value: Any, tensors: dict[str, Tensor], kinds: tuple[type, ...]) -> 
     return value
 
 
+def _channels_last(value: Tensor) -> bool:
+    """Whether it lies in memory as networks on a GPU have it, rather than in the usual order."""
+    usual = torch.empty(value.shape, device="meta").stride()
+    return value.stride() != usual and value.is_contiguous(memory_format=torch.channels_last)
+
+
+def _separate(tensors: dict[str, Tensor]) -> None:
+    """Give each of `tensors` memory of its own, as the file asks for; what has it is not copied.
+
+    The models of hundreds of clients can take more than half of the computer's memory.
+    """
+    seen: set[int] = set()
+    for name, tensor in tensors.items():
+        start = tensor.untyped_storage().data_ptr()
+        if start in seen:
+            tensors[name] = tensor.clone()
+        seen.add(start)
+
+
 def _decode(value: Any, tensors: Mapping[str, Tensor], kinds: Mapping[str, type]) -> Any:
     if isinstance(value, list):
         return tuple(_decode(part, tensors, kinds) for part in value)
@@ -131,6 +154,8 @@ def _decode(value: Any, tensors: Mapping[str, Tensor], kinds: Mapping[str, type]
     ((kind, content),) = value.items()
     if kind == "tensor":
         return tensors[str(content)]
+    if kind == "channels last":
+        return tensors[str(content)].permute(0, 3, 1, 2)
     if kind == "items":
         return {key: _decode(part, tensors, kinds) for key, part in content}
     return kinds[kind](*_decode(content, tensors, kinds))

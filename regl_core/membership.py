@@ -46,7 +46,8 @@ def denoising_losses(
             encoded.latents.split(BATCH), encoded.states.split(BATCH), strict=True
         ):
             noise, t = drawn.expand_as(latents), step.expand(len(latents))
-            output = foundation.pipeline.unet(schedule.add_noise(latents, noise, t), t, states)
+            noisy = schedule.add_noise(latents, noise, t).to(foundation.dtype)
+            output = foundation.pipeline.unet(noisy, t, states)
             target = tuning.target(schedule, latents, noise, t)
             found.append((output.sample.float() - target.float()).square().flatten(1).mean(1))
         total += torch.cat(found).cpu()

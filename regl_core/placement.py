@@ -22,7 +22,11 @@ def placed(several: Sequence[ClientData], device: torch.device) -> list[ClientDa
 
 def room(device: torch.device) -> float:
     """Bytes that may lie on `device` besides what training itself takes there."""
-    return SHARE * torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else SMALL
+    if device.type != "cuda":
+        return SMALL
+    # What torch keeps for later counts as taken; how much it is depends on what came before.
+    torch.cuda.empty_cache()
+    return SHARE * torch.cuda.mem_get_info(device)[0]
 
 
 def shelf(device: torch.device, model: int, clients: int) -> torch.device:

@@ -52,7 +52,7 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Encoded:
-    """A lesson as the U-Net sees it: latents (n, …) and text states (n, tokens, d)."""
+    """A lesson as the U-Net sees it: latents, float32 (n, …), and text states (n, tokens, d)."""
 
     latents: torch.Tensor
     states: torch.Tensor
@@ -82,7 +82,8 @@ def encode(foundation: Foundation, lesson: Lesson, keeper: Keeper | None = None)
         return conditions.encode(foundation, lesson.prompts[part], tokens)[0]
 
     fitting = Fitting("encoding an image", foundation.device)
-    latents = torch.cat(batchwise(latent, count, BATCH, fitting, keeper))
+    # In bfloat16 the scheduler would round its noise levels with them; the lowest would be 0.
+    latents = torch.cat(batchwise(latent, count, BATCH, fitting, keeper)).float()
     states = torch.cat(batchwise(state, count, BATCH, fitting))
     return Encoded(latents.to(foundation.device) * vae.config.scaling_factor, states)
 

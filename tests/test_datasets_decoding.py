@@ -1,6 +1,7 @@
 """Any image file becomes RGB of one size: scaled by its shorter side, cut, upright."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -95,6 +96,55 @@ def test_images_are_turned_as_their_exif_data_say(tmp_path, orientation):
     image = Image.fromarray(np.ascontiguousarray(turn(corner)))
     found = decoded(saved(tmp_path, image, "a.jpg", exif=exif, quality=95), 40).astype(int)
     assert np.abs(found - corner.transpose(2, 0, 1)).mean() < 6
+
+
+def exif_block(*tags: tuple[int, int, int, bytes]) -> bytes:
+    """A little-endian EXIF block of these tags: number, type, count and four bytes each."""
+    rows = b"".join(struct.pack("<HHI4s", *tag) for tag in tags)
+    return b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + rows + bytes(4)
+
+
+ASCII, SHORT, SLONG = 2, 3, 9
+UPSIDE_DOWN = (0x0112, SHORT, 1, b"\3\0\0\0")
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        (0x0100, ASCII, 4, b"wid\0"),
+        (0x011A, ASCII, 4, b"dpi\0"),
+        (0x0103, SLONG, 1, b"\xff\xff\xff\xff"),
+    ],
+    ids=["width as text", "resolution as text", "negative compression"],
+)
+def test_exif_data_that_are_wrong_elsewhere_harm_no_image(tmp_path, tag):
+    image, block = Image.fromarray(COLOURS), exif_block(*sorted([tag, UPSIDE_DOWN]))
+    plain = decoded(saved(tmp_path, image, "a.jpg"), 60)
+    found = attempted(tmp_path, saved(tmp_path, image, "b.jpg", exif=block).name, 60)
+    assert np.array_equal(found, plain[:, ::-1, ::-1])
+
+
+@pytest.mark.parametrize(
+    "block",
+    [b"Exif\0\0", b"Exif\0\0rubbish, no TIFF", exif_block(UPSIDE_DOWN)[:20]],
+    ids=["empty", "no TIFF", "cut"],
+)
+@pytest.mark.parametrize("kind", ["jpg", "png", "webp"])
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+def test_an_image_whose_exif_data_cannot_be_read_stays_as_it_is(tmp_path, block, kind):
+    image = Image.fromarray(COLOURS)
+    plain = decoded(saved(tmp_path, image, f"a.{kind}"), 60)
+    found = attempted(tmp_path, saved(tmp_path, image, f"b.{kind}", exif=block).name, 60)
+    assert np.array_equal(found, plain)
+
+
+@pytest.mark.parametrize("kind", ["png", "webp", "tiff"])
+def test_other_formats_are_turned_too(tmp_path, kind):
+    image, exif = Image.fromarray(COLOURS), Image.Exif()
+    exif[0x0112] = 6
+    name = saved(tmp_path, image, f"b.{kind}", exif=exif, lossless=True).name
+    turned = np.rot90(COLOURS, -1)[15:75].transpose(2, 0, 1)
+    assert np.array_equal(attempted(tmp_path, name, 60), turned)
 
 
 def whole(name: str) -> bytes:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from regl_core import distances
 from regl_core.distances import frechet_distance, kernel_distance
 
 MEASURES = pytest.mark.parametrize("measure", [kernel_distance, frechet_distance])
@@ -107,3 +108,20 @@ def test_frechet_distance_is_symmetric_and_zero_for_the_same_set(seed, n, d):
 def test_single_precision_features_are_measured_in_double(measure):
     real, other = drawn(20, 4).float(), drawn(20, 4, seed=1).float()
     assert measure(real, other) == measure(real.double(), other.double())
+
+
+@pytest.mark.parametrize("pairs", [1, 7, 50, 10**6])
+def test_kernel_distance_has_so_many_pairs_in_memory_at_once(pairs, monkeypatch):
+    """Tens of thousands of images have billions of pairs. What is left of a block counts too."""
+    real, other = drawn(9, 30), drawn(13, 30, seed=1) + 0.1
+    whole, seen, cdist = kernel_distance(real, other), [], torch.cdist
+
+    def watched(one: Tensor, two: Tensor) -> Tensor:
+        seen.append(len(one) * len(two))
+        return cdist(one, two)
+
+    monkeypatch.setattr(distances, "PAIRS", pairs)
+    monkeypatch.setattr(torch, "cdist", watched)
+    assert kernel_distance(real, other) == pytest.approx(whole, abs=1e-12)
+    assert sum(seen) == 9 * 9 + 13 * 13 + 9 * 13
+    assert max(seen) <= max(pairs, 13)  # a row at least

@@ -95,6 +95,15 @@ def test_what_clients_keep_stays_on_the_device_if_it_fits(monkeypatch):
     assert placement.shelf(torch.device("cpu"), model=10, clients=1) == torch.device("cpu")
 
 
+def test_what_torch_keeps_for_later_is_given_back_before_memory_is_counted(monkeypatch):
+    """Else what fits would depend on what the same process did before."""
+    cached = [600]
+    monkeypatch.setattr(torch.cuda, "empty_cache", cached.clear)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000 - sum(cached), 2000))
+    assert placement.room(torch.device("cpu")) == placement.SMALL and cached
+    assert placement.room(torch.device("cuda")) == placement.SHARE * 1000
+
+
 def test_an_image_is_mirrored_and_moved_and_nothing_else():
     image = torch.arange(1.0, 65.0).view(1, 1, 8, 8) / 64
     seen = augmented(image.expand(400, 3, 8, 8), 0, "views")

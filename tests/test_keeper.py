@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 from regl_core import keeper as module
@@ -133,3 +134,47 @@ def test_pieces_that_are_there_are_not_made_again(tmp_path):
     assert made == [0, 2, 0, 4, 6]  # what is None is quick to make
     assert fractions == [0.25, 0.5, 0.75, 1.0]
     assert piecewise(square, range(0, 8, 2)) == found and len(made) == 9
+
+
+def test_a_tensor_comes_back_as_it_lay_in_memory(tmp_path):
+    """Sums over it, and what works on many at once, depend on the order in memory."""
+    plain = torch.arange(2 * 3 * 4 * 5.0).view(2, 3, 4, 5)
+    shapes = [(2, 3, 4, 5), (2, 3, 1, 1), (2, 1, 4, 5), (1, 1, 1, 1), (0, 3, 2, 2)]
+    several = [torch.randn(shape) for shape in shapes]
+    last = [one.to(memory_format=torch.channels_last) for one in (plain, *several)]
+    # On a GPU a network moved at once has them so, whatever `contiguous` makes of a size of one.
+    last += [torch.empty(shape, memory_format=torch.channels_last).zero_() for shape in shapes]
+    value = [plain, *several, *last, plain.bfloat16().to(memory_format=torch.channels_last)]
+    keeper = Keeper(tmp_path / "value.safetensors")
+    keeper.write(value)
+    for mine, theirs in zip(keeper.load(), value, strict=True):
+        assert torch.equal(mine, theirs) and mine.dtype == theirs.dtype
+        assert mine.stride() == theirs.stride()
+
+
+def test_what_lies_in_memory_is_not_copied_to_be_written(tmp_path, monkeypatch):
+    """Two hundred clients' models take tens of gigabytes; there may be no room for them twice."""
+    own, seen = [torch.randn(4, 3), torch.arange(9)[2:5]], []
+    own.append(torch.randn(4, 3, 2, 2).to(memory_format=torch.channels_last))
+
+    def save_file(tensors, path, metadata):
+        seen.extend(tensor.data_ptr() for tensor in tensors.values())
+        safetensors.torch.save_file(tensors, path, metadata)
+
+    monkeypatch.setattr(module, "save_file", save_file)
+    keeper = Keeper(tmp_path / "value.safetensors")
+    keeper.write(own)
+    assert seen == [tensor.data_ptr() for tensor in own]
+    for mine, theirs in zip(keeper.load(), own, strict=True):
+        assert torch.equal(mine, theirs) and mine.data_ptr() != theirs.data_ptr()
+
+
+def test_tensors_that_share_memory_come_back_apart(tmp_path):
+    whole = torch.arange(6.0).view(2, 3)
+    value = [whole, whole, whole[0], whole[1], whole.T, whole.view(3, 2)]
+    keeper = Keeper(tmp_path / "value.safetensors")
+    keeper.write(value)
+    found = keeper.load()
+    for mine, theirs in zip(found, value, strict=True):
+        assert torch.equal(mine, theirs)
+    assert len({it.untyped_storage().data_ptr() for it in found}) == len(value)

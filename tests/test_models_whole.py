@@ -3,12 +3,14 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from diffusers import DDPMScheduler
 from safetensors.torch import load_file
 from toy_models import naming, pictures, written
 
 from regl_core import conditions, foundation, generation, tuning
 from regl_core.data import resized
 from regl_core.foundation import Foundation
+from regl_core.membership import denoising_losses
 from regl_core.replica import models
 from regl_core.seeds import torch_generator
 
@@ -224,3 +226,27 @@ def test_files_in_their_published_form_are_read(like, tmp_path):
         assert pixels[0].shape == (2, 3, 28, 28) and torch.equal(*pixels)
     said = [it.caption_processor.tokenizer("two figs <image>").input_ids for it in (made, read)]
     assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("doing", ["tuning", "attacking"])
+def test_in_bfloat16_noise_levels_are_not_rounded(doing, tmp_path, monkeypatch):
+    """√(1 − ᾱ) starts at 0.03, which in bfloat16, as 1 less a number near 1, would be 0."""
+    half, seen = models.in_memory(dtype=torch.bfloat16), []
+    side, add_noise = half.image_side, DDPMScheduler.add_noise
+    lesson = tuning.Lesson(pictures(4, side), ["A photo of one"] * 4, None)
+
+    def watched(schedule, latents, noise, t):
+        noisy = add_noise(schedule, latents, noise, t)
+        kept = schedule.alphas_cumprod.double()[t][:, None, None, None]
+        exact = kept.sqrt() * latents.double() + (1 - kept).sqrt() * noise.double()
+        seen.append((noisy.double() - exact).abs().max())
+        return noisy
+
+    monkeypatch.setattr(DDPMScheduler, "add_noise", watched)
+    if doing == "tuning":
+        how = SMOKE.lora.model_copy(update={"batch_size": 8, "steps": 2, "prior_share": 0.0})
+        losses = torch.tensor(tuning.tune(half, lesson, None, how, tmp_path, (0, "lora")))
+    else:
+        losses = denoising_losses(half, lesson.images, lesson.prompts, 8, (0, "x"))
+    assert losses.isfinite().all() and losses.dtype == torch.float32
+    assert seen and max(seen) < 1e-5

@@ -1,5 +1,6 @@
 """How much work stages are, counted by hand; what they keep, compared with what they do keep."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,19 @@ def test_what_comes_after_training():
     distance = run("ReGL (TF)", DistanceRun).stage(PIPELINE)
     embedded = [amounts(need) for need in distance.needs()]
     assert [it["embedded"] for it in embedded] == [100] + [30] * 6
+
+
+def test_distances_take_time_for_every_pair_of_images():
+    """At `paper` 13,000 real and 65,000 synthetic ones: minutes, not half a second."""
+    stage = run("ReGL (TF)", DistanceRun).stage(PIPELINE)
+    few = amounts(stage)
+    assert 0.5 < few["start"] < 0.6  # 100 real ones and 90 or 180 synthetic
+    half = len(stage.synthetic) // 2
+    less = amounts(replace(stage, synthetic=stage.synthetic[:half]))
+    real, drawn = 100, 30 * len(stage.synthetic)
+    pairs = [real**2 + real * n + n**2 for n in (drawn, 30 * half)]
+    ratio = (few["start"] - 0.5) / (less["start"] - 0.5)
+    assert ratio == pytest.approx(pairs[0] / pairs[1])
 
 
 def test_probes_and_attacks():

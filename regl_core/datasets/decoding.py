@@ -2,17 +2,28 @@
 
 import errno
 import hashlib
+import struct
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import PIL
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from ..digest import code_digest
 
 _OF_THE_FILE = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR)
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # what sets an image of each orientation upright
 
 
 def decoded(path: Path, side: int) -> np.ndarray:
@@ -30,7 +41,9 @@ def decoded(path: Path, side: int) -> np.ndarray:
         Of any type, as Pillow has them: the file is missing, truncated or no image.
     """
     with Image.open(path) as file:
-        image = ImageOps.exif_transpose(file)
+        file.load()
+        turn = _TURNS.get(_orientation(file))
+        image = file.copy() if turn is None else file.transpose(turn)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -38,6 +51,18 @@ def decoded(path: Path, side: int) -> np.ndarray:
         image = Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8))
     image = ImageOps.fit(image.convert("RGB"), (side, side), Image.Resampling.BILINEAR)
     return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
+
+
+def _orientation(image: Image.Image) -> int:
+    """As its EXIF data have it, 1 to 8; 1 is upright, and so is an image whose data are broken.
+
+    `ImageOps.exif_transpose` writes all of the data anew, which fails on tags that have nothing to
+    do with the pixels.
+    """
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except (struct.error, KeyError, SyntaxError, TypeError, ValueError):
+        return 1
 
 
 def attempted(root: Path, name: str, side: int) -> np.ndarray | str:

@@ -18,6 +18,8 @@ from .inputs import Models, Source, Tick
 from .tailored import Tailored
 from .vanilla import Vanilla, load_images
 
+PAIR = 1e-7  # seconds for two images of which `Distance` takes the kernel
+
 
 @dataclass(frozen=True)
 class Embedded(Stage):
@@ -107,8 +109,10 @@ class Distance(Stage):
     @beforehand
     def work(self) -> Work:
         real = self.real.source.size.train
-        drawn = min(real, sum(part.images.count() for part in self.synthetic))
-        return {START: 0.5, generative("feature", self.real.models.settings): real + drawn}
+        drawn = sum(part.images.count() for part in self.synthetic)
+        pairs = real**2 + real * drawn + drawn**2
+        kept = generative("feature", self.real.models.settings)
+        return {START: 0.5 + PAIR * pairs, kept: real + min(real, drawn)}
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         real, *others = (load_file(path / "features.safetensors")["features"] for path in inputs)
