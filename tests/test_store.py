@@ -1,11 +1,13 @@
 """The store: entries whole or absent, whatever is killed, damaged or computed twice at once."""
 
+import errno
 import multiprocessing
 import os
 import shutil
 import tempfile
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,69 @@ def test_damage_is_found_and_mended(whole, name, how, where, bit):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             assert contents(Store(root).ensure(Draw(1))) == before
+
+
+def loop(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path.name)
+
+
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def circle(path: Path) -> None:
+    """The folder of the entry is a link to itself."""
+    shutil.rmtree(path.parent)
+    path.parent.symlink_to(path.parent.name)
+
+
+FORMS = ["[5]", "[]", "5", "null", '"text"', "{}", "[" * 200_000, "9" * 5000]
+FORMS.append('{"a":' * 990 + "1" + "}" * 990)  # which can be read, but not written again
+MALFORMED = [
+    *((entry.ENTRY, partial(Path.write_text, data=form)) for form in FORMS),
+    *((name, way) for name in FILES for way in (loop, pipe)),
+    (entry.ENTRY, circle),
+]
+
+
+@pytest.mark.parametrize(("name", "spoil"), MALFORMED)
+def test_what_is_no_entry_at_all_is_damage_and_mended(whole, name, spoil, tmp_path):
+    root = tmp_path / "store"
+    shutil.copytree(whole, root)
+    folder = root / "Draw" / Draw(1).key[:2] / Draw(1).key
+    before = contents(folder)
+    spoil(folder / name)
+    assert not list(Store(root).entries("Draw")) or name != entry.ENTRY
+    with pytest.warns(UserWarning, match="damaged") as warned:
+        assert not Store(root).has(Draw(1))
+    assert len(warned) == 1 and "\n" not in str(warned[0].message)
+    assert contents(Store(root).ensure(Draw(1))) == before
+
+
+@pytest.mark.parametrize("lacks", ["key", "files", "sha256", "bytes"])
+def test_an_entry_of_another_form_with_its_checksum_right_is_damage(whole, lacks, tmp_path):
+    """Such as an older version of this program may have written."""
+    root = tmp_path / "store"
+    shutil.copytree(whole, root)
+    folder = root / "Draw" / Draw(1).key[:2] / Draw(1).key
+    found = entry.read(folder)
+    for part in (found, *found["files"].values()):
+        part.pop(lacks, None)
+    del found["checksum"]
+    (folder / entry.ENTRY).write_text(entry._rendered(found))
+    with pytest.warns(UserWarning, match="damaged"):
+        assert not Store(root).has(Draw(1))
+
+
+def test_a_disk_that_cannot_be_read_is_no_damage(whole, monkeypatch):
+    def broken(path: Path) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "read_bytes", broken)
+    with pytest.raises(OSError, match="Input/output"):
+        Store(whole).has(Draw(1))
 
 
 def test_an_entry_under_another_key_is_damage(whole, tmp_path):
