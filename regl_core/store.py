@@ -13,16 +13,17 @@ import shutil
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from . import entry
 from .access import explained
 from .errors import ReglError
+from .locks import locked
 from .stage import CHECKPOINT, Stage, Tick
 
 
@@ -37,7 +38,7 @@ class Store:
     Raises
     ------
     Halt
-        From every method: when the disk is full or access is denied.
+        From every method: when the disk is full, access is denied, or the disk has no locks.
     """
 
     root: Path
@@ -128,10 +129,8 @@ class Store:
         parent.mkdir(exist_ok=True)
         return parent / f"{stage.key}-{os.getpid()}-{secrets.token_hex(4)}"
 
-    def _lock(self, key: str, timeout: float = -1) -> FileLock:
-        path = Path(self.root, "locks", f"{key}.lock")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return FileLock(path, timeout=timeout, poll_interval=0.1)
+    def _lock(self, key: str, timeout: float = -1) -> AbstractContextManager[None]:
+        return locked(Path(self.root, "locks", f"{key}.lock"), timeout)
 
     def _mended(self, stage: Stage) -> bool:
         """Whether `stage` is intact; if it is damaged, delete it. The caller holds the lock."""
