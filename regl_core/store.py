@@ -24,6 +24,7 @@ from . import entry
 from .access import explained
 from .errors import ReglError
 from .locks import locked
+from .machine import one_thread
 from .stage import CHECKPOINT, Stage, Tick
 
 
@@ -66,6 +67,7 @@ class Store:
         """The folder of `stage`, computed here and now if need be, after what it needs.
 
         Where another process is computing it, wait for that one. `tick` gets the fraction done.
+        It is computed with one thread, as everywhere, whatever this process uses.
         """
         if not self.has(stage):
             inputs = tuple(self.ensure(need) for need in stage.inputs)
@@ -156,7 +158,8 @@ class Store:
                 if Path(old, CHECKPOINT).exists() and not Path(temporary, CHECKPOINT).exists():
                     os.rename(old / CHECKPOINT, temporary / CHECKPOINT)
                 _delete(old)
-            with explained(self.root):  # before the half-written files make room again
+            # `explained` before the half-written files make room again.
+            with explained(self.root), one_thread():
                 start = time.perf_counter()
                 stage.compute(temporary, inputs, tick)
                 seconds = time.perf_counter() - start

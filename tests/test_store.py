@@ -11,9 +11,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy_stages import Broken, Draw, Holder, Logged, Resumed
+from toy_stages import Broken, Draw, Holder, Logged, Resumed, Threads
 
 from regl_core import entry
 from regl_core.errors import ReglError
@@ -179,6 +180,20 @@ def test_a_damaged_input_is_computed_anew_first(tmp_path):
     (Store(tmp_path).path(Draw(2)) / "drawn.bin").write_bytes(b"")
     with pytest.warns(UserWarning, match=r"drawn\.bin has changed"):
         assert contents(Store(tmp_path).ensure(Draw(1, (Draw(2),)))) == first
+
+
+def test_it_is_computed_with_one_thread_and_the_process_keeps_its_own(tmp_path):
+    """With more, torch sums in another order: one key would name two results."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        folder = Store(tmp_path).ensure(Threads())
+        with pytest.raises(ValueError):
+            Store(tmp_path).ensure(Broken("defect"))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert contents(folder) == {"torch.txt": b"1", "openmp.txt": b"1"}
 
 
 def test_a_file_is_read_through_once(tmp_path, monkeypatch):
