@@ -6,7 +6,6 @@ What happens once in a call is subtracted where steps follow it.
 
 import time
 from collections.abc import Callable, Iterable
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +19,7 @@ from .architectures import at_hand
 from .errors import ReglError
 from .fitting import exhausted
 from .foundation import Foundation
+from .machine import one_thread
 from .params import Settings
 from .rates import HERE, Rates, Sample, keep, machines, resolved
 from .training import ClientData, Phase
@@ -42,7 +42,7 @@ def measure(works: Iterable[Work], settings: Settings, store: Path, anew: bool) 
     if not units:
         return []
     samples, told, bench = [], [], _Bench(settings)
-    with _one_thread():
+    with one_thread():
         for unit in units:
             amount = max(1, round(SECONDS / rates.of(unit).seconds))
             try:
@@ -208,14 +208,3 @@ def _now() -> float:
         torch.cuda.synchronize()
         return time.perf_counter()
     return time.process_time()
-
-
-@contextmanager
-def _one_thread():
-    """As in the processes that compute stages."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -1,12 +1,14 @@
 """One stored result: a folder of files with an entry.json that holds their checksums."""
 
+import errno
 import hashlib
 import json
 import os
+import stat
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from .digest import library_versions
 from .stage import Stage, canonical, described
@@ -41,15 +43,18 @@ def write(stage: Stage, folder: Path, seconds: float) -> None:
 
 def read(folder: Path) -> dict[str, Any]:
     """The content of entry.json. Raises Damage where it is not as it was written."""
+    path = Path(folder, ENTRY)
     try:
-        text = Path(folder, ENTRY).read_bytes().decode()
+        if not stat.S_ISREG(path.stat().st_mode):  # who opens a pipe waits for ever
+            raise Damage(f"{ENTRY} is no file")
+        text = path.read_bytes().decode()
         entry = json.loads(text)
         if text == _rendered({name: entry[name] for name in entry if name != "checksum"}):
             return entry
-    except (FileNotFoundError, NotADirectoryError):
-        raise Damage(f"{ENTRY} is missing") from None
-    except (ValueError, TypeError, IsADirectoryError):
-        pass  # neither JSON nor text
+    except OSError as error:
+        _refuse(ENTRY, error)
+    except (ValueError, TypeError, LookupError, RecursionError):
+        pass  # neither text nor JSON, or of another form
     raise Damage(f"{ENTRY} has changed")
 
 
@@ -58,22 +63,42 @@ def verify(folder: Path, key: str, seen: Seen) -> None:
 
     A file in `seen` is not read again; one that is found intact is added to it.
     """
-    entry = read(folder)
-    if entry["key"] != key:
+    entry, found = read(folder), _files(folder)
+    try:  # an older version of this program may have written it
+        of, expected = (
+            entry["key"],
+            {k: (v["bytes"], v["sha256"]) for k, v in entry["files"].items()},
+        )
+    except (LookupError, TypeError, AttributeError):
+        raise Damage(f"{ENTRY} is of another form") from None
+    if of != key:
         raise Damage(f"{ENTRY} is of another stage")
-    expected, found = entry["files"], _files(folder)
     for name in sorted(expected.keys() ^ found.keys()):
         raise Damage(f"{name} is {'missing' if name in expected else 'foreign'}")
     for name, path in found.items():
         try:
-            stat = path.stat()
-            identity = path, stat.st_mtime_ns, stat.st_size, expected[name]["sha256"]
+            now = path.stat()
+            size, sha = expected[name]
+            identity = path, now.st_mtime_ns, now.st_size, sha
             if identity not in seen:
-                if stat.st_size != expected[name]["bytes"] or _sha256(path) != identity[-1]:
+                alike = stat.S_ISREG(now.st_mode) and now.st_size == size
+                if not alike or _sha256(path) != sha:
                     raise Damage(f"{name} has changed")
                 seen.add(identity)
-        except FileNotFoundError:
-            raise Damage(f"{name} is missing") from None
+        except OSError as error:
+            _refuse(name, error)
+
+
+def _refuse(name: str, error: OSError) -> NoReturn:
+    """Raise Damage where `error` says that `name` is not there; else `error` itself.
+
+    A disk that cannot be read, or may not be, says nothing of the entry.
+    """
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR):
+        raise Damage(f"{name} is missing") from None
+    if error.errno == errno.ELOOP:
+        raise Damage(f"{name} is a link to itself") from None
+    raise error
 
 
 def sync(path: Path) -> None:

@@ -1,6 +1,8 @@
 """What this machine computes with: its cores, or its GPUs."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def cores() -> int:
@@ -25,3 +27,16 @@ def places(on_gpu: bool, most: int | None = None) -> tuple[str | None, ...]:
     """
     found = gpus() if on_gpu else ()
     return found[:most] or (None,) * (most or cores())
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Within the block torch computes with one thread: with more it sums in another order."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -13,16 +13,18 @@ import shutil
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from . import entry
 from .access import explained
 from .errors import ReglError
+from .locks import locked
+from .machine import one_thread
 from .stage import CHECKPOINT, Stage, Tick
 
 
@@ -37,7 +39,7 @@ class Store:
     Raises
     ------
     Halt
-        From every method: when the disk is full or access is denied.
+        From every method: when the disk is full, access is denied, or the disk has no locks.
     """
 
     root: Path
@@ -65,6 +67,7 @@ class Store:
         """The folder of `stage`, computed here and now if need be, after what it needs.
 
         Where another process is computing it, wait for that one. `tick` gets the fraction done.
+        It is computed with one thread, as everywhere, whatever this process uses.
         """
         if not self.has(stage):
             inputs = tuple(self.ensure(need) for need in stage.inputs)
@@ -128,10 +131,8 @@ class Store:
         parent.mkdir(exist_ok=True)
         return parent / f"{stage.key}-{os.getpid()}-{secrets.token_hex(4)}"
 
-    def _lock(self, key: str, timeout: float = -1) -> FileLock:
-        path = Path(self.root, "locks", f"{key}.lock")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return FileLock(path, timeout=timeout, poll_interval=0.1)
+    def _lock(self, key: str, timeout: float = -1) -> AbstractContextManager[None]:
+        return locked(Path(self.root, "locks", f"{key}.lock"), timeout)
 
     def _mended(self, stage: Stage) -> bool:
         """Whether `stage` is intact; if it is damaged, delete it. The caller holds the lock."""
@@ -157,7 +158,8 @@ class Store:
                 if Path(old, CHECKPOINT).exists() and not Path(temporary, CHECKPOINT).exists():
                     os.rename(old / CHECKPOINT, temporary / CHECKPOINT)
                 _delete(old)
-            with explained(self.root):  # before the half-written files make room again
+            # `explained` before the half-written files make room again.
+            with explained(self.root), one_thread():
                 start = time.perf_counter()
                 stage.compute(temporary, inputs, tick)
                 seconds = time.perf_counter() - start

@@ -161,6 +161,6 @@ def test_the_difference_of_steps_is_what_they_take(monkeypatch):
 
 def test_threads_are_as_they_were():
     before = torch.get_num_threads()
-    with calibration._one_thread():
+    with calibration.one_thread():
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == before

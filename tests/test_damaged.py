@@ -1,5 +1,6 @@
 """A thousand stores damaged, none of them served. `make test-faults`."""
 
+import os
 import random
 import shutil
 import warnings
@@ -23,7 +24,8 @@ def damaged(folder: Path, other: Path, draw: random.Random) -> str:
     file = draw.choice(sorted(path for path in folder.rglob("*") if path.is_file()))
     data = bytearray(file.read_bytes())
     ways = ["empty", "truncate", "flip", "grow", "foreign", "delete", "swap", "link", "folder"]
-    way = draw.choice([*(ways if data else ways[3:]), "whole", "nowhere", "elsewhere"])
+    ways = [*(ways if data else ways[3:]), "loop", "pipe", "list", "deep"]
+    way = draw.choice([*ways, "whole", "nowhere", "elsewhere", "itself"])
     match way:
         case "empty":
             file.write_bytes(b"")
@@ -46,7 +48,19 @@ def damaged(folder: Path, other: Path, draw: random.Random) -> str:
         case "folder":
             file.unlink()
             file.mkdir()
-        case "whole" | "nowhere" | "elsewhere":  # a file or a link in the place of the entry
+        case "loop":
+            file.unlink()
+            file.symlink_to(file.name)
+        case "pipe":
+            file.unlink()
+            os.mkfifo(file)
+        case "list":
+            (folder / ENTRY).write_text(f"[{draw.randrange(9)}]")
+        case "deep":
+            (folder / ENTRY).write_text("[" * draw.randint(2, 200_000))
+        case (
+            "whole" | "nowhere" | "elsewhere" | "itself"
+        ):  # a file or a link in the place of the entry
             shutil.rmtree(folder)
             match way:
                 case "whole":
@@ -55,6 +69,8 @@ def damaged(folder: Path, other: Path, draw: random.Random) -> str:
                     folder.symlink_to(folder.with_name("nowhere"))
                 case "elsewhere":
                     folder.symlink_to(other, target_is_directory=True)
+                case "itself":
+                    folder.symlink_to(folder.name)
     return way
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from safetensors.torch import save_file
 
 from regl_core import keeper as module
 from regl_core.keeper import Keeper
@@ -40,6 +41,40 @@ def test_it_is_saved_now_and_then_and_written_at_once(tmp_path):
     assert always.load() == 2
     always.save(3)
     assert seldom.load() == 3
+
+
+class Clock:
+    """Stands still while nothing is saved, which takes `saving` seconds."""
+
+    now = saving = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def save_file(self, tensors, path, metadata) -> None:
+        self.now += self.saving
+        save_file(tensors, path, metadata=metadata)
+
+
+@pytest.mark.parametrize(("saving", "wait"), [(0.0, 30), (3.0, 30), (6.0, 60), (60.0, 600)])
+def test_a_kill_costs_half_a_minute_or_ten_times_what_a_save_takes(
+    saving, wait, tmp_path, monkeypatch
+):
+    """As README says, section Resume."""
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(module, "save_file", clock.save_file)
+    keeper = Keeper(tmp_path / "value.safetensors") / "within"
+    clock.now += 29
+    assert not keeper.due
+    clock.now += 1
+    assert keeper.due
+    clock.saving = saving
+    keeper.save(1)
+    clock.now += wait - 1
+    assert not keeper.due
+    clock.now += 1
+    assert keeper.due
 
 
 def test_each_name_has_a_value_of_its_own(tmp_path):

@@ -11,8 +11,9 @@ import torch
 from toy_clients import client, clients, network, settings
 from toy_kills import contents, keeping, survived
 
-from regl_core import conditions, foundation, generation, training, tuning
+from regl_core import conditions, foundation, generation, membership, training, tuning
 from regl_core.analyses import DistanceRun, UpdateRun
+from regl_core.exposure import Adapter, Sent
 from regl_core.keeper import Keeper
 from regl_core.params import PersonalizationSettings, load
 from regl_core.partition import Dirichlet
@@ -37,6 +38,7 @@ SMALL = {
     "training.local_epochs": 2,
     "personalization.epochs": 3,
     "probe.epochs": 3,
+    "privacy.pairs": 2,
 }
 SETTINGS = load("smoke", SMALL)
 
@@ -50,6 +52,7 @@ def tiny() -> foundation.Foundation:
 def small_batches(monkeypatch):
     monkeypatch.setattr(conditions, "BATCH", 8)
     monkeypatch.setattr(tuning, "BATCH", 8)
+    monkeypatch.setattr(membership, "BATCH", 8)
 
 
 def lesson(tiny: foundation.Foundation, n: int) -> tuning.Lesson:
@@ -77,6 +80,12 @@ def described(tiny, folder: Path, keeper: Keeper | None) -> object:
     return found.tolist(), conditions.captions(tiny, images, ["three"], keeper)
 
 
+def lossy(tiny, folder: Path, keeper: Keeper | None) -> object:
+    images, prompts = lesson(tiny, 20).images, ["A photo of three"] * 20
+    losses = membership.denoising_losses(tiny, images, prompts, 2, (0, "attack"), keeper)
+    return losses.tolist()
+
+
 def personalized(tiny, folder: Path, keeper: Keeper | None) -> object:
     how = PersonalizationSettings(epochs=3, rate=0.05, synthetic="all")
     data, tests = [*clients(9, 0, 5), client(4)], [client(6), client(6), client(5), client(0)]
@@ -96,8 +105,16 @@ def trained(tiny, folder: Path, keeper: Keeper | None) -> object:
     return steps, {name: tensor.tolist() for name, tensor in net.state_dict().items()}
 
 
-# With how often each saves: images in batches of 8, then steps; clients, and epochs within.
-WORKS = [(tuned, 3 + 2 + 3), (sampled, 3), (described, 3 + 3), (personalized, 2 * 4), (trained, 4)]
+# With how often each saves: images in batches of 8, then steps, or batches for each
+# of two noises; clients, and epochs within.
+WORKS = [
+    (tuned, 3 + 2 + 3),
+    (sampled, 3),
+    (lossy, 3 + 2 * 3),
+    (described, 3 + 3),
+    (personalized, 2 * 4),
+    (trained, 4),
+]
 
 
 @pytest.mark.usefixtures("small_batches")
@@ -154,6 +171,22 @@ def distance(pipeline: Pipeline) -> Stage:
     return run(DistanceRun, "ReGL (TF)").stage(pipeline)
 
 
+def overheard(pipeline: Pipeline) -> Stage:
+    two = Dirichlet(beta=0.5, clients=2)
+    sent = Sent(
+        dataset="digits", partition=two, method="FedAvg", seed=0, settings=SETTINGS, way="usual"
+    )
+    return sent.stage(pipeline)
+
+
+def attacked(pipeline: Pipeline) -> Stage:
+    two = Dirichlet(beta=0.5, clients=2)
+    adapter = Adapter(
+        way="usual", dataset="digits", partition=two, seed=0, client=0, settings=SETTINGS
+    )
+    return adapter.stage(pipeline)
+
+
 # With some of the files that each must keep.
 BUILDS = [
     (
@@ -165,6 +198,12 @@ BUILDS = [
     (probed, {"images-8", "epochs", "epochs-made-8", "epochs-real-8"}),
     (updated, {"progress", "clients-0", "clients-within-0"}),
     (distance, {"images-8", "features-8"}),
+    (overheard, {"progress", "clients-0", "clients-1", "clients-within-1"}),
+    (
+        attacked,
+        {"losses-0", "losses-1", "losses-within-0", "losses-within-1"}
+        | {"losses-within-0-encoded-8", "losses-within-1-encoded-8"},
+    ),
 ]
 
 

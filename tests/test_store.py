@@ -1,17 +1,20 @@
 """The store: entries whole or absent, whatever is killed, damaged or computed twice at once."""
 
+import errno
 import multiprocessing
 import os
 import shutil
 import tempfile
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy_stages import Broken, Draw, Holder, Logged, Resumed
+from toy_stages import Broken, Draw, Holder, Logged, Resumed, Threads
 
 from regl_core import entry
 from regl_core.errors import ReglError
@@ -101,6 +104,69 @@ def test_damage_is_found_and_mended(whole, name, how, where, bit):
             assert contents(Store(root).ensure(Draw(1))) == before
 
 
+def loop(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path.name)
+
+
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def circle(path: Path) -> None:
+    """The folder of the entry is a link to itself."""
+    shutil.rmtree(path.parent)
+    path.parent.symlink_to(path.parent.name)
+
+
+FORMS = ["[5]", "[]", "5", "null", '"text"', "{}", "[" * 200_000, "9" * 5000]
+FORMS.append('{"a":' * 990 + "1" + "}" * 990)  # which can be read, but not written again
+MALFORMED = [
+    *((entry.ENTRY, partial(Path.write_text, data=form)) for form in FORMS),
+    *((name, way) for name in FILES for way in (loop, pipe)),
+    (entry.ENTRY, circle),
+]
+
+
+@pytest.mark.parametrize(("name", "spoil"), MALFORMED)
+def test_what_is_no_entry_at_all_is_damage_and_mended(whole, name, spoil, tmp_path):
+    root = tmp_path / "store"
+    shutil.copytree(whole, root)
+    folder = root / "Draw" / Draw(1).key[:2] / Draw(1).key
+    before = contents(folder)
+    spoil(folder / name)
+    assert not list(Store(root).entries("Draw")) or name != entry.ENTRY
+    with pytest.warns(UserWarning, match="damaged") as warned:
+        assert not Store(root).has(Draw(1))
+    assert len(warned) == 1 and "\n" not in str(warned[0].message)
+    assert contents(Store(root).ensure(Draw(1))) == before
+
+
+@pytest.mark.parametrize("lacks", ["key", "files", "sha256", "bytes"])
+def test_an_entry_of_another_form_with_its_checksum_right_is_damage(whole, lacks, tmp_path):
+    """Such as an older version of this program may have written."""
+    root = tmp_path / "store"
+    shutil.copytree(whole, root)
+    folder = root / "Draw" / Draw(1).key[:2] / Draw(1).key
+    found = entry.read(folder)
+    for part in (found, *found["files"].values()):
+        part.pop(lacks, None)
+    del found["checksum"]
+    (folder / entry.ENTRY).write_text(entry._rendered(found))
+    with pytest.warns(UserWarning, match="damaged"):
+        assert not Store(root).has(Draw(1))
+
+
+def test_a_disk_that_cannot_be_read_is_no_damage(whole, monkeypatch):
+    def broken(path: Path) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "read_bytes", broken)
+    with pytest.raises(OSError, match="Input/output"):
+        Store(whole).has(Draw(1))
+
+
 def test_an_entry_under_another_key_is_damage(whole, tmp_path):
     source = whole / "Draw" / Draw(1).key[:2] / Draw(1).key
     shutil.copytree(source, tmp_path / "Draw" / Draw(2).key[:2] / Draw(2).key)
@@ -114,6 +180,20 @@ def test_a_damaged_input_is_computed_anew_first(tmp_path):
     (Store(tmp_path).path(Draw(2)) / "drawn.bin").write_bytes(b"")
     with pytest.warns(UserWarning, match=r"drawn\.bin has changed"):
         assert contents(Store(tmp_path).ensure(Draw(1, (Draw(2),)))) == first
+
+
+def test_it_is_computed_with_one_thread_and_the_process_keeps_its_own(tmp_path):
+    """With more, torch sums in another order: one key would name two results."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        folder = Store(tmp_path).ensure(Threads())
+        with pytest.raises(ValueError):
+            Store(tmp_path).ensure(Broken("defect"))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert contents(folder) == {"torch.txt": b"1", "openmp.txt": b"1"}
 
 
 def test_a_file_is_read_through_once(tmp_path, monkeypatch):

@@ -18,20 +18,21 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
 from ..access import explained
 from ..errors import Halt, ReglError
+from ..locks import locked
 from .blocks import BLOCK, Blocks
 from .decoding import attempted, decoder, undecodable
 
@@ -52,8 +53,8 @@ def remove(folder: Path) -> bool:
     return False
 
 
-def _lock(folder: Path, timeout: float = -1) -> FileLock:
-    return FileLock(f"{folder}.lock", timeout=timeout, poll_interval=0.1)
+def _lock(folder: Path, timeout: float = -1) -> AbstractContextManager[None]:
+    return locked(folder.with_name(f"{folder.name}.lock"), timeout)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Membership inference: who was a client's adapter, or its update, trained on?"""
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +10,11 @@ from torch import Tensor
 
 from .. import conditions, leakage, tuning
 from ..data import Dataset, Split
+from ..keeper import Keeper
 from ..membership import denoising_losses
+from ..resuming import piecewise
 from ..seeds import torch_generator
-from ..stage import Stage
+from ..stage import CHECKPOINT, Stage
 from ..work import BYTE, START, Work, beforehand, generative
 from .inputs import Tick
 from .tuned import Tuned
@@ -60,11 +63,16 @@ class Attacked(Stage):
             self.pairs,
             path,
         )
-        without = denoising_losses(foundation, *asked)
-        tick(0.5)
-        with tuning.tuned(foundation, tuned / "adapter", FULL):
-            scores = without - denoising_losses(foundation, *asked)
-        save_scores(folder, scores, len(members))
+        keeper = Keeper(folder / CHECKPOINT / "losses.safetensors")
+
+        def losses(adapters: int) -> Tensor:
+            with ExitStack() as stack:
+                if adapters:
+                    stack.enter_context(tuning.tuned(foundation, tuned / "adapter", FULL))
+                return denoising_losses(foundation, *asked, keeper / f"within-{adapters}")
+
+        without, within = piecewise(losses, (0, 1), keeper, tick)
+        save_scores(folder, without - within, len(members))
 
 
 def candidates(dataset: Dataset, indices: tuple[int, ...], *path: int | str) -> tuple[Split, Split]:

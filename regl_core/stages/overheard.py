@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..data import Split
 from ..keeper import Keeper
 from ..placement import placed
+from ..resuming import piecewise
 from ..stage import CHECKPOINT
 from .attacked import candidates
 from .inputs import Tick
@@ -32,17 +33,25 @@ class Overheard(Updated):
         how, (trained, *synthetic) = self.trained, inputs
         dataset = how.source.load()
         net = network(dataset, how.training, how.seed)
-        start, scores = final(trained, net), {}
+        start, device = final(trained, net), next(net.parameters()).device
         data = how.clients(dataset, tuple(synthetic))
-        for client, (own, part) in enumerate(zip(data, how.parts, strict=True)):
-            if part:
-                (own,) = placed([own], next(net.parameters()).device)
-                keeper = Keeper(folder / CHECKPOINT / f"client-{client}.safetensors")
-                once_more(how, net, start, own, client, keeper)
-                both = candidates(dataset, part, how.seed, "overheard", client)
-                for name, split in zip(("members", "strangers"), both, strict=True):
-                    scores[f"{client}.{name}"] = -losses(net, split)
-            tick((client + 1) / len(data))
+        keeper = Keeper(folder / CHECKPOINT / "clients.safetensors")
+
+        def turn(client: int) -> dict[str, Tensor] | None:
+            part = how.parts[client]
+            if not part:
+                return None
+            (own,) = placed([data[client]], device)
+            once_more(how, net, start, own, client, keeper / f"within-{client}")
+            both = candidates(dataset, part, how.seed, "overheard", client)
+            named = zip(("members", "strangers"), both, strict=True)
+            return {name: -losses(net, split) for name, split in named}
+
+        scores = {
+            f"{client}.{name}": found
+            for client, own in enumerate(piecewise(turn, range(len(data)), keeper, tick))
+            for name, found in (own or {}).items()
+        }
         save_file(scores, folder / "scores.safetensors")
 
 
