@@ -20,7 +20,7 @@ from ..params import ROOT
 from .base import Loader
 from .decoding import attempted, decoder, undecodable
 from .listing import Listing, Unfit
-from .packing import Pack
+from .packing import Pack, check_same
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 
@@ -78,12 +78,13 @@ class FileLoader(Loader):
 
     def load(self) -> Dataset:
         listing = self.listed()
-        pixels, sha = self.pack(listing).mapped()
+        pack = self.pack(listing)
+        pixels, sha = pack.mapped()
         train, test = (
             Split(
                 Images((pixels,), part.rows),
                 part.labels,
-                Originals(listing.root, listing.files, sha, part.rows),
+                Originals(listing.root, listing.files, pack.stats, sha, part.rows),
             )
             for part in listing.parts
         )
@@ -109,33 +110,40 @@ class Originals:
     """The image files behind a split.
 
     root, files : all files of the data set, by their path below a folder
-    sha : of their decoded images (`Pack.mapped`)
+    stats : int64 (m, 2), their sizes and times when their digest was known (`Pack.stats`)
+    sha : of their bytes and decoded images (`Pack.mapped`)
     rows : int64 (n,), which of them are the split's
     """
 
     root: Path
     files: Sequence[str]
+    stats: np.ndarray
     sha: str
     rows: Tensor
 
     @property
     def digest(self) -> str:
-        """SHA-256, in hex, of the images, their order and the decoder."""
+        """SHA-256, in hex, of the files, the images, their order and the decoder."""
         sha = hashlib.sha256(f"{self.sha} {decoder()}".encode())
         sha.update(self.rows.numpy().tobytes())
         return sha.hexdigest()
 
     def view(self, index: Tensor) -> "Originals":
         """Of the images at `index`, in that order."""
-        return Originals(self.root, self.files, self.sha, self.rows[index])
+        return Originals(self.root, self.files, self.stats, self.sha, self.rows[index])
 
     def pictures(self, index: Tensor, side: int) -> Tensor:
-        """Those at `index`, decoded anew: uint8 (k, 3, side, side). ReglError if one cannot be."""
-        names = [self.files[row] for row in self.rows[index].tolist()]
+        """Those at `index`, decoded anew: uint8 (k, 3, side, side).
+
+        ReglError if one cannot be, Halt if a file is no longer as it was.
+        """
+        rows = self.rows[index].tolist()
         with ThreadPoolExecutor() as pool:
-            found = list(pool.map(lambda name: attempted(self.root, name, side), names))
+            found = list(pool.map(lambda row: attempted(self.root, self.files[row], side), rows))
         if told := [it for it in found if isinstance(it, str)]:
             raise ReglError(undecodable(told))
+        for row in rows:  # after reading: what changes meanwhile is seen too
+            check_same(self.root / self.files[row], self.stats[row])
         return (
             torch.from_numpy(np.stack(found))
             if found
