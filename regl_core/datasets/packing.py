@@ -63,7 +63,7 @@ def stat_of(path: Path) -> tuple[int, int]:
 
 
 def check_same(path: Path, stat: Sequence[int]) -> None:
-    """Halt if `stat_of` the file in `path` is no longer `stat`: results are named by what it was."""
+    """Halt if `stat_of` the file in `path` is not `stat`: results are named by what it was."""
     try:
         same = stat_of(path) == tuple(stat)
     except FileNotFoundError:
@@ -89,7 +89,9 @@ class Pack:
         """All images, uint8 (n, 3, side, side), mapped into memory, and a SHA-256 in hex.
 
         It is that of the images and of the bytes of their files: these are read anew where images
-        are wanted larger, and two files can be the same at `side` pixels. What is missing is decoded first. Any number of processes may ask at once: one writes.
+        are wanted larger, and two files can be the same at `side` pixels.
+
+        What is missing is decoded first. Any number of processes may ask at once: one writes.
 
         Raises
         ------
