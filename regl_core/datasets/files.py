@@ -50,7 +50,7 @@ class FileLoader(Loader):
 
     def everything(self) -> Listing:
         root = self.root
-        if not root.is_dir():
+        if not os.path.isdir(root):  # `Path.is_dir` raises where a name is too long to be one
             raise Unfit(
                 [f"datasets.{self.name}.root: {root} is no folder, expected {self._wanted}"]
             )
@@ -151,10 +151,29 @@ class Originals:
         )
 
 
+def lines(file: Path) -> list[str]:
+    """Those of a text file. Raises `Unfit` where it is no text in UTF-8."""
+    try:
+        return file.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise Unfit(
+            [f"{file.name} is no text in UTF-8 (byte {error.start}); save it as one"]
+        ) from None
+
+
 def images_in(folder: Path) -> list[str]:
-    """The image files in `folder` and below it, by their path in it, sorted."""
+    """The image files in `folder` and below it, by their path in it, sorted.
+
+    Raises `Unfit` where a link leads back to a folder above it: there is no end below that.
+    """
     found = []
+    above: dict[str, tuple[tuple[int, int], ...]] = {}  # by its path, a folder and those above it
     for place, _, names in os.walk(folder, followlinks=True):
+        stat = os.stat(place)
+        own, outer = (stat.st_dev, stat.st_ino), above.get(os.path.dirname(place), ())
+        if own in outer:
+            raise Unfit([f"{place} is a link to a folder that it lies in: remove it"])
+        above[place] = (*outer, own)
         inner = Path(place).relative_to(folder)
         found += [
             (inner / name).as_posix()
