@@ -114,7 +114,12 @@ def _models(options: argparse.Namespace, changes: dict[str, Any]) -> None:
 
 
 def _check(options: argparse.Namespace, changes: dict[str, Any]) -> None:
-    for key, value in _leaves(load(options.profile, changes).model_dump()):
+    settings = load(options.profile, changes)
+
+    from .usable import check  # takes seconds, for which no error should wait
+
+    check(settings)
+    for key, value in _leaves(settings.model_dump()):
         print(f"{key} = {value}")
 
 

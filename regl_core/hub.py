@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
+
+from .frozen import shown
 
 
 @dataclass(frozen=True)
@@ -110,21 +113,44 @@ def wanting(layout: Layout, folder: Path) -> list[str]:
 
 def _sound(path: Path) -> bool:
     """Whether a file of settings can be read."""
+    return path.suffix != ".json" or _mapping(path) is not None
+
+
+def _mapping(path: Path) -> dict[str, Any] | None:
+    """What a JSON file holds; None if that cannot be read or is something else."""
     try:
-        return path.suffix != ".json" or isinstance(json.loads(path.read_bytes()), dict)
-    except ValueError:
-        return False
+        found = json.loads(path.read_bytes())
+    except (ValueError, RecursionError, OSError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _listed(index: Path, stem: str) -> tuple[list[str], str]:
+    """The files of weights that `index` names, and what is wrong with it, in words, or "".
+
+    Whatever it names would be loaded, so it must be among `Layout.files`, which digests know.
+    """
+    names = (_mapping(index) or {}).get("weight_map")
+    if not isinstance(names, dict) or not names:
+        return [], "is damaged: expected a weight_map from tensors to files"
+    pattern = f"{stem}-*-of-*.safetensors"
+    for name in names.values():
+        if not isinstance(name, str) or "/" in name or "\0" in name or not fnmatch(name, pattern):
+            return [], f"names {shown(name)}, expected {pattern} beside it"
+    return sorted(set(names.values())), ""
 
 
 def _unread(stem: Path, folder: Path) -> list[str]:
     """What is wrong with the weights `stem`."""
     name = stem.relative_to(folder)
     index = stem.with_name(f"{stem.name}.safetensors.index.json")
-    if stem.with_name(f"{stem.name}.safetensors").is_file():
-        shards = [f"{stem.name}.safetensors"]
-    elif index.is_file() and _sound(index):
-        shards = sorted(set(json.loads(index.read_bytes()).get("weight_map", {}).values()))
-    else:
+    shards = [path.name for path in [stem.with_name(f"{stem.name}.safetensors")] if path.is_file()]
+    if index.is_file():  # diffusers goes by it even where all is in one file too
+        named, problem = _listed(index, stem.name)
+        if problem:
+            return [f"{name.with_name(index.name)} {problem}"]
+        shards += named
+    if not shards:
         others = sorted(path.name for path in stem.parent.glob("*") if path.is_file())
         half = [other for other in others if fnmatch(other, f"{stem.name}.*.safetensors")]
         pickles = [other for other in others if other.endswith((".bin", ".ckpt", ".pt", ".pth"))]

@@ -4,8 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from .errors import ReglError
-from .frozen import nearest
+from .frozen import nearest, shown
 from .seeds import derive
+from .work import beforehand
 
 
 class ResNetSmall(nn.Module):
@@ -61,10 +62,24 @@ def build(name: str, classes: int, width: int, side: int, seed: int) -> nn.Modul
     ReglError
         Unknown name, a width that the network cannot have, or images too small for it.
     """
+    check(name, width, side)
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed: it would seed the accelerators' generators too, for good.
+        torch.default_generator.manual_seed(derive(seed, "model"))
+        if name == "resnet34":
+            from torchvision.models.resnet import resnet34  # two seconds of imports
+
+            return resnet34(weights=None, num_classes=classes)
+        return ResNetSmall(classes, width)
+
+
+@beforehand
+def check(name: str, width: int, side: int) -> None:
+    """ReglError where `build` has no such network."""
     reductions = {"resnet_small": 8, "resnet34": 32}
     if name not in reductions:
         raise ReglError(
-            f"training.model: given {name!r}{nearest(name, reductions)}, expected one of "
+            f"training.model: given {shown(name)}{nearest(name, reductions)}, expected one of "
             f"{', '.join(reductions)}"
         )
     if side <= reductions[name]:
@@ -78,14 +93,6 @@ def build(name: str, classes: int, width: int, side: int, seed: int) -> nn.Modul
         # With other widths the CPU convolutions of torch 2.14.1 write past their buffers when
         # activations are channels-last: the process dies with "double free or corruption".
         raise ReglError(f"training.width: given {width}, expected a multiple of 8")
-    with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed: it would seed the accelerators' generators too, for good.
-        torch.default_generator.manual_seed(derive(seed, "model"))
-        if name == "resnet34":
-            from torchvision.models.resnet import resnet34  # two seconds of imports
-
-            return resnet34(weights=None, num_classes=classes)
-        return ResNetSmall(classes, width)
 
 
 def _stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:

@@ -1,13 +1,16 @@
 """Where the foundation models come from: shipped, a folder, or the hub's local cache."""
 
 import hashlib
+import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from .errors import Halt, ReglError
+from .frozen import shown
 from .hub import LAYOUTS, Layout, is_id, snapshot, wanting
 from .params import FoundationSettings
+from .work import beforehand
 
 SHIPPED = Path(__file__).parent / "weights"
 PARTS = tuple(LAYOUTS)
@@ -33,7 +36,8 @@ class Part:
         """The folder that `name` is, None where it is none."""
         # A relative folder that does not exist would be taken for a hub id.
         folder = Path(self.name or "").expanduser()
-        return folder.resolve() if self.name and folder.is_dir() else None
+        # `Path.is_dir` raises where a name is too long to be one.
+        return folder.resolve() if self.name and os.path.isdir(folder) else None
 
     @property
     def on_hub(self) -> bool:
@@ -41,17 +45,22 @@ class Part:
         given = self.name or "."
         return not self.path and not given.startswith((".", "~", "/")) and is_id(given)
 
-    def folder(self) -> Path:
-        """Where it lies. Raises ReglError where it is not on this machine."""
-        if self.path:
-            return self.path
+    @beforehand
+    def check(self) -> None:
+        """ReglError where `name` is nothing that could be a model, here or on the hub."""
         if self.name is None:
             raise ReglError(f"{self.key}: null, expected the {self.kind}: a folder or a hub id")
-        if not self.on_hub:
+        if not self.path and not self.on_hub:
             raise ReglError(
-                f"{self.key}: {self.name!r} ({self.kind}) is neither a folder nor a hub id "
+                f"{self.key}: {shown(self.name)} ({self.kind}) is neither a folder nor a hub id "
                 f"(owner/name); shipped: {', '.join(sorted(p.name for p in SHIPPED.iterdir()))}"
             )
+
+    def folder(self) -> Path:
+        """Where it lies. Raises ReglError where it is not on this machine."""
+        self.check()
+        if self.path:
+            return self.path
         found = snapshot(self.name, self.revision, self.layout)
         if found is None:
             asked = f" at revision {self.revision!r}" if self.revision else ""

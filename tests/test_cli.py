@@ -99,9 +99,9 @@ def test_report_passes_profile_and_changes_on(monkeypatch):
 
 
 def test_check_shows_every_setting_as_changed(capsys):
-    assert main(["check", "--profile", "paper", "--set", "training.rounds=3"]) == 0
+    assert main(["check", "--profile", "paper", "--set", "training.rounds=30"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert "training.rounds = 3" in lines
+    assert "training.rounds = 30" in lines
     assert "datasets.cub.clients = 20" in lines
     assert "methods.FedAvg = {}" in lines
 

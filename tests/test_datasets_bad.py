@@ -256,3 +256,32 @@ def test_many_missing_files_are_counted_and_some_named(roots):
     gone(*(f"train/{it}" for it in synsets))(roots["imagefruit"])
     (line,) = problems("imagefruit", roots["imagefruit"])
     assert f"7 of them: {', '.join(synsets[:5])}, …;" in line
+
+
+@pytest.mark.parametrize("place", ["x" * 300, "x/" * 3000], ids=["name", "path"])
+@pytest.mark.parametrize("name", ["folder:photos", "eurosat"])
+def test_a_path_too_long_for_a_file_is_told(name, place, tmp_path):
+    (line,) = find(name, settings(tmp_path / place), tmp_path / "packed").problems()
+    assert "is no folder" in line
+
+
+def test_lists_that_are_no_text_are_told(roots):
+    (roots["folder:photos"] / "classes.txt").write_bytes("cat,K\xe4tzchen\n".encode("latin-1"))
+    (line,) = problems("folder:photos", roots["folder:photos"])
+    assert "classes.txt is no text in UTF-8 (byte 5)" in line
+    (roots["cub"] / "classes.txt").write_bytes(b"1 \xff\n")
+    (line,) = problems("cub", roots["cub"])
+    assert "classes.txt is no text in UTF-8 (byte 2)" in line
+
+
+@pytest.mark.parametrize("target", [".", "..", "../../photos/cat", "inner"])
+def test_a_link_to_a_folder_above_is_told(roots, target):
+    root = roots["folder:photos"]
+    inner = root / "train/cat" if (root / "train").is_dir() else root / "cat"
+    before = loader("folder:photos", root).listed().files
+    (inner / "loop").symlink_to(inner.parent / "dog" if target == "inner" else target)
+    if target == "inner":  # no loop: the images there are found once more, below the link
+        assert len(loader("folder:photos", root).listed().files) > len(before)
+        return
+    (line,) = problems("folder:photos", root)
+    assert f"{inner / 'loop'} is a link to a folder that it lies in" in line or "/loop/" in line

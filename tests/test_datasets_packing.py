@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -35,7 +36,7 @@ def photos(tmp_path):
         yield loader("folder:photos", root)
 
 
-def noted(manifest: Path) -> dict[str, str]:
+def noted(manifest: Path) -> dict[str, list[str]]:
     return json.loads(manifest.read_text())["blocks"]
 
 
@@ -95,6 +96,68 @@ def test_the_digest_sees_images_labels_names_and_cuts(photos):
     os.rename(photos.root / "eel/4.png", photos.root / "dog/4b.png")
     digests.add(photos.load().digest)
     assert len(digests) == 8
+
+
+def test_files_that_are_the_same_when_small_are_not_one_data_set(photos):
+    """What is made from pictures at a larger size differs, so the key of it must."""
+    row = photos.listed().train.rows[0]
+    fine = (128 + (-1) ** np.indices((64, 64)).sum(0)).astype(np.uint8)  # vanishes at 32 pixels
+    found = []
+    for image in (fine, np.full_like(fine, 128)):
+        Image.fromarray(image).save(photos.root / photos.listed().files[row])
+        its = loader(photos.name, photos.root).load()
+        found.append((pixels(its), its.train.pictures(torch.tensor([0]), 64), its.digest))
+    (small, large, digest), (same, other, another) = found
+    assert small == same and not torch.equal(large, other)
+    assert digest != another
+
+
+def test_a_file_with_the_same_pixels_in_other_bytes_is_another(photos):
+    before = photos.load()
+    file = photos.root / "dog/2.png"
+    with Image.open(file) as image:
+        image.save(file, compress_level=0)
+    after = loader(photos.name, photos.root).load()
+    assert pixels(after) == pixels(before) and after.digest != before.digest
+
+
+@pytest.mark.parametrize("how", ["other bytes", "other time", "gone"])
+def test_a_file_that_changes_after_it_was_packed_is_told(photos, how):
+    found = photos.load()
+    file = photos.root / photos.listed().files[photos.listed().train.rows[1]]
+    assert found.train.pictures(torch.tensor([1]), 64).shape == (1, 3, 64, 64)
+    if how == "other bytes":
+        Image.new("RGB", (40, 40)).save(file)
+    elif how == "other time":
+        os.utime(file, (0, 0))
+    else:
+        file.unlink()
+    with pytest.raises(ReglError, match=re.escape(str(file))):
+        found.train.pictures(torch.tensor([1]), 64)
+    assert found.train.pictures(torch.tensor([0]), 64).shape == (1, 3, 64, 64)
+
+
+def test_a_file_that_changes_while_it_is_packed_is_told(photos, monkeypatch):
+    def attempted(root, name, side):
+        found = decoded(root / name, side)
+        if name == "eel/9.png":
+            Image.new("RGB", (40, 40)).save(root / name)
+        return found
+
+    monkeypatch.setattr(packing, "attempted", attempted)
+    with pytest.raises(Halt, match=r"eel/9\.png has changed while this program ran"):
+        photos.load()
+
+
+def test_a_manifest_cannot_name_other_files(photos):
+    before = photos.load()
+    (manifest,) = photos.packed.glob("*/manifest.json")
+    good = manifest.read_text()
+    (_, files), *_ = noted(manifest).values()
+    manifest.write_text(good.replace(files, files[::-1]))
+    with pytest.warns(UserWarning, match=r"damaged in 1 of 8 blocks"):
+        assert photos.load().digest == before.digest
+    assert manifest.read_text() == good
 
 
 def test_cuts_share_one_pack(photos):

@@ -79,6 +79,35 @@ def test_a_part_of_weights_in_several_files_is_missed(models):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "{", "[" * 100_000, "{}", '{"weight_map": []}', '{"weight_map": "a"}'),
+        '{"weight_map": {}}',
+        *(
+            json.dumps({"weight_map": {"a": name}})
+            for name in (
+                *("weights_1.safetensors", "../x.safetensors", "/etc/passwd", 5, None, [], ""),
+                *("model-../../x-of-1.safetensors", "model-1-of-\0.safetensors", "\ud800"),
+            )
+        ),
+    ],
+    ids=lambda text: text[:60],
+)
+@pytest.mark.parametrize("whole_too", [False, True], ids=["alone", "beside the whole"])
+def test_an_index_of_weights_is_sound_and_names_what_the_key_knows(models, text, whole_too):
+    """Where all weights are in one file too, diffusers still loads what the index names."""
+    key, stem = ("name", Path(UNET)) if whole_too else ("captioner", Path("model"))
+    folder = (models[key] / stem).parent
+    shutil.copy(next(folder.glob("*.safetensors")), folder / "weights_1.safetensors")
+    (folder / f"{stem.name}.safetensors.index.json").write_text(text)
+    (found,) = problems(models)
+    assert found.startswith(f"foundation.{key}: ") and len(found.splitlines()) == 1
+    assert "index.json is damaged" in found or "index.json names " in found
+    with pytest.raises(ReglError, match=r"index\.json"):
+        Sources(naming(models).foundation).digest()
+
+
+@pytest.mark.parametrize(
     ("key", "file", "words"),
     [
         ("name", "model_index.json", "model_index.json is missing"),

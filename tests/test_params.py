@@ -148,6 +148,10 @@ def test_settings_cannot_change():
         ({"synthesis.prompt": "A photo"}, ["'A photo'", "{class}"]),
         ({"synthesis.prompt": "{class} {caption}"}, ["{class}"]),
         ({"synthesis.prompt": "{class"}, ["braces"]),
+        *(
+            ({"synthesis.prompt": f"A {it}, {{class}}"}, ["no other braces"])
+            for it in ("{class:s}", "{class!r}", "{class:>9}", "{{class}}", "}", "{}", "{class.x}")
+        ),
         ({"lora.prior_share": 1}, ["prior_share", "less than 1"]),
         ({"profile": "paper"}, ["profile", "unknown key"]),
         ([], ["given []", "keys"]),

@@ -85,8 +85,8 @@ def test_the_copy_is_the_program_but_for_two_lists_of_classes(tmp_path):
 
 
 def test_an_act_is_told_by_status_words_and_traceback():
-    program = Program(ROOT, {"training.rounds": 3})
-    assert "training.rounds = 3" in program.told("check", words=("seeds = ",))
+    program = Program(ROOT, {"training.rounds": 30})
+    assert "training.rounds = 30" in program.told("check", words=("seeds = ",))
     with pytest.raises(ReglError, match=r"check: its exit status is 0, expected 2"):
         program.told("check", status=2)
     with pytest.raises(ReglError, match=r"check: it does not say 'no such word'"):

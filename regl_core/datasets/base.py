@@ -8,6 +8,7 @@ from typing import ClassVar
 from ..data import Dataset
 from ..errors import Halt, ReglError
 from ..params import DatasetSettings
+from ..work import beforehand
 from .listing import Listing, Unfit
 
 
@@ -59,12 +60,12 @@ class Loader(ABC):
 
     def listed(self) -> Listing:
         """Classes and labels of what `load` gives, without an image decoded. Raises `Unfit`."""
-        self._check_class_list()
+        self.check()
         return self.everything().cut(self.name, self.settings)
 
     def nominal(self) -> Listing:
         """What `listed` gives for the data set as published; nothing need be there."""
-        self._check_class_list()
+        self.check()
         return self.published().cut(self.name, self.settings)
 
     def problems(self) -> list[str]:
@@ -77,7 +78,9 @@ class Loader(ABC):
             return [str(error)]
         return []
 
-    def _check_class_list(self) -> None:
+    @beforehand
+    def check(self) -> None:
+        """Whether `settings` can be those of such a data set, there or not. Raises `Unfit`."""
         given = self.settings.class_list
         if given not in self.class_lists:
             expected = " or ".join(it or "null" for it in self.class_lists)

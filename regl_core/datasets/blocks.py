@@ -1,7 +1,7 @@
 """A file of raw images that is written block by block, and what is known to be whole of it.
 
     images.u8      the images, one after the other
-    manifest.json  SHA-256 of each block of images that is written
+    manifest.json  of each block of images that is written its SHA-256, and that of its files
 
 A block counts if it stands in the manifest and matches. So a kill loses what is not finished, and
 damage costs the damaged blocks alone.
@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from ..files import put
 
@@ -21,6 +22,17 @@ BLOCK = 250  # images; small enough to keep many cores busy with a small data se
 PIXELS, MANIFEST = "images.u8", "manifest.json"
 
 Place = tuple[int, int]  # where a block starts, and how long it is, in bytes
+
+
+class Sums(NamedTuple):
+    """SHA-256, in hex, of what a block is.
+
+    files : of the bytes of the files it was decoded from
+    whole : of its pixels and then of `files`, so that neither can change alone
+    """
+
+    whole: str
+    files: str
 
 
 @dataclass(frozen=True)
@@ -49,20 +61,21 @@ class Blocks:
         """Of a block in the file."""
         return block * BLOCK * self.size, len(self.rows(block)) * self.size
 
-    def noted(self) -> dict[int, str]:
-        """The SHA-256 of each block that the manifest names; none if it cannot be read."""
+    def noted(self) -> dict[int, Sums]:
+        """The sums of each block that the manifest names; none if it cannot be read."""
         try:
             found = json.loads((self.folder / MANIFEST).read_bytes())["blocks"]
-            return {int(k): str(sha) for k, sha in found.items() if int(k) in self.numbers}
+            sums = {int(k): Sums(*map(str, its)) for k, its in found.items()}
+            return {k: its for k, its in sums.items() if k in self.numbers}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}
 
-    def note(self, written: Mapping[int, str]) -> None:
+    def note(self, written: Mapping[int, Sums]) -> None:
         """Write the manifest."""
         content = json.dumps({"blocks": dict(sorted(written.items()))}, indent=1)
         put({MANIFEST: content.encode()}, self.folder)
 
-    def intact(self) -> dict[int, str]:
+    def intact(self) -> dict[int, Sums]:
         """Those of `noted` that are as they were written.
 
         They are compared once per process, and again when the file's time or size has changed.
@@ -75,16 +88,16 @@ class Blocks:
         places = tuple(map(self.place, noted))
         known = stat.st_mtime_ns, stat.st_size
         whole = _whole(self.file, known, tuple(noted.values()), places)
-        return {k: sha for (k, sha), good in zip(noted.items(), whole, strict=True) if good}
+        return {k: its for (k, its), good in zip(noted.items(), whole, strict=True) if good}
 
 
 @lru_cache(maxsize=64)
 def _whole(
-    file: Path, known: tuple[int, int], shas: tuple[str, ...], places: tuple[Place, ...]
+    file: Path, known: tuple[int, int], sums: tuple[Sums, ...], places: tuple[Place, ...]
 ) -> tuple[bool, ...]:
-    """Whether each of `places` in `file` has its SHA-256; `known` are its time and size."""
+    """Whether each of `places` in `file` has its sums; `known` are its time and size."""
 
-    def digest(place: Place) -> str:
+    def good(its: Sums, place: Place) -> bool:
         start, left = place
         sha = hashlib.sha256()
         with file.open("rb") as opened:
@@ -92,8 +105,8 @@ def _whole(
             while left and (part := opened.read(min(left, 2**20))):
                 sha.update(part)
                 left -= len(part)
-        return sha.hexdigest()
+        sha.update(its.files.encode())
+        return sha.hexdigest() == its.whole
 
     with ThreadPoolExecutor() as pool:
-        found = pool.map(digest, places)
-        return tuple(a == b for a, b in zip(shas, found, strict=True))
+        return tuple(pool.map(good, sums, places))

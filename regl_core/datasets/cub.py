@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import ClassVar
 
-from .files import FileLoader, images_in, some
+from .files import FileLoader, images_in, lines, some
 from .listing import Listing, Unfit, miscounted, spread, tallied
 from .prompts import words
 
@@ -67,7 +67,7 @@ def _table(file: Path) -> dict[int, str] | str:
     if not file.is_file():
         return f"{file.name} is missing"
     rows = {}
-    for count, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+    for count, line in enumerate(lines(file), 1):
         number, _, rest = line.strip().partition(" ")
         if not line.strip():
             continue

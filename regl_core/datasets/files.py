@@ -20,7 +20,7 @@ from ..params import ROOT
 from .base import Loader
 from .decoding import attempted, decoder, undecodable
 from .listing import Listing, Unfit
-from .packing import Pack
+from .packing import Pack, check_same
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 
@@ -50,7 +50,7 @@ class FileLoader(Loader):
 
     def everything(self) -> Listing:
         root = self.root
-        if not root.is_dir():
+        if not os.path.isdir(root):  # `Path.is_dir` raises where a name is too long to be one
             raise Unfit(
                 [f"datasets.{self.name}.root: {root} is no folder, expected {self._wanted}"]
             )
@@ -78,12 +78,13 @@ class FileLoader(Loader):
 
     def load(self) -> Dataset:
         listing = self.listed()
-        pixels, sha = self.pack(listing).mapped()
+        pack = self.pack(listing)
+        pixels, sha = pack.mapped()
         train, test = (
             Split(
                 Images((pixels,), part.rows),
                 part.labels,
-                Originals(listing.root, listing.files, sha, part.rows),
+                Originals(listing.root, listing.files, pack.stats, sha, part.rows),
             )
             for part in listing.parts
         )
@@ -109,33 +110,40 @@ class Originals:
     """The image files behind a split.
 
     root, files : all files of the data set, by their path below a folder
-    sha : of their decoded images (`Pack.mapped`)
+    stats : int64 (m, 2), their sizes and times when their digest was known (`Pack.stats`)
+    sha : of their bytes and decoded images (`Pack.mapped`)
     rows : int64 (n,), which of them are the split's
     """
 
     root: Path
     files: Sequence[str]
+    stats: np.ndarray
     sha: str
     rows: Tensor
 
     @property
     def digest(self) -> str:
-        """SHA-256, in hex, of the images, their order and the decoder."""
+        """SHA-256, in hex, of the files, the images, their order and the decoder."""
         sha = hashlib.sha256(f"{self.sha} {decoder()}".encode())
         sha.update(self.rows.numpy().tobytes())
         return sha.hexdigest()
 
     def view(self, index: Tensor) -> "Originals":
         """Of the images at `index`, in that order."""
-        return Originals(self.root, self.files, self.sha, self.rows[index])
+        return Originals(self.root, self.files, self.stats, self.sha, self.rows[index])
 
     def pictures(self, index: Tensor, side: int) -> Tensor:
-        """Those at `index`, decoded anew: uint8 (k, 3, side, side). ReglError if one cannot be."""
-        names = [self.files[row] for row in self.rows[index].tolist()]
+        """Those at `index`, decoded anew: uint8 (k, 3, side, side).
+
+        ReglError if one cannot be, Halt if a file is no longer as it was.
+        """
+        rows = self.rows[index].tolist()
         with ThreadPoolExecutor() as pool:
-            found = list(pool.map(lambda name: attempted(self.root, name, side), names))
+            found = list(pool.map(lambda row: attempted(self.root, self.files[row], side), rows))
         if told := [it for it in found if isinstance(it, str)]:
             raise ReglError(undecodable(told))
+        for row in rows:  # after reading: what changes meanwhile is seen too
+            check_same(self.root / self.files[row], self.stats[row])
         return (
             torch.from_numpy(np.stack(found))
             if found
@@ -143,10 +151,29 @@ class Originals:
         )
 
 
+def lines(file: Path) -> list[str]:
+    """Those of a text file. Raises `Unfit` where it is no text in UTF-8."""
+    try:
+        return file.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise Unfit(
+            [f"{file.name} is no text in UTF-8 (byte {error.start}); save it as one"]
+        ) from None
+
+
 def images_in(folder: Path) -> list[str]:
-    """The image files in `folder` and below it, by their path in it, sorted."""
+    """The image files in `folder` and below it, by their path in it, sorted.
+
+    Raises `Unfit` where a link leads back to a folder above it: there is no end below that.
+    """
     found = []
+    above: dict[str, tuple[tuple[int, int], ...]] = {}  # by its path, a folder and those above it
     for place, _, names in os.walk(folder, followlinks=True):
+        stat = os.stat(place)
+        own, outer = (stat.st_dev, stat.st_ino), above.get(os.path.dirname(place), ())
+        if own in outer:
+            raise Unfit([f"{place} is a link to a folder that it lies in: remove it"])
+        above[place] = (*outer, own)
         inner = Path(place).relative_to(folder)
         found += [
             (inner / name).as_posix()

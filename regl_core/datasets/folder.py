@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import ClassVar
 
-from .files import FileLoader, by_class, folders_in, some
+from .files import FileLoader, by_class, folders_in, lines, some
 from .listing import Listing, Unfit
 from .prompts import words
 
@@ -54,7 +54,7 @@ class Folder(FileLoader):
         if not file.is_file():
             return list(map(words, folders))
         problems, names = [], {}
-        for count, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        for count, line in enumerate(lines(file), 1):
             folder, *rest = (it.strip() for it in re.split(r"[\t,]", line, maxsplit=1))
             if not line.strip():
                 continue

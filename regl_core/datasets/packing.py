@@ -33,7 +33,7 @@ from tqdm import tqdm
 from ..access import explained
 from ..errors import Halt, ReglError
 from ..locks import locked
-from .blocks import BLOCK, Blocks
+from .blocks import BLOCK, Blocks, Sums
 from .decoding import attempted, decoder, undecodable
 
 
@@ -57,6 +57,22 @@ def _lock(folder: Path, timeout: float = -1) -> AbstractContextManager[None]:
     return locked(folder.with_name(f"{folder.name}.lock"), timeout)
 
 
+def stat_of(path: Path) -> tuple[int, int]:
+    """Bytes and time of change, in ns, of a file."""
+    stat = os.stat(path)
+    return stat.st_size, stat.st_mtime_ns
+
+
+def check_same(path: Path, stat: Sequence[int]) -> None:
+    """Halt if `stat_of` the file in `path` is not `stat`: results are named by what it was."""
+    try:
+        same = stat_of(path) == tuple(stat)
+    except FileNotFoundError:
+        same = False
+    if not same:
+        raise Halt(f"{path} has changed while this program ran; run it again")
+
+
 @dataclass(frozen=True)
 class Pack:
     """The decoded images of `files`, which lie below `root`, at `side` pixels.
@@ -71,7 +87,10 @@ class Pack:
     below: Path
 
     def mapped(self) -> tuple[Tensor, str]:
-        """All images, uint8 (n, 3, side, side), mapped into memory, and their SHA-256 in hex.
+        """All images, uint8 (n, 3, side, side), mapped into memory, and a SHA-256 in hex.
+
+        It is that of the images and of the bytes of their files: these are read anew where images
+        are wanted larger, and two files can be the same at `side` pixels.
 
         What is missing is decoded first. Any number of processes may ask at once: one writes.
 
@@ -97,7 +116,7 @@ class Pack:
         shape = (len(self.files), 3, self.side, self.side)
         # Mode c: writable without ever reaching the file; torch warns of what is not writable.
         pixels = np.memmap(blocks.file, np.uint8, mode="c", shape=shape)
-        every = "".join(written[block] for block in blocks.numbers)
+        every = "".join(written[block].whole for block in blocks.numbers)
         return torch.from_numpy(pixels), hashlib.sha256(every.encode()).hexdigest()
 
     def bytes_missing(self) -> int:
@@ -107,12 +126,17 @@ class Pack:
     @cached_property
     def key(self) -> str:
         """SHA-256, in hex, of all that determines the pixels."""
+        sha = hashlib.sha256(f"{self.side} {BLOCK} {decoder()}".encode())
+        sha.update(json.dumps([self.files, self.stats.tolist()]).encode())
+        return sha.hexdigest()
+
+    @cached_property
+    def stats(self) -> np.ndarray:
+        """What `stat_of` each file was when this was first asked: int64 (n, 2)."""
         parts = [self.files[i : i + BLOCK] for i in range(0, len(self.files), BLOCK)]
         with ThreadPoolExecutor() as pool:  # a file system far away takes its time
             stats = [stat for part in pool.map(self._stats, parts) for stat in part]
-        sha = hashlib.sha256(f"{self.side} {BLOCK} {decoder()}".encode())
-        sha.update(json.dumps([self.files, stats]).encode())
-        return sha.hexdigest()
+        return np.array(stats, dtype=np.int64).reshape(-1, 2)
 
     @cached_property
     def blocks(self) -> Blocks:
@@ -122,16 +146,14 @@ class Pack:
         return Blocks(folder, len(self.files), 3 * self.side**2)
 
     def _stats(self, names: Sequence[str]) -> list[tuple[int, int]]:
-        """Bytes and time of change of files."""
-        stats = (os.stat(self.root / name) for name in names)
-        return [(stat.st_size, stat.st_mtime_ns) for stat in stats]
+        return [stat_of(self.root / name) for name in names]
 
-    def _bytes_without(self, written: dict[int, str]) -> int:
+    def _bytes_without(self, written: dict[int, Sums]) -> int:
         blocks = self.blocks
         return sum(blocks.place(block)[1] for block in blocks.numbers if block not in written)
 
-    def _write(self, written: dict[int, str]) -> dict[int, str]:
-        """Decode and write all blocks but those `written`; the SHA-256 of each block there is.
+    def _write(self, written: dict[int, Sums]) -> dict[int, Sums]:
+        """Decode and write all blocks but those `written`; the sums of each block there is.
 
         The caller holds the lock.
         """
@@ -142,19 +164,19 @@ class Pack:
         blocks.file.touch()
         os.truncate(blocks.file, len(self.files) * blocks.size)
         told: list[str] = []
-        for block, sha, problems in self._decoded(
+        for block, sums, problems in self._decoded(
             [block for block in blocks.numbers if block not in written]
         ):
             told += problems
             if not told:
-                written[block] = sha
+                written[block] = sums
                 blocks.note(written)
         if told:
             shutil.rmtree(blocks.folder)
             raise ReglError(f"data set {self.name}: {undecodable(told)}")
         return written
 
-    def _decoded(self, missing: Sequence[int]) -> Iterator[tuple[int, str, list[str]]]:
+    def _decoded(self, missing: Sequence[int]) -> Iterator[tuple[int, Sums, list[str]]]:
         """What `_block` gives for each block, by as many threads as there are cores."""
         stop = threading.Event()
         Image.init()  # before threads find the formats half known
@@ -169,9 +191,9 @@ class Pack:
                 stop.set()
                 pool.shutdown(cancel_futures=True)
 
-    def _block(self, block: int, stop: threading.Event) -> tuple[int, str, list[str]]:
-        """Decode and write one block: its number, its SHA-256, and which files were not decoded."""
-        sha, told = hashlib.sha256(), []
+    def _block(self, block: int, stop: threading.Event) -> tuple[int, Sums, list[str]]:
+        """Decode and write one block: its number, its sums, and which files were not decoded."""
+        sha, files, told = hashlib.sha256(), hashlib.sha256(), []
         with self.blocks.file.open("r+b") as file:
             file.seek(self.blocks.place(block)[0])
             for row in self.blocks.rows(block):
@@ -183,7 +205,17 @@ class Pack:
                 else:
                     file.write(found)
                     sha.update(found)
-        return block, sha.hexdigest(), told
+                    files.update(self._sum(row))
+        sha.update(files.hexdigest().encode())
+        return block, Sums(sha.hexdigest(), files.hexdigest()), told
+
+    def _sum(self, row: int) -> bytes:
+        """SHA-256 of a file, just decoded. Halt if that is no longer the one that `stats` saw."""
+        path = self.root / self.files[row]
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").digest()
+        check_same(path, self.stats[row])
+        return found
 
     def _check_disk(self, needed: int) -> None:
         free = shutil.disk_usage(self.below).free
