@@ -111,7 +111,9 @@ def conclusion(rows: pd.DataFrame, usual: str) -> str:
         both = (measured(rows, question, usual) - adapter).dropna()
         words = "the weights give away more", "the weights give away less"
         lines.append(f"- {question.method}: {_difference(both, question, *words)}")
-    advice = "Not decided: none of the trials is sure to help" if tried else "There is no need"
+    advice = "Not decided: none of the trials is sure to help"
+    if not tried:
+        advice = "No trial is judged, for nothing is sure to be given away"
     if helps:
         advice = "; ".join(f"For the {what}: {', '.join(ways)}" for what, ways in helps.items())
     return "\n".join([*lines, "", f"**What to turn down.** {advice}."])
