@@ -43,8 +43,9 @@ def own_first(own: Tensor, held_out: Tensor) -> Tensor:
 
     own (n, m), held_out (n, h): its distances to the training images and to held-out real ones.
     Of the more numerous only as many count as there are of the others; the chance is over all
-    ways to choose them. Who draws without copying has ½ on average, also where the images are
-    typical ones, which lie near to everything.
+    ways to choose them. Who draws without copying has ½ on average over all splits into training
+    and held-out images, also where the images are typical ones, which lie near to everything. In
+    one split images that are much alike can lie nearer to either side: compare with a control.
     """
     if own.shape[1] > held_out.shape[1]:
         return 1 - own_first(held_out, own)

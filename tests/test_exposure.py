@@ -1,13 +1,9 @@
-"""What is looked at, the rows it gives, and what the notebook says of them."""
+"""What is looked at, and the rows it gives."""
 
-import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from regl_core.disclosure import QUESTIONS as ASKED
-from regl_core.disclosure import Estimate, changes, conclusion, panel, table
-from regl_core.drawing import leaks
 from regl_core.exposure import COLUMNS, Adapter, Images, Sent, look, owners
 from regl_core.params import ROOT, load
 from regl_core.partition import Dirichlet
@@ -93,107 +89,6 @@ def test_the_numbers_of_an_adapter_are_those_of_its_scores(tmp_path):
         ("ReGL (FT)", 4, "adapter", "w", "auc", 0.75),
         ("ReGL (FT)", 4, "adapter", "w", "tpr_pct", 50.0),
     ]
-
-
-def rows(values: dict[tuple[str, str, str, str], list[float]]) -> pd.DataFrame:
-    """A row per client, by what, method, way and measure."""
-    found = [
-        ("digits", "beta=0.01", method, 0, client, what, way, measure, value)
-        for (what, method, way, measure), own in values.items()
-        for client, value in enumerate(own)
-    ]
-    return pd.DataFrame(found, columns=COLUMNS)
-
-
-USUAL = "as in params"
-FT, TF = "ReGL (FT)", "ReGL (TF)"
-LOUD = {  # images and adapter give something away, updates do not
-    ("images", TF, "untuned", "features_own_first_pct"): [50.0, 49.0, 51.0],
-    ("images", TF, "untuned", "pixels_own_first_pct"): [50.0, 49.0, 51.0],
-    ("images", FT, USUAL, "features_own_first_pct"): [60.0, 61.0, 62.0],
-    ("images", FT, USUAL, "pixels_own_first_pct"): [40.0, 50.0, 60.0],
-    ("images", FT, "strength 0.4", "features_own_first_pct"): [55.0, 56.0, 57.0],
-    ("adapter", FT, USUAL, "auc"): [0.7, 0.72, 0.74],
-    ("adapter", FT, "10 steps", "auc"): [0.6, 0.62, 0.64],
-    ("adapter", FT, "160 steps", "auc"): [0.9, 0.92, 0.94],
-    ("adapter", FT, "rank 2", "auc"): [0.6, 0.72, 0.84],
-    ("update", "FedAvg", USUAL, "auc"): [0.4, 0.5, 0.6],
-    ("update", TF, USUAL, "auc"): [0.40, 0.41, 0.42],
-    ("update", FT, USUAL, "auc"): [0.5, 0.5, 0.5],
-}
-
-
-def test_an_estimate_is_the_mean_with_its_t_interval():
-    its = Estimate.of([1.0, 2.0, 3.0])
-    assert its.mean == 2 and its.clients == 3
-    assert its.high == pytest.approx(2 + 4.3027 / 3**0.5, abs=1e-4)
-    assert its.told(".1f") == "2.0 [-0.5, 4.5]"
-    assert Estimate.of([1.0, 3.0]).told(".1f") == "2.0"  # of two, no interval
-
-
-def test_the_verdict_says_what_is_given_away_and_what_helps():
-    lines = conclusion(rows(LOUD), USUAL).splitlines()
-    starts = {line.split(":")[0]: line for line in lines}
-    by_features, by_pixels = (line for line in lines if line.startswith("- Drawn images"))
-    assert "61 %, 95 % interval 59 to 63 over 3 clients" in by_features
-    assert "50 % if nothing were given away, 50 % for the untuned model" in by_features
-    assert by_features.endswith("**Something is given away.**")
-    assert by_pixels.endswith("**Not decided: up to 75 % is possible.**")
-    assert starts["    - 10 steps"].endswith("turns it down")
-    assert starts["    - 160 steps"].endswith("turns it up")
-    assert starts["    - rank 2"].endswith("not decided")
-    assert starts["- Weights sent, ReGL (TF)"].endswith(
-        "**Nothing is seen to be given away in this way.**"
-    )
-    assert lines[-1] == "**What to turn down.** images: strength 0.4; adapter: 10 steps."
-
-
-def test_with_nothing_given_away_nothing_is_to_be_turned_down():
-    quiet = {its: [0.5 if its[-1] == "auc" else 50.0] * 3 for its in LOUD}
-    lines = conclusion(rows(quiet), USUAL).splitlines()
-    assert not any("Something" in line or line.startswith("    ") for line in lines)
-    assert lines[-1].startswith("**What to turn down.** none of the trials")
-
-
-def test_too_few_clients_decide_nothing():
-    few = {its: own[:2] for its, own in LOUD.items()}
-    lines = conclusion(rows(few), USUAL).splitlines()
-    assert sum("Not decided: too few clients." in line for line in lines) == len(ASKED)
-
-
-def test_a_way_is_compared_on_the_clients_that_have_both():
-    more = LOUD | {("adapter", FT, USUAL, "auc"): [0.7, 0.72, 0.74, 0.1]}
-    (question,) = (it for it in ASKED if it.what == "adapter")
-    found = changes(rows(more), question, USUAL)
-    assert list(found) == ["10 steps", "160 steps", "rank 2"]
-    assert found["10 steps"].clients == 3
-    assert found["10 steps"].mean == pytest.approx(-0.1)
-
-
-def test_the_table_has_a_row_for_each_thing_looked_at():
-    found = table(rows(LOUD), {"auc": "AUC"})
-    assert found.index.names == ["what", "method", "way"]
-    assert found.loc[("adapter", FT, "10 steps"), "AUC"] == "0.62 [0.57, 0.67]"
-    assert (found["clients"] == 3).all() and len(found) == 7
-
-
-def test_the_picture_shows_every_mean_with_its_interval():
-    frame = panel(rows(LOUD), ["adapter", "update"], {"auc": "{what}"})
-    figure = leaks.intervals({"AUC": frame}, {"AUC": 0.5})
-    (axes,) = figure.axes
-    names = [tick.get_text() for tick in axes.get_yticklabels()]
-    sent = [f"sent by {method}" for method in ("FedAvg", TF, FT)]
-    assert names == [USUAL, "10 steps", "160 steps", "rank 2", *sent]
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
-        "nothing given away",
-        "adapter",
-        "update",
-    ]
-    bars = [bar for c in axes.containers for bar in c.lines[2][0].get_segments()]
-    low, high = bars[0][:, 0]
-    its = Estimate.of(LOUD["adapter", FT, USUAL, "auc"])
-    assert (low, high) == (pytest.approx(its.low), pytest.approx(its.high))
-    assert axes.get_xlabel() == "AUC"
 
 
 def test_a_tuned_image_is_one_of_the_first_piece():
