@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ..errors import ReglError
+from ..fitting import exhausted
 from ..params import Count, Positive, TrainingSettings
 from ..resuming import stepwise
 from ..seeds import numpy_generator, torch_generator
@@ -200,7 +201,9 @@ class DynaFed(FedAvg):
 
         try:
             stepwise(step, self.iterations, (learnt, adam), now.keeper)
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if not exhausted(error):
+                raise
             raise ReglError(
                 f"method {self.name!r}: the GPU's memory does not hold {self.inner_steps} unrolled "
                 f"steps of {size} images; lower its inner_batch or inner_steps"
