@@ -262,16 +262,24 @@ def evaluate(
 ) -> float:
     """Accuracy of `net` in eval mode, in percent, `size` images at a time or what of it fits.
 
-    precision: as `TrainingSettings.precision`. ReglError if there are no images.
+    precision: as `TrainingSettings.precision`. Where images see each other in `net`, it has
+    `sees_batches`, and fewer at a time are not tried. ReglError if there are no images, or those at
+    a time do not fit into the memory.
     """
     if not len(data):
         raise ReglError("no test images: give at least one")
     net.eval()
     device = next(net.parameters()).device
 
-    def right(size: int) -> int:
+    def right(some: int) -> int:
+        if some < size and getattr(net, "sees_batches", False):
+            raise ReglError(
+                f"out of memory: classifying {size} images at a time; with fewer the results of "
+                f"{type(net).__name__} would be others. Set training.precision to bfloat16 (now "
+                f"{precision}), or use a GPU with more memory"
+            )
         with cast(precision, device):
-            return int(sum((net(x).argmax(1) == y).sum() for x, y in data.in_turn(size, device)))
+            return int(sum((net(x).argmax(1) == y).sum() for x, y in data.in_turn(some, device)))
 
     return 100 * Fitting("classifying an image", device).tried(right, size) / len(data)
 

@@ -227,6 +227,23 @@ def test_scores_depend_on_the_images():
     assert torch.allclose(both, (one + other) / 2, atol=1e-6)
 
 
+def test_it_is_not_evaluated_on_fewer_images_at_a_time_where_memory_is_short():
+    """The gate's scores would be others; a network without a gate makes do with half."""
+
+    def limited(module, given):
+        if len(given[0]) > 3:
+            raise torch.OutOfMemoryError
+
+    for net in (network(), gate().network(network(), 0)):
+        net.register_forward_pre_hook(limited)
+        assert 0 <= evaluate(net, SPLITS[0], size=3) <= 100
+        if isinstance(net, Gated):
+            with pytest.raises(ReglError, match="classifying 6 images at a time; with fewer"):
+                evaluate(net, SPLITS[0], size=6)
+        else:
+            assert evaluate(net, SPLITS[0], size=6) == evaluate(net, SPLITS[0], size=3)
+
+
 def test_large_images_are_pooled_and_images_of_the_gates_side_are_not():
     seen = []
     net = gate().network(network(), 0)

@@ -15,13 +15,14 @@ from regl_core.errors import ReglError
 from regl_core.federation import federate
 from regl_core.methods.base import Method
 from regl_core.methods.fedavg import FedAvg
+from regl_core.models import build
 from regl_core.params import load
 from regl_core.partition import Dirichlet
 from regl_core.pipeline import Pipeline
 from regl_core.stages import updated
 from regl_core.stages.trained import network, plain
 from regl_core.store import Store
-from regl_core.training import ClientData
+from regl_core.training import ClientData, evaluate, pixels
 from regl_core.weights import Weights
 
 SMOKE = load("smoke", {"training.local_epochs": 2})
@@ -77,10 +78,42 @@ class Passing(nn.Module):
 def test_judged_says_who_is_right_and_what_the_last_layer_sees(size):
     images = torch.tensor([[3.0, 1.0], [0.0, 2.0], [5.0, 4.0]])[:, :, None, None]
     net = Passing().train()
-    right, features = updated.judged(net, ClientData(images, torch.tensor([0, 1, 1])), size)
+    right, features = updated.judged(net, ClientData(images, torch.tensor([0, 1, 1])), size=size)
     assert right.tolist() == [True, True, False]
     assert torch.equal(features, images.flatten(1))
     assert not net.fc._forward_pre_hooks and not net.training
+
+
+def test_judged_is_right_where_evaluate_is_in_the_precision_of_training():
+    """Some logits of this network tie, or change places, in bfloat16."""
+    net = build("resnet_small", 10, 8, 16, seed=0)
+    draw = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (300, 3, 16, 16), generator=draw, dtype=torch.uint8)
+    with torch.inference_mode():
+        labels = net.eval()(pixels(images)).argmax(1)
+    data = ClientData(images, labels)
+    (right, features), (half, rounded) = (
+        updated.judged(net, data, how) for how in ("float32", "bfloat16")
+    )
+    assert right.all() and not half.all()
+    assert 100 * int(half.sum()) / 300 == evaluate(net, data, "bfloat16")
+    assert rounded.dtype == features.dtype == torch.float32 and not torch.equal(rounded, features)
+
+
+def test_judged_makes_do_with_the_memory_there_is():
+    images = torch.arange(14.0).view(7, 2, 1, 1)
+    data, net, asked = ClientData(images, torch.ones(7, dtype=torch.int64)), Passing(), []
+
+    def limited(module: nn.Module, given: tuple[torch.Tensor]) -> None:
+        asked.append(len(given[0]))
+        if len(given[0]) > 2 or len(asked) == 3:  # and once with a part done
+            raise torch.OutOfMemoryError
+
+    net.register_forward_pre_hook(limited)
+    right, features = updated.judged(net, data, size=4)
+    assert asked == [4, 2, 2, *7 * [1]]
+    assert right.all() and torch.equal(features, images.flatten(1))
+    assert not net.fc._forward_pre_hooks
 
 
 class Watched(FedAvg):
@@ -102,6 +135,20 @@ def watched() -> Watched:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory) -> Store:
     return Store(tmp_path_factory.mktemp("store"))
+
+
+def test_the_stage_judges_in_the_precision_of_training(store, tmp_path, monkeypatch):
+    stage, asked, real = run().stage(Pipeline()), set(), updated.judged
+    half = stage.trained.training.model_copy(update={"precision": "bfloat16"})
+    stage = replace(stage, trained=replace(stage.trained, training=half))
+
+    def judged(net, data, precision="float32", size=512):
+        asked.add(precision)
+        return real(net, data, precision, size)
+
+    monkeypatch.setattr(updated, "judged", judged)
+    computed(stage, store, tmp_path / "updated")
+    assert asked == {"bfloat16"}
 
 
 def computed(stage: updated.Updated, store: Store, folder: Path) -> tuple[dict, list[Weights]]:

@@ -89,6 +89,8 @@ class PFedGate(FedAvg):
 class Gated(nn.Module):
     """`net`, whose parameters are scaled and pruned by what `gate` says of the batch."""
 
+    sees_batches = True  # in evaluation too
+
     def __init__(self, net: nn.Module, share: float, blocks: int, side: int) -> None:
         super().__init__()
         self.net, self.share, self.floor = net, share, min(max(1 / blocks, 0.1), share)

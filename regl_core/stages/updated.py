@@ -9,12 +9,13 @@ from sklearn.metrics import silhouette_samples
 from torch import Tensor, nn
 
 from ..errors import ReglError
+from ..fitting import Fitting
 from ..keeper import Keeper
 from ..methods.fedavg import FedAvg
 from ..placement import placed
 from ..resuming import piecewise
 from ..stage import CHECKPOINT, Stage
-from ..training import ClientData, Phase, local_sgd, repeatable
+from ..training import ClientData, Phase, cast, local_sgd, repeatable
 from ..weights import Weights
 from ..work import BYTE, START, Work, beforehand, classifier, tested
 from .inputs import Tick
@@ -70,7 +71,7 @@ class Updated(Stage):
         (test,) = placed([plain(dataset.test)], device)
         start = final(trained, net)
         start.into(net)
-        right, last = judged(net, test)
+        right, last = judged(net, test, how.training.precision)
         before = by_class(right, dataset.test.labels, len(dataset.classes))
         data = how.clients(dataset, tuple(synthetic))
         after = torch.full((len(data), len(dataset.classes)), float("nan"))
@@ -84,7 +85,7 @@ class Updated(Stage):
             if not len(own):
                 return None
             once_more(how, net, start, own, client, keeper / f"within-{client}")
-            right, last = judged(net, test)
+            right, last = judged(net, test, how.training.precision)
             classes = by_class(right, dataset.test.labels, len(dataset.classes))
             return classes, separation(last, dataset.test.labels), last[shown]
 
@@ -128,14 +129,26 @@ def _as_in_fedavg(how: Trained) -> None:
 
 
 @torch.inference_mode()
-def judged(net: nn.Module, data: ClientData, size: int = 512) -> tuple[Tensor, Tensor]:
-    """Of each image whether `net` is right, bool (n,), and its last features (n, d), on the CPU."""
+def judged(
+    net: nn.Module, data: ClientData, precision: str = "float32", size: int = 512
+) -> tuple[Tensor, Tensor]:
+    """Of each image whether `net` is right, bool (n,), and its last features, float32 (n, d).
+
+    Both on the CPU; as in `evaluate`, `size` images at a time or what of it fits.
+    """
     net.eval()
-    seen: list[Tensor] = []
     device = next(net.parameters(), data.labels).device
-    with net.fc.register_forward_pre_hook(lambda _, given: seen.append(given[0].cpu())):
-        found = [(net(x).argmax(1) == y).cpu() for x, y in data.in_turn(size, device)]
-    return torch.cat(found), torch.cat(seen)
+
+    def every(size: int) -> tuple[Tensor, Tensor]:
+        seen: list[Tensor] = []
+        with (
+            net.fc.register_forward_pre_hook(lambda _, given: seen.append(given[0].float().cpu())),
+            cast(precision, device),
+        ):
+            found = [(net(x).argmax(1) == y).cpu() for x, y in data.in_turn(size, device)]
+        return torch.cat(found), torch.cat(seen)
+
+    return Fitting("classifying an image", device).tried(every, size)
 
 
 def by_class(right: Tensor, labels: Tensor, classes: int) -> Tensor:
