@@ -201,7 +201,9 @@ def bare_tuning(foundation: Foundation, lesson: tuning.Lesson, settings) -> None
     schedule = diffusers.DDPMScheduler.from_config(pipeline.scheduler.config)
     with torch.no_grad():
         pixels = lesson.images.to(device, foundation.dtype) / 127.5 - 1
-        latents = torch.cat([vae.encode(part).latent_dist.mode() for part in pixels.split(64)])
+        latents = torch.cat(
+            [vae.encode(part).latent_dist.mode() for part in pixels.split(64)]
+        ).float()
         latents = latents * vae.config.scaling_factor
         words = tokenizer(
             list(lesson.prompts), padding="max_length", truncation=True, return_tensors="pt"

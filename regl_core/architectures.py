@@ -86,8 +86,8 @@ def rank_size(unit: Unit) -> int:
 def lesson_size(unit: Unit) -> int:
     """Bytes of an image's latents and condition."""
     unet = _pipeline(unit.model, unit.revision, unit.dtype)[0].config
-    numbers = unet.in_channels * unet.sample_size**2 + TEXT * unet.cross_attention_dim
-    return numbers * getattr(torch, unit.dtype).itemsize
+    states = TEXT * unet.cross_attention_dim * getattr(torch, unit.dtype).itemsize
+    return 4 * unet.in_channels * unet.sample_size**2 + states
 
 
 def at_hand(model: str, revision: str = "") -> Path | None:
