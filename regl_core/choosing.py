@@ -15,8 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from . import methods
-from .curves import COLOURS, MARKERS
-from .drawing.looks import finished
+from .drawing.looks import CLASSES, MARKERS, finished
 from .errors import ReglError
 from .formats import spoken
 from .params import Settings, load
@@ -181,7 +180,7 @@ def picture(rows: pd.DataFrame) -> Figure:
         axes.remove()
     for axes, ((_, method, parameter), own) in zip(grid.flat, panels, strict=False):
         for (setting, line), colour, marker in zip(
-            own.groupby("setting", sort=False), COLOURS, MARKERS, strict=False
+            own.groupby("setting", sort=False), CLASSES, MARKERS, strict=False
         ):
             mean = line.groupby("value", sort=True)["validation_accuracy_pct"].mean()
             axes.plot(
