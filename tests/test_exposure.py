@@ -196,6 +196,16 @@ def test_the_picture_shows_every_mean_with_its_interval():
     assert axes.get_xlabel() == "AUC"
 
 
+def test_no_interval_of_the_picture_goes_below_zero():
+    few = {("images", FT, USUAL, "pixels_nearer_5_pct"): [0.0, 0.0, 3.0]}
+    frame = panel(rows(few), ["images"], {"pixels_nearer_5_pct": "pixels"})
+    assert frame["low"].iloc[0] < 0
+    (axes,) = leaks.intervals({"%": frame}, {"%": 5}).axes
+    ((low, high),) = [bar[:, 0] for bar in axes.containers[0].lines[2][0].get_segments()]
+    assert low == 0 and high == pytest.approx(frame["high"].iloc[0])
+    assert axes.get_xlim()[0] == 0
+
+
 def test_a_tuned_image_is_one_of_the_first_piece():
     stage = Images(way="", client=0, **HERE).stage(Pipeline())
     assert isinstance(stage.made.images, Tailored) and stage.made.images.start == 0
