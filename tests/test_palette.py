@@ -62,6 +62,8 @@ def test_where_baselines_are_the_subject_they_are_in_colour():
     assert found["FedAvg"] == FIXED["FedAvg"]
     assert not any(look.thin for look in found.values())
     assert len({look.colour for look in found.values()}) == 4
+    assert len({str(look.line) for look in found.values()}) == 4  # they can cover each other
+    assert len({look.marker for look in found.values()}) == 4
 
 
 def test_no_method_has_the_colour_of_real_or_synthetic_images():

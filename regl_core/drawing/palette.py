@@ -57,14 +57,19 @@ def looks(methods: Sequence[str], loud: bool = False) -> dict[str, Look]:
     """The look of each method. loud: where baselines are the subject, they are in colour, too."""
     known = FIXED if loud else {**FIXED, **_baselines()}
     others = [name for name in dict.fromkeys(methods) if name not in known]
-    found = known | {name: _cycled(COLOURS, place) for place, name in enumerate(others)}
+    found = known | {name: _new(place) for place, name in enumerate(others)}
     return {name: found[name] for name in methods}
 
 
 def _baselines() -> dict[str, Look]:
-    return {name: _cycled(GREYS, place, thin=True) for place, name in enumerate(BASELINES)}
+    found = {}
+    for place, name in enumerate(BASELINES):
+        colour, line, marker = (own[place % len(own)] for own in (GREYS, LINES, MARKERS))
+        found[name] = Look(colour, line, marker, thin=True)
+    return found
 
 
-def _cycled(colours: Sequence[str], place: int, thin: bool = False) -> Look:
-    colour, line, marker = (own[place % len(own)] for own in (colours, LINES, MARKERS))
-    return Look(colour, line, marker, thin)
+def _new(place: int) -> Look:
+    # From the other end: where it covers FedAvg's line, that one shows through the gaps.
+    colour, line, marker = (own[place % len(own)] for own in (COLOURS, LINES[::-1], MARKERS[::-1]))
+    return Look(colour, line, marker)
