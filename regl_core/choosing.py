@@ -16,8 +16,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from . import methods
-from .curves import COLOURS, MARKERS
-from .drawing.looks import finished
+from .drawing.looks import CLASSES, MARKERS, finished
 from .errors import ReglError
 from .formats import spoken
 from .params import Settings, load
@@ -187,7 +186,7 @@ def picture(rows: pd.DataFrame) -> Figure:
         axes.remove()
     for axes, ((_, method, parameter), own) in zip(grid.flat, panels, strict=False):
         for (setting, line), colour, marker in zip(
-            own.groupby("setting", sort=False), cycle(COLOURS), cycle(MARKERS), strict=False
+            own.groupby("setting", sort=False), cycle(CLASSES), cycle(MARKERS), strict=False
         ):
             mean = line.groupby("value", sort=True)["validation_accuracy_pct"].mean()
             axes.plot(

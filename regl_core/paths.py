@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from .curves import COLOURS, LINES, MARKERS
 from .drawing.looks import finished
+from .drawing.palette import looks
 from .quadratic import Quadratic
 
 
@@ -20,14 +20,13 @@ def paths(trajectories: Mapping[str, Tensor], problem: Quadratic) -> Figure:
     figure, (plane, distance) = plt.subplots(1, 2, figsize=(9.5, 4.4), layout="constrained")
     optimum = problem.optimum().numpy()
     _bowl(plane, problem, np.vstack([path.numpy() for path in trajectories.values()]))
-    for number, (method, path) in enumerate(trajectories.items()):
-        colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
-        look = {"color": colour, "linestyle": LINES[number % len(LINES)], "label": method}
-        w = path.numpy()
+    for method, its in looks(list(trajectories), loud=True).items():
+        look = {"color": its.colour, "linestyle": its.line, "label": method}
+        w = trajectories[method].numpy()
         plane.plot(*w.T, **look, linewidth=1.2, alpha=0.9)
-        plane.plot(*w[-1], marker=marker, color=colour, markersize=7)
+        plane.plot(*w[-1], marker=its.marker, color=its.colour, markersize=7)
         away = np.linalg.norm(w - optimum, axis=1)
-        distance.semilogy(away, **look, marker=marker, markersize=5, markevery=len(away) // 6)
+        distance.semilogy(away, **look, marker=its.marker, markersize=5, markevery=len(away) // 6)
     plane.plot(*optimum, marker="*", color="black", markersize=14, linestyle="none")
     plane.annotate("optimum", optimum, xytext=(8, -14), textcoords="offset points")
     plane.set(xlabel="$w_1$", ylabel="$w_2$", title="the global w, round by round")

@@ -6,8 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
-from .drawing.looks import finished
+from .drawing.looks import finished, ink
 
 
 def sheet(panels: Mapping[str, torch.Tensor], classes: Sequence[str], columns: int = 8) -> Figure:
@@ -43,7 +44,7 @@ def agreement(
     """Share of each class's images, in %, that a judge takes for that class.
 
     rows: title → percent per class. owned: title → classes whose images the model was tuned
-    on, marked by a frame.
+    on, marked by a frame, white in black: one of the two is seen on any colour.
     """
     values = np.array(list(rows.values()))
     figure, axes = plt.subplots(
@@ -52,12 +53,13 @@ def agreement(
     drawn = axes.imshow(values, cmap="cividis", vmin=0, vmax=100, aspect="auto")
     for i, title in enumerate(rows):
         for k in range(len(classes)):
-            colour = "white" if values[i, k] < 60 else "black"
+            colour = ink(drawn.to_rgba(values[i, k])[:3])
             axes.text(
                 k, i, f"{values[i, k]:.0f}", ha="center", va="center", color=colour, fontsize=8
             )
         for k in owned.get(title, ()):
-            frame = plt.Rectangle((k - 0.46, i - 0.42), 0.92, 0.84, fill=False, ec="red", lw=1.5)
+            frame = plt.Rectangle((k - 0.44, i - 0.4), 0.88, 0.8, fill=False, ec="white", lw=1.5)
+            frame.set_path_effects([withStroke(linewidth=3.5, foreground="black")])
             axes.add_patch(frame)
     axes.set_xticks(range(len(classes)), classes, fontsize=8)
     axes.set_yticks(range(len(rows)), list(rows), fontsize=8)

@@ -2,6 +2,7 @@
 
 import math
 
+import pandas as pd
 import pytest
 from toy_exposed import FT, LOUD, TF, USUAL, rows
 
@@ -57,6 +58,14 @@ def test_the_picture_shows_every_mean_with_its_interval():
     its = estimate(*LOUD[ADAPTER])
     assert (low, high) == (pytest.approx(its.low), pytest.approx(its.high))
     assert axes.get_xlabel() == "AUC"
+
+
+def test_no_interval_of_the_picture_goes_below_zero():
+    its = {"row": "a", "series": "pixels", "mean": 1.0, "low": -3.0, "high": 5.0}
+    frame = pd.DataFrame([{**its, "value": value} for value in (0.0, 0.0, 3.0)])
+    (axes,) = leaks.intervals({"%": frame}, {"%": ("chance", 5.0)}).axes
+    ((low, high),) = [bar[:, 0] for bar in axes.containers[0].lines[2][0].get_segments()]
+    assert (low, high) == (0.0, 5.0) and axes.get_xlim()[0] == 0
 
 
 def test_the_picture_holds_images_against_the_untuned_model():

@@ -6,10 +6,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
+from regl_core import sheets
 from regl_core.drawing import classes, labels, scatter, volume
 from regl_core.drawing.looks import REAL, SYNTHETIC, finished
+from regl_core.drawing.palette import FIXED
 
 TEN, HUNDRED = ([f"class {k}" for k in range(n)] for n in (10, 100))
 of_any_size = pytest.mark.parametrize("names", [TEN, HUNDRED], ids=["10 classes", "100 classes"])
@@ -92,6 +96,9 @@ def test_accuracies_are_means_with_the_range_of_the_seeds():
     (reach,) = regl.errorbar.lines[2]
     assert [segment[:, 1].tolist() for segment in reach.get_segments()] == [[70, 90], [85, 87]]
     assert axes.get_ylabel() == "test accuracy (%)"
+    assert axes.get_xlabel() == "mean of 3 seeds; whiskers: worst and best"
+    colours = [to_hex(own[0].get_facecolor(), keep_alpha=False) for own in (fedavg, regl)]
+    assert colours == [FIXED[name].colour.lower() for name in ("FedAvg", "ReGL (FT)")]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == list(bars)
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["FedAvg", "ReGL (FT)"]
 
@@ -106,11 +113,12 @@ def test_a_local_update_is_lines_of_accuracy_over_bars_of_images(names):
     ]
     columns = ["method", "class", "real", "synthetic", "before_pct", "after_pct"]
     frame = pd.DataFrame(rows, columns=columns)
-    panels = drawn(lambda: classes.update(frame.sample(frac=1, random_state=0), methods, names), 3)
-    assert [axes.get_title() for axes in panels] == list(methods)
+    mixed = frame.sample(frac=1, random_state=0)
+    panels = drawn(lambda: classes.update(mixed, methods, names, "client 2"), 3)
+    assert [axes.get_title() for axes in panels] == [f"{method}, client 2" for method in methods]
     assert panels[0].get_ylabel() == "accuracy on the class (%)"
     for place, axes in enumerate(panels):
-        before, after = axes.lines
+        _, before, after = axes.lines
         assert set(before.get_ydata()) == {50.0 + place}
         assert after.get_ydata().tolist() == [60.0 + k / 10 for k in range(len(names))]
         bars = next(
@@ -118,6 +126,9 @@ def test_a_local_update_is_lines_of_accuracy_over_bars_of_images(names):
             for other in axes.figure.axes
             if other is not axes and other.bbox.bounds == axes.bbox.bounds
         )
+        zeros = [own.transData.transform((0, 0))[1] for own in (axes, bars)]
+        assert zeros[0] == pytest.approx(zeros[1])
+        assert len(bars.get_yticks()) == 0 or axes is panels[-1]  # inner ones would mislead
         heights = [bar.get_height() for bar in bars.patches]
         assert heights == [*range(len(names)), *[15 * place] * len(names)]
     assert any(axes.get_ylabel() == "images" for axes in panels[0].figure.axes)
@@ -146,6 +157,8 @@ def test_features_by_class_are_hollow_where_owned(names):
             for points in axes.collections
         }
         assert len(looks) == len(names)  # no two classes look alike
+    title = axes.figure.legends[0].get_title().get_text()
+    assert "filled: classes the client has no real image of" in title and "hollow" in title
 
 
 def test_the_same_features_give_the_same_picture():
@@ -175,16 +188,38 @@ def test_volume_is_a_panel_per_data_set_with_a_level_for_none():
     ]
     rows += [(d, "FedAvg", s, 0, 30.0 + s) for d in ("digits", "mine") for s in range(3)]
     frame = pd.DataFrame(rows, columns=["dataset", "method", "seed", "images", "accuracy_pct"])
-    panels = drawn(lambda: volume.volume(frame, "FedAvg", ("ReGL (TF)", "ReGL (FT)")), 2)
-    assert [axes.get_title() for axes in panels] == ["digits", "mine"]
-    for axes, base in zip(panels, (40.0, 20.0), strict=True):
-        level, free, tuned = axes.lines
-        assert set(level.get_ydata()) == {31.0}
+    drawn_by = ("ReGL (TF)", "ReGL (FT)")
+    panels = drawn(lambda: volume.volume(frame, "FedAvg", drawn_by, "β = 0.5"), 2)
+    assert [axes.get_title() for axes in panels] == ["digits, β = 0.5", "mine, β = 0.5"]
+    for axes, base, bottom in zip(panels, (40.0, 20.0), (25, 15), strict=True):
+        assert set(axes.lines[0].get_ydata()) == {31.0}  # the level
+        none, free, tuned = axes.containers
+        assert none.lines[0].get_data()[0].tolist() == [0]
+        assert none.lines[0].get_data()[1].tolist() == [31]
         for line in (free, tuned):
-            assert line.get_xdata().tolist() == [5, 15]
-            assert line.get_ydata().tolist() == [base + 1, base + 11]
-        assert axes.get_ylabel() == "test accuracy (%)"
-        assert axes.get_xticks().tolist() == [5, 15]
+            assert line.lines[0].get_ydata().tolist() == [base + 1, base + 11]
+            ends = [bar[:, 1].tolist() for bar in line.lines[2][0].get_segments()]
+            assert ends == [[base, base + 2], [base + 10, base + 12]]
+        places = [line.lines[0].get_xdata() for line in (free, tuned)]
+        assert (places[0] < places[1]).all()  # side by side
+        assert np.allclose(np.mean(places, axis=0), [5, 15])
+        assert axes.get_ylabel() == f"test accuracy (%, from {bottom} up)"
+        assert axes.get_ylim()[0] == bottom
+        assert axes.get_xticks().tolist() == [0, 5, 15]
+    legend = panels[0].get_legend()
+    assert legend.get_title().get_text() == "mean, worst and best of 3 seeds"
+
+
+def test_what_a_model_was_tuned_on_is_framed_so_that_it_is_seen_on_any_colour():
+    rows = {"TF": [0.0, 50.0, 100.0], "FT": [10.0, 60.0, 90.0]}
+    figure = sheets.agreement(rows, ["a", "b", "c"], {"FT": [0, 2]})
+    axes = figure.axes[0]
+    frames = [(round(f.get_x() + f.get_width() / 2), f.get_y() > 0.5) for f in axes.patches]
+    assert frames == [(0, True), (2, True)]
+    for frame in axes.patches:
+        (effect,) = [e for e in frame.get_path_effects() if isinstance(e, withStroke)]
+        around = effect._gc["foreground"], effect._gc["linewidth"] > frame.get_linewidth()
+        assert to_hex(frame.get_edgecolor()) == "#ffffff" and around == ("black", True)
 
 
 def test_real_and_synthetic_differ_in_lightness_too():

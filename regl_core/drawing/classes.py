@@ -7,14 +7,23 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .looks import AFTER, BEFORE, REAL, SYNTHETIC, finished
+from .looks import GREY, REAL, SYNTHETIC, finished
+
+SHOWN = (-3, 103)  # % of accuracy: a little more than there can be, so that no mark is cut
+LOOKS = {  # neither colour means a method or a kind of image
+    "before": {"color": "#555555", "linestyle": "--", "marker": "o", "markerfacecolor": "white"},
+    "after": {"color": "black", "marker": "s"},
+}
 
 
-def update(frame: pd.DataFrame, methods: Sequence[str], classes: Sequence[str]) -> Figure:
+def update(
+    frame: pd.DataFrame, methods: Sequence[str], classes: Sequence[str], where: str | None = None
+) -> Figure:
     """A panel per method, for one client (Fig. 7).
 
     frame : one row per method and class, columns method, class, real, synthetic, before_pct,
-        after_pct. Bars are images, lines accuracies.
+        after_pct. Bars are images, lines accuracies; both scales have their zero in one place.
+    where : what titles say after the method, as the client and its partition.
     """
     figure, grid = plt.subplots(
         1,
@@ -39,19 +48,19 @@ def update(frame: pd.DataFrame, methods: Sequence[str], classes: Sequence[str]) 
             edgecolor="white",
             label="synthetic images",
         )
-        bars.set_ylim(0, top)
+        bars.set_ylim(top * SHOWN[0] / SHOWN[1], top)
         if axes is grid.flat[-1]:
             bars.set_ylabel("images")
         else:
-            bars.set_yticklabels([])
+            bars.set_yticks([])  # without numbers they looked like ticks of the accuracy
         axes.set_zorder(bars.get_zorder() + 1)
         axes.patch.set_visible(False)
-        axes.plot(places, own["before_pct"], color=BEFORE, marker="o", label="before the update")
-        axes.plot(
-            places, own["after_pct"], color=AFTER, marker="s", linestyle="--", label="after it"
-        )
+        axes.axhline(0, color=GREY, linewidth=0.8)
+        for when, look in LOOKS.items():
+            axes.plot(places, own[f"{when}_pct"], label=f"{when} the update", **look)
         axes.set_xticks(places, classes, rotation=45, ha="right", fontsize=8)
-        axes.set(title=method, xlabel="class", ylim=(-3, 103))
+        axes.set(xlabel="class", ylim=SHOWN)
+        axes.set_title(", ".join(filter(None, (method, where))), fontsize=10)
     grid[0, 0].set_ylabel("accuracy on the class (%)")
     lines, line_names = grid[0, 0].get_legend_handles_labels()
     others, other_names = bars.get_legend_handles_labels()

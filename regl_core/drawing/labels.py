@@ -6,8 +6,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
-from .looks import CLASSES, REAL, SYNTHETIC, finished
+from .looks import REAL, SYNTHETIC, finished, ink
+from .palette import looks
 
 FEW = 30  # with more classes than this their names do not fit beside an axis
 
@@ -35,20 +37,33 @@ def recovery(
 
 
 def accuracies(axes: Axes, bars: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
-    """Mean and range over seeds as bars: setting → method → accuracies in % (Fig. 1 c)."""
+    """Means as bars, worst to best seed as whiskers: setting → method → % by seed (Fig. 1 c)."""
     methods = list(dict.fromkeys(name for group in bars.values() for name in group))
     width = 0.8 / len(methods)
-    for i, (method, colour) in enumerate(zip(methods, CLASSES, strict=False)):
+    for i, (method, look) in enumerate(looks(methods).items()):
         places = np.arange(len(bars)) + (i - (len(methods) - 1) / 2) * width
         values = [np.array(group[method]) for group in bars.values()]
         means = np.array([value.mean() for value in values])
         reach = [means - [v.min() for v in values], [v.max() for v in values] - means]
-        drawn = axes.bar(places, means, 0.95 * width, color=colour, label=method, yerr=reach)
+        drawn = axes.bar(
+            places,
+            means,
+            0.95 * width,
+            color=look.colour,
+            label=method,
+            yerr=reach,
+            capsize=4,
+            ecolor="black",
+        )
+        for line in drawn.errorbar.lines[1] + drawn.errorbar.lines[2]:
+            line.set_path_effects([withStroke(linewidth=3, foreground="white")])
         axes.bar_label(drawn, fmt="%.1f", fontsize=8, padding=2)
     axes.set_xticks(range(len(bars)), list(bars))
+    seeds = max(len(values) for group in bars.values() for values in group.values())
     axes.set(ylabel="test accuracy (%)", ylim=(0, 100))
+    axes.set_xlabel(f"mean of {seeds} seeds; whiskers: worst and best", fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=3)
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3)
 
 
 def ownership(panels: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
@@ -72,7 +87,7 @@ def ownership(panels: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figur
         axes.set_yticks(range(len(counts)))
         if few:
             for (client, k), count in np.ndenumerate(counts):
-                colour = "white" if count < 0.55 * top else "black"
+                colour = ink(drawn.to_rgba(count)[:3])
                 axes.text(k, client, count, ha="center", va="center", color=colour, fontsize=7)
     grid[0, 0].set_ylabel("client")
     figure.colorbar(drawn, ax=list(grid.flat), label="images", pad=0.01)

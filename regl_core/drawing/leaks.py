@@ -25,12 +25,14 @@ def intervals(
     lines : by title, a value to compare with, a dotted line, after what the legend says of it.
     control : what the legend says of a row of the first panel, and its name: the mean of each of
         its series goes through that panel as a dashed line.
+
+    No value can be below 0; where an interval is, it is cut there.
     """
     most = max(frame["row"].nunique() for frame in panels.values())
     figure, grid = plt.subplots(
         1,
         len(panels),
-        figsize=(4.6 * len(panels), 0.42 * most + 1.8),
+        figsize=(4.8 * len(panels), 0.42 * most + 1.8),
         squeeze=False,
         layout="constrained",
     )
@@ -41,6 +43,7 @@ def intervals(
             _controlled(axes, frame, *control)
         _marked(axes, frame)
         axes.set_xlabel(title)
+        axes.set_xlim(left=max(0, axes.get_xlim()[0]))
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="x", alpha=0.3)
         axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
@@ -62,9 +65,12 @@ def _marked(axes: Axes, frame: pd.DataFrame) -> None:
         own = frame[frame["series"] == name]
         shift = 0.24 * (place - (len(series) - 1) / 2)
         heights = own["row"].map(rows.index) + shift
-        axes.scatter(own["value"], heights, s=14, color=colour, alpha=0.4, linewidths=0)
+        axes.scatter(
+            own["value"], heights, s=14, color=colour, alpha=0.4, linewidths=0, clip_on=False
+        )
         once = own.drop_duplicates("row")
-        reach = np.abs(once[["low", "high"]].to_numpy().T - once["mean"].to_numpy())
+        ends = once[["low", "high"]].clip(lower=0).to_numpy().T
+        reach = np.abs(ends - once["mean"].to_numpy())
         axes.errorbar(
             once["mean"],
             once["row"].map(rows.index) + shift,
@@ -74,6 +80,7 @@ def _marked(axes: Axes, frame: pd.DataFrame) -> None:
             linestyle="none",
             capsize=3,
             label=name,
+            clip_on=False,
         )
     axes.set_yticks(range(len(rows)), rows, fontsize=8)
     axes.set_ylim(len(rows) - 0.5, -0.5)

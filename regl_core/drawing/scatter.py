@@ -23,7 +23,7 @@ def by_class(
 ) -> Figure:
     """A panel per title of features (n, d) with labels (n,); lacking classes filled (Fig. 4).
 
-    Owned classes, of which the client has real images, are hollow.
+    Owned classes, of which the client has real images, are hollow; the legend says so.
     """
     figure, grid = plt.subplots(
         1, len(panels), figsize=(4.6 * len(panels), 4.9), squeeze=False, layout="constrained"
@@ -35,17 +35,22 @@ def by_class(
             marker = MARKERS[(k + k // len(CLASSES)) % len(MARKERS)]
             axes.scatter(
                 *points[own].T,
-                s=16,
+                s=24,
                 marker=marker,
                 facecolors="none" if k in owned else colour,
                 edgecolors=colour,
-                linewidths=0.9,
+                linewidths=1.0,
                 label=f"{name} (owned)" if k in owned else name,
             )
         _bare(axes, title)
     handles, names = grid[0, 0].get_legend_handles_labels()
     figure.legend(
-        handles, names, loc="outside lower center", ncols=min(6, len(names)), frameon=False
+        handles,
+        names,
+        loc="outside lower center",
+        ncols=min(6, len(names)),
+        frameon=False,
+        title="filled: classes the client has no real image of; hollow: those it owns",
     )
     return finished(figure)
 

@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from ..curves import COLOURS, LINES, MARKERS
+from ..drawing.looks import REAL, SYNTHETIC, ink
+from ..drawing.palette import looks
 
-_, REAL, _, FRAME, _, DRAWN, _ = COLOURS
+FRAME = "#D55E00"
 DPI = 100
 NUMBERS = 400  # cells; in a map of more, the numbers could not be read
 
@@ -31,7 +32,7 @@ def partition(counts: np.ndarray, classes: Sequence[str], client: int, added: in
         places,
         added,
         bottom=counts[client],
-        color=DRAWN,
+        color=SYNTHETIC,
         hatch="///",
         edgecolor="white",
         linewidth=0,
@@ -55,7 +56,7 @@ def _owners(figure: Figure, axes, counts: np.ndarray, classes: Sequence[str], cl
     size = 9 if clients <= 12 else 7
     for (i, k), count in np.ndenumerate(counts if counts.size <= NUMBERS else counts[:0]):
         if count:
-            colour = "white" if count < 0.6 * most else "black"
+            colour = ink(shown.to_rgba(count)[:3])
             axes.text(k, i, count, ha="center", va="center", color=colour, fontsize=size)
     row = Rectangle(
         (-0.5, client - 0.5), len(classes), 1, fill=False, ec=FRAME, lw=2.5, clip_on=False
@@ -78,18 +79,15 @@ def race(curves: Mapping[str, Sequence[float]], rounds: int, title: str) -> byte
     figure = Figure(figsize=(7.2, 4.3), dpi=DPI)
     axes = figure.subplots()
     figure.subplots_adjust(left=0.09, right=0.97, bottom=0.25, top=0.92)
-    looks = zip(COLOURS, MARKERS, LINES, strict=False)
-    for (method, points), (colour, marker, line) in zip(curves.items(), looks, strict=False):
+    styles = looks(list(curves))
+    for method, points in curves.items():
         last = f": {points[-1]:.1f} % after round {len(points)}" if points else ": no round yet"
         axes.plot(
             range(1, len(points) + 1),
             points,
-            color=colour,
-            marker=marker,
-            linestyle=line,
             label=method + last,
             clip_on=False,
-            zorder=3,
+            **styles[method].style,
         )
     axes.set(xlim=(0.5, rounds + 0.5), ylim=(0, 100))
     axes.set_xlabel("communication round")
