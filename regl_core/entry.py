@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .digest import library_versions
+from .rates import machines
 from .stage import Stage, canonical, described
 
 ENTRY = "entry.json"
@@ -35,6 +36,7 @@ def write(stage: Stage, folder: Path, seconds: float) -> None:
         "work": [{**asdict(unit), "amount": amount} for unit, amount in stage.takes.items()],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "libraries": library_versions(),
+        "machine": _machine(),
     }
     Path(folder, ENTRY).write_bytes(_rendered(entry).encode())
     for path in [*folder.rglob("*"), folder]:
@@ -120,6 +122,16 @@ def _files(folder: Path) -> dict[str, Path]:
     """All files below `folder` but entry.json, by relative path."""
     paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*"))}
     return {name: path for name, path in paths.items() if name != ENTRY and not path.is_dir()}
+
+
+def _machine() -> dict[str, str]:
+    """What computed here: "cpu" and perhaps "cuda" by name, the "instructions" torch makes use of.
+
+    None of it is in a key: the same for another processor may differ in the last bits.
+    """
+    import torch  # which whoever computes a stage has loaded
+
+    return {**machines(), "instructions": torch.backends.cpu.get_cpu_capability()}
 
 
 def _sha256(path: Path) -> str:

@@ -57,7 +57,8 @@ class Outline(Pipeline):
             return super()._identified(settings)
         except ReglError as error:
             self._lacks(str(error).splitlines())
-            return Models(f"{ABSENT}: {settings.model_dump_json()}", Sources(settings))
+            digest = f"{ABSENT}: {settings.model_dump_json()}"
+            return Models(digest, settings.device, Sources(settings))
 
     def _lacks(self, problems: list[str]) -> None:
         self.lacking += [text for text in problems if text not in self.lacking]

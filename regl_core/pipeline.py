@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from .data import PACKED, Dataset
 from .datasets.base import Loader
 from .datasets.registry import find
-from .params import FoundationSettings, Settings
+from .params import FoundationSettings, Settings, TrainingSettings
 from .partition import PartitionSpec
+from .rates import resolved
 from .sources import Sources
 from .stages.described import Described
 from .stages.inputs import Loads, Models, Size, Source
@@ -16,6 +18,7 @@ from .stages.tuned import Tuned
 from .stages.vanilla import Vanilla
 
 Synthetic = Vanilla | Tailored
+Placed = TypeVar("Placed", FoundationSettings, TrainingSettings)
 
 
 class Pipeline:
@@ -44,14 +47,19 @@ class Pipeline:
 
     def models(self, settings: FoundationSettings) -> Models:
         """The foundation, as stages name it."""
-        known = settings.model_dump_json()
+        here = _here(settings)
+        known = here.model_dump_json()
         if known not in self._models:
-            self._models[known] = self._identified(settings)
+            self._models[known] = self._identified(here)
         return self._models[known]
 
     def _identified(self, settings: FoundationSettings) -> Models:
         sources = Sources(settings)
-        return Models(sources.digest(), sources)
+        return Models(sources.digest(), settings.device, sources)
+
+    def training(self, settings: Settings) -> TrainingSettings:
+        """How a network is trained, as stages name it."""
+        return _here(settings.training)
 
     def parts(
         self, name: str, settings: Settings, partition: PartitionSpec, seed: int
@@ -121,3 +129,11 @@ class Pipeline:
                 tuned = self.tuned(own, source, part, settings)
                 made.append(tuple(Tailored(tuned, start) for start in starts))
         return tuple(made)
+
+
+def _here(settings: Placed) -> Placed:
+    """`settings` with the kind of device that they mean on this machine: it has a part in keys.
+
+    What "auto" has computed on a GPU is not what it computes without one.
+    """
+    return settings.model_copy(update={"device": resolved(settings.device)})

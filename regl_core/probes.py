@@ -46,7 +46,8 @@ class Probe(Frozen):
         )
         if index:
             images = Tailored(pipeline.tuned(images, source, index, its), start=0)
-        judge = Judge(source, self.settings.training, self.settings.probe, self.seed)
+        how = pipeline.training(self.settings)
+        judge = Judge(source, how, self.settings.probe, self.seed)
         return Probed(judge, images)
 
 

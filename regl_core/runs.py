@@ -77,7 +77,7 @@ class Run(Frozen):
             pipeline.clients(method.synthesis, self.dataset, parts, self.settings, self.seed),
             self.settings.datasets[self.dataset].synthetic_per_class if method.synthesis else 0,
             method,
-            self.settings.training,
+            pipeline.training(self.settings),
             self.seed,
             self.method in self.settings.personal_methods and not method.fine_tuned,
         )

@@ -70,7 +70,7 @@ HARMLESS = [
     ("work.py", "TESTED = 512", "TESTED = 256"),
     ("stages/described.py", "BYTE: 60 * count", "BYTE: 61 * count"),
     ("methods/base.py", "return training.batch_size", "return 2 * training.batch_size"),
-    ("store.py", "poll_interval=0.1", "poll_interval=0.2"),
+    ("locks.py", "poll_interval=0.1", "poll_interval=0.2"),
     ("entry.py", "indent=1", "indent=2"),
     ("drawing/looks.py", '"#767676"', '"#777777"'),
     ("artefact.py", "DPI = 150", "DPI = 300"),

@@ -80,13 +80,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Models:
-    """A foundation: the digest of its models and number format, and a way to it.
+    """A foundation: the digest of its models and number format, where it computes, a way to it.
 
-    As with a `Source` the way has no part in keys: neither folder, id and device, nor the code
-    that finds the models.
+    As with a `Source` the way has no part in keys: neither folder and id, nor the code that finds
+    the models. A GPU rounds otherwise than a processor, so the `device` has: "cpu" or "cuda".
     """
 
     digest: str
+    device: str
     sources: Finds = field(metadata={"key": False})
 
     @property
