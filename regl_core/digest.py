@@ -1,16 +1,19 @@
 """Digest of the code that can change a result; comments, docstrings and layout do not count.
 
-Nor does what is asked before computing, such as how much work it is (`work.beforehand`).
+Nor do the texts of raised errors, and what gives a result nothing: how much work it is, say, or how
+often progress is saved (`marks.beforehand`).
 
 Code is read, never run. Of every module only those statements count that the stage's class can
 reach, directly or by what it imports: a change to one stage leaves the others as they are, and a
-new setting, data set or partition leaves all that do not use it.
+new setting, data set or partition leaves all that do not use it. Packages that hold a module count
+too, with what they do when they are imported.
 """
 
 import ast
 import functools
 import hashlib
 import importlib.util
+import platform
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
@@ -20,17 +23,27 @@ from pathlib import Path
 from .errors import ReglError
 
 PACKAGE = __name__.partition(".")[0]
-BEFOREHAND = "beforehand"  # the mark of what is asked before computing (`work.beforehand`)
+BEFOREHAND = "beforehand"  # the mark of what gives a result nothing (`marks.beforehand`)
 WHOLE = "*"  # in the place of a name in a module: all that stands there
+# Beside those that compute: tokenizers makes a prompt into numbers, pillow scales what captioner
+# and image encoder see, and scipy has the distribution behind `leakage`. Not among them are
+# safetensors, which stores the bits it is given, accelerate and huggingface-hub, which only bring
+# weights to where they are used, and all that draws, prints or checks settings.
 LIBRARIES = (
-    "torch", "torchvision", "diffusers", "transformers", "peft", "numpy", "scikit-learn",
+    "torch", "torchvision", "diffusers", "transformers", "tokenizers", "peft", "numpy",
+    "scikit-learn", "scipy", "pillow",
 )  # fmt: skip
 
 
 @functools.cache
 def library_versions() -> dict[str, str]:
-    """Versions of the installed libraries whose code can change a result."""
-    return {name: version(name) for name in LIBRARIES}
+    """Versions of Python and of the installed libraries whose code can change a result.
+
+    Of Python the feature release, as 3.11: those change numbers (3.12 the sum of floats), the
+    releases that mend errors do not.
+    """
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {"python": python, **{name: version(name) for name in LIBRARIES}}
 
 
 @functools.cache
@@ -50,6 +63,10 @@ def code_digest(*names: tuple[str, str]) -> str:
     waiting = list(names)
     while waiting:
         module, name = waiting.pop()
+        for package in _packages(module):
+            if package not in wanted:
+                wanted[package] = set()  # no name of it: what it does at any rate
+                waiting += _imports(package, _reached(_module(package)), packages)
         if name not in wanted[module]:
             wanted[module].add(name)
             waiting += _imports(module, _reached(_module(module), name), packages)
@@ -89,6 +106,13 @@ def _source(module: str) -> Path | None:
     return None
 
 
+def _packages(module: str) -> list[str]:
+    """The packages with code of their own that `module` lies in: importing it runs that."""
+    parts = module.split(".")
+    above = [".".join(parts[:count]) for count in range(1, len(parts))]
+    return [package for package in above if _source(package)]
+
+
 def _module(name: str) -> tuple[ast.stmt, ...]:
     path = _source(name)
     if path is None:
@@ -106,21 +130,56 @@ def _parsed(path: Path, mtime_ns: int, size: int) -> tuple[ast.stmt, ...]:
     return tuple(_Bare().visit(ast.parse(path.read_bytes())).body)
 
 
+def _stub(name: str) -> ast.FunctionDef:
+    """In the place of a marked function: its name is still found, and nothing is behind it."""
+    arguments = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
+    return ast.FunctionDef(name, arguments, [ast.Pass()], decorator_list=[])
+
+
 class _Bare(ast.NodeTransformer):
+    def visit_Module(self, node: ast.Module) -> ast.Module:
+        found = [_stub(it.name) if _marked(it) else it for it in node.body]
+        return self.generic_visit(ast.Module(found, []))
+
     def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
         # A bare text does nothing, wherever it stands.
         text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         return None if text else self.generic_visit(node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef | None:
-        marks = {mark.id for mark in node.decorator_list if isinstance(mark, ast.Name)}
-        return None if BEFOREHAND in marks else self.generic_visit(node)
+        return None if _marked(node) else self.generic_visit(node)
+
+    def visit_Raise(self, node: ast.Raise) -> ast.Raise:
+        # The type of an error and when it is raised count, what it says does not. A name that
+        # begins with a small letter may be a function that goes by its text.
+        if isinstance(node.exc, ast.Call) and _last_name(node.exc.func)[:1].isupper():
+            node.exc.args = [_Speechless().visit(argument) for argument in node.exc.args]
+        return self.generic_visit(node)
 
     def visit_Import(self, node: ast.Import) -> list[ast.Import]:
         return [ast.Import([alias]) for alias in node.names]
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> list[ast.ImportFrom]:
         return [ast.ImportFrom(node.module, [alias], node.level) for alias in node.names]
+
+
+def _marked(node: ast.stmt) -> bool:
+    marks = node.decorator_list if isinstance(node, ast.FunctionDef) else []
+    return any(isinstance(mark, ast.Name) and mark.id == BEFOREHAND for mark in marks)
+
+
+class _Speechless(ast.NodeTransformer):
+    """Leaves no text in an expression, nor what is put into one."""
+
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
+        return ast.Constant("") if isinstance(node.value, str) else node
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.Constant:
+        return ast.Constant("")
+
+
+def _last_name(node: ast.expr) -> str:
+    return getattr(node, "attr", getattr(node, "id", ""))
 
 
 @functools.cache

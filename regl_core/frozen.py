@@ -10,6 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .errors import ReglError
+from .marks import beforehand
 
 
 class Frozen(BaseModel):
@@ -47,23 +48,27 @@ class Problem:
     text: str
 
 
+@beforehand
 def explain(error: ValidationError, kind: type[BaseModel]) -> list[Problem]:
     """What pydantic found wrong with a value of type `kind`, in words for its author."""
     return [_problem(details, kind) for details in error.errors(include_url=False)]
 
 
+@beforehand
 def report(lines: Iterable[str]) -> str:
     """One message for several problems."""
     lines = list(lines)
     return lines[0] if len(lines) == 1 else "\n  ".join([f"{len(lines)} problems:", *lines])
 
 
+@beforehand
 def nearest(name: object, known: Iterable[str]) -> str:
     """The words " (did you mean …?)" if a known name is like `name`, else none."""
     close = difflib.get_close_matches(str(name), list(known), n=1)
     return f" (did you mean {close[0]}?)" if close else ""
 
 
+@beforehand
 def shown(value: object) -> str:
     """`value` as a message shows it: short, whatever it is."""
     try:
@@ -76,6 +81,7 @@ _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
 
 
+@beforehand
 def _problem(details: Any, kind: type[BaseModel]) -> Problem:
     location, given, sort = details["loc"], details["input"], details["type"]
     key = ".".join(str(part) or "''" for part in location) or "all together"
@@ -98,6 +104,7 @@ def _problem(details: Any, kind: type[BaseModel]) -> Problem:
     return Problem(key, text)
 
 
+@beforehand
 def _fields(kind: Any, path: list[int | str]) -> list[str]:
     """Names of the fields of the model found at `path` below the type `kind`, if there is one."""
     for part in path:
@@ -108,6 +115,7 @@ def _fields(kind: Any, path: list[int | str]) -> list[str]:
     return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
 
 
+@beforehand
 def _hint(given: object, sort: str) -> str:
     """How to write a number that YAML took for a text."""
     if not isinstance(given, str) or sort not in ("float_type", "int_type"):

@@ -15,7 +15,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from .marks import beforehand
+
 CPU = torch.device("cpu")
+EVERY = 30.0  # seconds; least time between two saves
 LONG = 3.0  # seconds; what takes longer to save is saved that much less often
 
 
@@ -44,8 +47,8 @@ class Keeper:
 
     kinds: ClassVar[tuple[type, ...]] = ()
 
-    def __init__(self, path: Path, every: float = 30.0) -> None:
-        """`every`: least time between two saves, in seconds."""
+    def __init__(self, path: Path, every: float | None = None) -> None:
+        """`every`: least time between two saves, in seconds; None: EVERY."""
         self._path, self._every, self._saved = path, every, time.monotonic()
         self._took = 0.0
 
@@ -55,12 +58,14 @@ class Keeper:
         return Keeper(path.with_name(f"{path.stem}-{name}{path.suffix}"), self._every)
 
     @property
+    @beforehand
     def due(self) -> bool:
         """Whether the last save, or else the making of this keeper, is `every` seconds ago.
 
         What takes long to save, two hundred clients' models say, is saved less often.
         """
-        return time.monotonic() - self._saved >= self._every * max(1, self._took / LONG)
+        every = EVERY if self._every is None else self._every
+        return time.monotonic() - self._saved >= every * max(1, self._took / LONG)
 
     def load(self, device: torch.device = CPU) -> Any:
         """What was saved last, on `device`; None if nothing was or, with a warning, if damaged."""

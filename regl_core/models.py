@@ -5,8 +5,8 @@ from torch import Tensor, nn
 
 from .errors import ReglError
 from .frozen import nearest, shown
+from .marks import beforehand
 from .seeds import derive
-from .work import beforehand
 
 
 class ResNetSmall(nn.Module):

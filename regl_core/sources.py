@@ -9,8 +9,8 @@ from pathlib import Path
 from .errors import Halt, ReglError
 from .frozen import shown
 from .hub import LAYOUTS, Layout, is_id, snapshot, wanting
+from .marks import beforehand
 from .params import FoundationSettings
-from .work import beforehand
 
 SHIPPED = Path(__file__).parent / "weights"
 PARTS = tuple(LAYOUTS)

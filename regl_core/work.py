@@ -4,11 +4,11 @@ A stage says how much of each it takes (`Stage.work`) and nothing of how long th
 estimate must not change the code behind a stored result.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TypeVar
 
+from .marks import beforehand as beforehand
 from .params import FoundationSettings, TrainingSettings
 
 TESTED = 512  # images evaluated at once, in `training.evaluate`
@@ -46,18 +46,6 @@ class Unit:
     dtype: str = "float32"
     device: str = "cpu"
     revision: str = ""
-
-
-Asked = TypeVar("Asked", bound=Callable)
-
-
-def beforehand(function: Asked) -> Asked:
-    """Marks what is asked before anything is computed: how much it is, and whether it can be done.
-
-    It gives nothing that a result is made of. A digest of code leaves it out (`digest`): a better
-    estimate, or one more refusal, makes no result stale.
-    """
-    return function
 
 
 Work = Mapping[Unit, float]  # how much of each unit

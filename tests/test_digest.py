@@ -1,13 +1,14 @@
 """Keys: what alters the name of a result, and what does not."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from toy_stages import Draw, Holder, Model, Setting
 
 import regl_core.stage
-from regl_core.digest import check_unchanged, code_digest
+from regl_core.digest import check_unchanged, code_digest, library_versions
 from regl_core.errors import ReglError
 
 PACKAGE = {
@@ -44,7 +45,11 @@ class Two(One):
 ''',
     "light.py": "from .sub.deep import inner as deeper\n\n\ndef go():\n    return deeper()\n",
     "heavy.py": "def go():\n    return 2\n",
-    "late.py": "def last():\n    return 0\n",
+    "late.py": (
+        "def last(x=0):\n    if x > 5:\n        raise ValueError(f'{x} is ' + 'large')\n"
+        "    if x < 0:\n        raise made('low', code=f'{x}')\n"
+        "    if x == 5:\n        raise OSError(5, 'five', kind='odd')\n    return 0\n"
+    ),
     "values.py": (
         "class Value:\n    size: 'Unit' = 1\n\n\nclass Other:\n    size = 5\n\n\n"
         "class Unit:\n    scale = 7\n"
@@ -84,6 +89,16 @@ def digest(tmp_path, monkeypatch):
         ("stages.py", "heavy: int = 1", "heavy: int = 2"),
         ("light.py", "return deeper()", "return -deeper()"),
         ("late.py", "return 0", "return 1"),
+        ("late.py", "x > 5", "x > 6"),
+        ("late.py", "ValueError", "TypeError"),
+        ("late.py", "made('low'", "made('high'"),  # it may go by its text
+        ("late.py", "OSError(5,", "OSError(6,"),
+        ("late.py", "kind='odd'", "kind='five'"),
+        # Importing a module runs the packages it lies in.
+        ("__init__.py", '"""A package."""', "import sys\nsys.setrecursionlimit(99)"),
+        ("__init__.py", '"""A package."""', "import torch\ntorch.backends.mkldnn.enabled = False"),
+        ("__init__.py", '"""A package."""', "from .heavy import go\nif go():\n    pass"),
+        ("sub/__init__.py", "", "print()"),
         ("sub/deep.py", "return START", "return START + 1"),
         ("base.py", "10", "11"),
         ("base.py", "10", "10.0"),
@@ -109,6 +124,10 @@ def test_a_change_of_what_is_reached_alters(digest, change):
         ("base.py", "UNUSED = 1", "UNUSED = 2"),
         ("base.py", "UNUSED = 1", "UNUSED = 1\n\n\ndef more():\n    pass"),
         ("__init__.py", "A package", "The package"),
+        ("__init__.py", '"""A package."""', "from . import heavy\nVERSION = 2"),
+        ("late.py", "'large'", "'too large'"),
+        ("late.py", "{x} is", "given {x + 1},"),
+        ("late.py", "'five'", "'5'"),
     ],
 )
 def test_words_layout_and_other_stages_do_not_alter(digest, change):
@@ -137,6 +156,29 @@ def test_the_class_of_a_value_counts(digest):
     other, unit = ("values.py", "size = 5", "size = 6"), ("values.py", "scale = 7", "scale = 8")
     assert digest(other, names=held) == digest(names=held)
     assert digest(unit, names=held) != digest(names=held)  # named in an annotation
+
+
+def test_what_an_imported_package_runs_is_followed(digest):
+    runs = ("__init__.py", '"""A package."""', "from .heavy import go\nif go():\n    pass")
+    assert digest(runs, ("heavy.py", "return 2", "return 3")) != digest(runs)
+
+
+def test_python_and_what_makes_images_and_prompts_into_numbers_count():
+    found = library_versions()
+    assert sys.version.startswith(f"{found['python']}.")
+    assert {"torch", "numpy", "pillow", "tokenizers", "scipy", "scikit-learn"} <= found.keys()
+    assert not {"safetensors", "accelerate"} & found.keys()
+
+
+def test_of_a_marked_function_only_its_being_there_counts(digest):
+    """Neither what stands in it, nor, where it is imported, all else that stands beside it."""
+    marked = ("heavy.py", "def go", "import json\n\n\n@beforehand\ndef go")
+    named = ("stages.py", "return heavy.go()", "from .heavy import go\n\n        return go()")
+    two = (("pack.stages", "Two"),)
+    inside, beside = ("heavy.py", "return 2", "return 3"), ("heavy.py", "import json", "LOW = 3")
+    for change in (inside, beside):
+        assert digest(named, marked, change, names=two) == digest(named, marked, names=two)
+    assert digest(named, inside, names=two) != digest(named, names=two)
 
 
 def test_code_without_a_file_is_refused():

@@ -27,7 +27,8 @@ NAMES = {
     "SCAFFOLD": [STAGES["Trained"], ("regl_core.methods.scaffold", "Scaffold")],
     "FedAvg": [STAGES["Trained"], ("regl_core.methods.fedavg", "FedAvg")],
 }
-RUN = {"Trained", "SCAFFOLD", "FedAvg"}
+METHODS = {"SCAFFOLD", "FedAvg"}
+RUN = {"Trained", *METHODS}
 FEDERATED = RUN | {"Personalized", "Updated"}
 DRAWN = {"Vanilla", "Tailored"}
 # Of these only the data sets are drawn, which keys know by the digest of their bytes.
@@ -56,6 +57,11 @@ ALTERING = [
         '"split", int(group[0])',
         RUN | {"Personalized"},
     ),
+    ("training.py", 'ReglError("no test images', 'OSError("no test images', FEDERATED | {"Probed"}),
+    ("training.py", "if not len(data):", "if len(data) < 2:", FEDERATED | {"Probed"}),
+    ("__init__.py", '__version__ = "0', 'print()\n__version__ = "0', set(NAMES)),
+    ("stages/__init__.py", '"""The stages', 'print()\n"""The stages', set(NAMES)),
+    ("methods/__init__.py", "import importlib\n", "import importlib\nprint()\n", METHODS),
     ("methods/scaffold.py", 'return {"c": own}', 'return {"c": own * 2}', {"SCAFFOLD"}),
     ("methods/fedavg.py", "server.weights | weighted", "server.weights & weighted", {"FedAvg"}),
 ]
@@ -65,6 +71,15 @@ HARMLESS = [
     ("generation.py", '"""One image for each prompt', '"""An image for each prompt'),
     ("tuning.py", "# Seconds of imports", "# Moments of imports"),
     ("training.py", "    net.train()\n", "\n    net.train()  # for BatchNorm\n"),
+    ("training.py", "no test images: give", "not one test image, give"),
+    ("frozen.py", "did you mean", "do you mean"),
+    ("frozen.py", "too long to show", "too long"),
+    ("frozen.py", "problems:", "faults:"),
+    ("models.py", "expected a multiple of 8", "expected 8, 16, 24 and so on"),
+    ("keeper.py", "EVERY = 30.0", "EVERY = 60.0"),
+    ("keeper.py", "LONG = 3.0", "LONG = 5.0"),
+    ("compiling.py", 'f"user{', 'f"own{'),
+    ("__init__.py", '__version__ = "0', '__version__ = "1'),
     ("workers.py", "INTERVAL = 0.2", "INTERVAL = 0.4"),
     ("pace.py", "SHORTEST = 1e-3", "SHORTEST = 1e-2"),
     ("work.py", "TESTED = 512", "TESTED = 256"),

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from ..data import Dataset
 from ..errors import Halt, ReglError
+from ..marks import beforehand
 from ..params import DatasetSettings
-from ..work import beforehand
 from .listing import Listing, Unfit
 
 
