@@ -156,6 +156,12 @@ class _Bare(ast.NodeTransformer):
             node.exc.args = [_Speechless().visit(argument) for argument in node.exc.args]
         return self.generic_visit(node)
 
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        # What only a type checker reads never runs.
+        unread = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        return node.orelse if unread else node
+
     def visit_Import(self, node: ast.Import) -> list[ast.Import]:
         return [ast.Import([alias]) for alias in node.names]
 

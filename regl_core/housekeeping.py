@@ -2,15 +2,17 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from . import freshness, gallery
+from . import assembly, freshness, gallery
+from .data import PACKED
 from .datasets import packing
+from .datasets.listing import Unfit
 from .datasets.registry import find
 from .errors import ReglError
 from .notebooks import known
@@ -19,13 +21,17 @@ from .params import ROOT, load, profiles
 from .planning import targets_of
 from .runner import closure
 from .sources import Sources
+from .stage import Stage
 from .store import Store
 
 
-def status(profile: str, changes: Mapping[str, Any], root: Path = ROOT) -> str:
-    """A line for each artefact: fresh, stale and why, or missing.
+def status(
+    profile: str, changes: Mapping[str, Any], root: Path = ROOT, packed: Path = PACKED
+) -> str:
+    """A line for each artefact: fresh, stale and why, missing, or unknown and why.
 
-    root : where notebooks/ and figures/ lie. Raises ReglError as `planning.targets_of`.
+    Nothing is decoded: data sets and models need not be at hand. root : where notebooks/ and
+    figures/ lie. packed : as for `data.load`. Raises ReglError as `planning.targets_of`.
     """
     settings, folder, notebooks = (
         load(profile, changes),
@@ -34,9 +40,19 @@ def status(profile: str, changes: Mapping[str, Any], root: Path = ROOT) -> str:
     )
     paper = gallery.artefacts(known(notebooks))
     own = [it for it in known(notebooks) if it not in paper and any(folder.glob(f"{it}.*"))]
-    asked = targets_of([*paper, *own], profile, changes, notebooks)
-    now = freshness.makings([*paper, *own], asked, settings, notebooks)
+    outline = Outline(packed)
+    asked: dict[str, list[Stage]] = {}
+    untold = {}
+    for name in [*paper, *own]:
+        try:
+            asked |= targets_of([name], profile, changes, notebooks, outline)
+        except Unfit as error:  # an image folder of which nothing is published
+            asked[name], untold[name] = [], error.problems
+    data = freshness.data_sets(settings, outline)
+    now = freshness.makings([*paper, *own], asked, settings, notebooks, data)
+    now |= {name: replace(now[name], lacking=problems) for name, problems in untold.items()}
     found = freshness.states(now, folder)
+    found += assembly.states(folder, settings, root, found)
     width = max((len(state.artefact) for state in found), default=0)
     return "\n".join(f"{it.artefact:{width}}  {it.word:7}  {it.why}".rstrip() for it in found)
 

@@ -1,5 +1,7 @@
 """Stages to be planned, not computed: data sets and models need not be at hand."""
 
+from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
 
 import torch
@@ -12,6 +14,7 @@ from .errors import ReglError
 from .params import FoundationSettings
 from .pipeline import Pipeline
 from .sources import Sources
+from .stage import Stage
 from .stages.inputs import Models, Size, Source
 
 ABSENT = "not at hand"  # in the place of a digest, which no stored result has in its key
@@ -62,6 +65,16 @@ class Outline(Pipeline):
 
     def _lacks(self, problems: list[str]) -> None:
         self.lacking += [text for text in problems if text not in self.lacking]
+
+
+def absent(stages: Iterable[Stage]) -> list[str]:
+    """What an `Outline` built `stages` without, in words; data sets not yet decoded too."""
+    values = (getattr(stage, field.name) for stage in stages for field in fields(stage))
+    found = [
+        it for it in values if isinstance(it, Source | Models) and it.digest.startswith(ABSENT)
+    ]
+    names = {f"data set {it.loader.name}" for it in found if isinstance(it, Source)}
+    return sorted(names) + ["the models"] * any(isinstance(it, Models) for it in found)
 
 
 def _outlined(name: str, listing: Listing, side: int) -> Dataset:

@@ -1,6 +1,7 @@
 """From settings to finished files: what `make tables`, `make figures` and `make report` do."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ def make(names: Sequence[str], profile: str, changes: Mapping[str, Any], root: P
     # These take seconds, for which no error should wait.
     from . import freshness
     from .notebook_page import write_page
+    from .outline import Outline
     from .planning import checked, compute
     from .runs import STORE
     from .store import Store
@@ -44,8 +46,12 @@ def make(names: Sequence[str], profile: str, changes: Mapping[str, Any], root: P
 
     def run(ready: Sequence[str]) -> None:
         def done(name: str) -> None:
-            freshness.record(name, makings, folder)
             write_page(folder / f"notebooks/{name}.ipynb")
+            own = makings[name]
+            if name not in asked:  # what it read of data sets has been decoded only now
+                found = freshness.data_sets(settings, Outline(store.root / "packed"))
+                own = replace(own, data=found)
+            freshness.record(name, {name: own}, folder)
 
         execute(ready, profile, changes, folder / "notebooks", notebooks, done=done)
 
@@ -75,7 +81,7 @@ def build(folder: Path, settings: Settings, changes: Mapping[str, Any], root: Pa
 
     root : where notebooks/ lie.
     """
-    from . import artefact, claims, page, provenance
+    from . import artefact, assembly, claims, page, provenance
 
     gallery.check(folder, known(root / "notebooks"))
     verdicts = judge(folder, settings)
@@ -85,6 +91,7 @@ def build(folder: Path, settings: Settings, changes: Mapping[str, Any], root: Pa
         folder, settings, changes, verdicts, provenance.trace("index", settings), root
     )
     put({"index.html": text.encode()}, folder)
+    assembly.record(folder, settings, root)
     return folder / "index.html"
 
 

@@ -1,5 +1,6 @@
 """What is fresh, what is stale and why, and what is missing."""
 
+import time
 from dataclasses import replace
 
 import nbformat
@@ -8,7 +9,10 @@ from nbformat.v4 import new_code_cell, new_notebook
 from toy_stages import Draw
 
 from regl_core import digest, freshness
+from regl_core.outline import ABSENT, Outline
 from regl_core.params import load
+from regl_core.partition import Dirichlet
+from regl_core.runs import Run
 from regl_core.stage import Stage
 
 SETTINGS = load("smoke")
@@ -19,9 +23,11 @@ DRAWS = "from regl_core.formats import markdown"
 def root(tmp_path):
     """A root with one notebook, fig5, whose files are there; figures/smoke within."""
     (tmp_path / "notebooks").mkdir()
-    (tmp_path / "figures/smoke").mkdir(parents=True)
+    (tmp_path / "figures/smoke/notebooks").mkdir(parents=True)
     (tmp_path / "figures/smoke/fig5.csv").write_text("a,b\n")
     (tmp_path / "figures/smoke/fig5.png").write_bytes(b"picture")
+    (tmp_path / "figures/smoke/notebooks/fig5.html").write_text("<p>page</p>")
+    executed(tmp_path, "grid = []", "text")
     write(tmp_path, "grid = []")
     return tmp_path
 
@@ -29,6 +35,14 @@ def root(tmp_path):
 def write(root, *sources):
     cells = [new_code_cell(source) for source in (DRAWS, *sources)]
     nbformat.write(new_notebook(cells=cells), root / "notebooks/fig5.ipynb")
+
+
+def executed(root, source, said):
+    """Write the executed copy, with times of its own."""
+    times = {"execution": {"iopub.execute_input": str(time.time())}}
+    outputs = [nbformat.v4.new_output("stream", text=said)]
+    cell = new_code_cell(source, outputs=outputs, metadata=times, id="a")
+    nbformat.write(new_notebook(cells=[cell]), root / "figures/smoke/notebooks/fig5.ipynb")
 
 
 def now(root, *targets: Stage, settings=SETTINGS):
@@ -54,7 +68,6 @@ def test_what_was_just_made_is_fresh(made):
 
 def test_without_files_it_is_missing_and_without_a_record_stale(root):
     assert said(root, now(root)) == ("stale", "it is not recorded what it was made from")
-    (root / "figures/smoke/notebooks").mkdir()
     (root / "figures/smoke/notebooks/fig5.json").write_text("{")
     assert said(root, now(root))[0] == "stale"
     for file in root.glob("figures/smoke/fig5.*"):
@@ -105,3 +118,87 @@ def test_libraries_and_edited_code_are_named(made):
 def test_the_code_a_notebook_imports_is_found():
     source = "import json\nfrom regl_core import artefact\nfrom regl_core.params import load\n"
     assert digest.imported(source) == (("regl_core.artefact", "*"), ("regl_core.params", "load"))
+
+
+def test_the_executed_copy_and_its_page_count(made):
+    folder = made / "figures/smoke/notebooks"
+    executed(made, "grid = []", "text")
+    assert said(made, now(made, Draw(1))) == ("fresh", "")
+    executed(made, "grid = []", "another text")
+    assert said(made, now(made, Draw(1))) == ("stale", "notebooks/fig5.ipynb was altered")
+    (folder / "fig5.ipynb").write_text("[")
+    assert said(made, now(made, Draw(1))) == ("stale", "notebooks/fig5.ipynb was altered")
+    (folder / "fig5.ipynb").unlink()
+    note = "its executed copy notebooks/fig5.ipynb is missing"
+    assert said(made, now(made, Draw(1))) == ("fresh", note)
+    (folder / "fig5.html").write_text("<p>other</p>")
+    assert said(made, now(made, Draw(1))) == ("stale", f"notebooks/fig5.html was altered; {note}")
+    (folder / "fig5.html").unlink()
+    assert said(made, now(made, Draw(1))) == ("stale", f"notebooks/fig5.html is missing; {note}")
+
+
+def test_the_papers_numbers_count_for_tables_alone(made, monkeypatch):
+    folder, notebooks = made / "figures/smoke", made / "notebooks"
+    (notebooks / "fig5.ipynb").rename(notebooks / "table2.ipynb")
+    write(made, "grid = []")
+    (folder / "table2.csv").write_text("a,b\n")
+    asked = {"fig5": [Draw(1)], "table2": [Draw(1)]}
+
+    def makings():
+        return freshness.makings(asked, asked, SETTINGS, notebooks)
+
+    freshness.record("table2", makings(), folder)
+    edited = made / "published_tables.csv"
+    edited.write_bytes(freshness.PUBLISHED.read_bytes().replace(b"29.0", b"29.1", 1))
+    monkeypatch.setattr(freshness, "PUBLISHED", edited)
+    fig5, table2 = freshness.states(makings(), folder)
+    assert (fig5.word, table2.word) == ("fresh", "stale")
+    assert table2.why.startswith("published_tables.csv was edited")
+
+
+def of_data(root, data, **asked):
+    return freshness.makings(["fig5"], asked, SETTINGS, root / "notebooks", data)
+
+
+def test_data_sets_count_for_a_notebook_without_grid(root):
+    folder, before = root / "figures/smoke", {"digits": "1", "cub": ABSENT}
+    freshness.record("fig5", of_data(root, before | {"eurosat": "1"}), folder)
+    # What was not at hand then was not used.
+    assert said(root, of_data(root, {"digits": "1", "eurosat": "1", "cars": "1"})) == ("fresh", "")
+    assert said(root, of_data(root, {"digits": "2"})) == (
+        "stale",
+        "the data set digits has changed",
+    )
+    untold = of_data(root, {"digits": "1", "eurosat": f"{ABSENT}: x"})
+    assert said(root, untold) == ("unknown", "cannot be told without data set eurosat")
+    untold = of_data(root, {"digits": "2", "eurosat": f"{ABSENT}: x"})
+    assert said(root, untold)[0] == "stale"
+
+
+def test_data_sets_do_not_count_twice_for_a_notebook_with_grid(root):
+    freshness.record("fig5", of_data(root, {"digits": "1"}, fig5=[Draw(1)]), root / "figures/smoke")
+    assert said(root, of_data(root, {"digits": "2"}, fig5=[Draw(1)])) == ("fresh", "")
+
+
+def test_the_digests_of_data_sets_are_those_of_the_stages():
+    found = freshness.data_sets(SETTINGS, Outline())
+    assert found == {"digits": Outline().source("digits", SETTINGS)[0].digest}
+    lost = load("smoke", {"datasets": ["folder:/nowhere"]})
+    assert freshness.data_sets(lost, Outline()) == {"folder:/nowhere": ABSENT}
+
+
+def test_of_what_is_not_at_hand_it_cannot_be_told(root):
+    """Until then, the same artefact was made from the models and the data set there were."""
+    changes = {"datasets": ["eurosat"], "seeds": [0]}
+    settings = load("paper", changes | {"foundation.name": "owner/none"})
+    partition = Dirichlet(beta=0.1, clients=3)
+    run = Run(dataset="eurosat", partition=partition, method="ReGL (TF)", seed=0, settings=settings)
+    stage = run.stage(Outline())
+    before = now(root, stage, settings=settings)["fig5"]
+    assert list(before.lacking) == ["data set eurosat", "the models"]
+    then = replace(before, results="of what was there", lacking=())
+    freshness.record("fig5", {"fig5": then}, root / "figures/smoke")
+    told = "cannot be told without data set eurosat, the models"
+    assert said(root, {"fig5": before}) == ("unknown", told)
+    edited = replace(before, notebook="other")
+    assert said(root, {"fig5": edited}) == ("stale", "the notebook was edited")

@@ -63,7 +63,8 @@ def test_what_can_be_made_is_made_and_recorded(root, capsys):
         found = {path.stem for path in folder.glob(f"notebooks/*.{ending}")}
         assert found == {"fig5", "table2"}
     facts = json.loads((folder / "notebooks/fig5.json").read_text())
-    assert set(facts["files"]) == {"fig5.csv"}
+    copies = {"notebooks/fig5.ipynb", "notebooks/fig5.html"}
+    assert set(facts["files"]) == {"fig5.csv"} | copies
     settings, stage = load("smoke"), Draw(1)
     asked = {"fig5": [stage], "table2": [Draw(2, (stage,))], "table3": [Draw(4)]}
     now = makings(asked, asked, settings, root / "notebooks")

@@ -12,7 +12,7 @@ import torch
 from test_fairness import EVERY, built, small_resnet
 from torch import Tensor
 from toy_clients import settings
-from toy_privacy import DATA, Leak, strays, watched
+from toy_privacy import DATA, Leak, lists, shows, strays, watched
 
 from regl_core.errors import ReglError
 from regl_core.federation import federate
@@ -41,7 +41,13 @@ def with_image_attribute(tensor: Tensor) -> Tensor:
     return tensor
 
 
+def instead(weights: Weights, image: Tensor) -> Weights:
+    """`weights` with what fits of `image` in the place of the first convolution."""
+    return altered(weights, "conv1.weight", image.flatten()[:216].view(8, 3, 3, 3).clone())
+
+
 IMAGE = DATA[0].images[0]
+LABELS = DATA[0].labels[2:5].float()  # not all alike
 LEAKS: dict[str, tuple[Callable[[Weights, int], object], str]] = {
     "an image, declared": (lambda w, n: Update(w, n, {"extra": IMAGE}), "neither weights nor"),
     "the labels, declared": (
@@ -57,26 +63,40 @@ LEAKS: dict[str, tuple[Callable[[Weights, int], object], str]] = {
         "no 'image' among its params",
     ),
     "an image in a weight's place": (
-        lambda w, n: Update(
-            altered(w, "conv1.weight", IMAGE.flatten()[:216].view(8, 3, 3, 3).clone()),
-            n,
-            {"extra": w},
-        ),
+        lambda w, n: Update(instead(w, IMAGE), n, {"extra": w}),
         "contains a row of an image",
     ),
     "grey levels in an upload's place": (
-        lambda w, n: Update(
-            w,
-            n,
-            {
-                "extra": altered(
-                    w,
-                    "conv1.weight",
-                    ((IMAGE + 1) * 127.5).flatten()[:216].view(8, 3, 3, 3).round(),
-                )
-            },
-        ),
+        lambda w, n: Update(w, n, {"extra": instead(w, ((IMAGE + 1) * 127.5).round())}),
         "contains a row of an image",
+    ),
+    "an image from 0 to 1": (
+        lambda w, n: Update(instead(w, (IMAGE + 1) / 2), n, {"extra": w}),
+        "contains a row of an image",
+    ),
+    "an image times two": (
+        lambda w, n: Update(instead(w, 2 * IMAGE), n, {"extra": w}),
+        "contains a row of an image",
+    ),
+    "a negative": (
+        lambda w, n: Update(instead(w, 0.3 - IMAGE / 50), n, {"extra": w}),
+        "contains a row of an image",
+    ),
+    "an image in bfloat16": (
+        lambda w, n: Update(instead(w, IMAGE.bfloat16().float()), n, {"extra": w}),
+        "contains a row of an image",
+    ),
+    "bright pixels as bools": (
+        lambda w, n: Update(instead(w, IMAGE > 0), n, {"extra": w}),
+        "is of torch.bool",
+    ),
+    "bright pixels as two numbers": (
+        lambda w, n: Update(instead(w, torch.where(IMAGE > 0.2, 0.1, -0.1)), n, {"extra": w}),
+        "contains a row of an image",
+    ),
+    "labels as floats": (
+        lambda w, n: Update(altered(w, "fc.bias", LABELS), n, {"extra": w}),
+        "contains labels",
     ),
     "the data itself": (
         lambda w, n: Update(altered(w, "fc.bias", DATA[0].images[0, 0, 0, :3]), n, {"extra": w}),
@@ -135,6 +155,32 @@ def test_a_method_that_leaks_is_caught(what, monkeypatch):
     method = Leaky.model_construct(leak=leak)
     with pytest.raises(Leak, match=words):
         watched(method, monkeypatch, settings(rounds=1, local_epochs=1))
+
+
+@pytest.mark.parametrize("mask", [IMAGE > 0.2, IMAGE < -0.2])
+def test_a_mask_that_is_declared_shows_no_image_either(mask, monkeypatch):
+    monkeypatch.setattr(Leaky, "masks", ("extra",))
+    how = settings(rounds=1, local_epochs=1)
+
+    def masks(weights: Weights) -> Weights:
+        return Weights({name: it > 0 for name, it in weights.params.items()}, {})
+
+    honest = Leaky.model_construct(leak=lambda w, n: Update(w, n, {"extra": masks(w)}))
+    assert len(watched(honest, monkeypatch, how)) == 1
+    leak = Leaky.model_construct(leak=lambda w, n: Update(w, n, {"extra": instead(masks(w), mask)}))
+    with pytest.raises(Leak, match=r"extra: conv1\.weight contains a row of an image"):
+        watched(leak, monkeypatch, how)
+
+
+def test_fedcac_alone_sends_masks():
+    assert {name for name in EVERY if built(name).masks} == {"FedCAC"}
+
+
+def test_what_was_drawn_shows_nothing():
+    draw, images = torch.Generator().manual_seed(5), torch.cat([own.images for own in DATA])
+    weights = torch.randn(100_000, generator=draw)
+    for drawn in (weights, weights.bfloat16(), weights > 0, weights > 1, torch.ones(99)):
+        assert not shows(drawn, images) and not lists(drawn, torch.cat([o.labels for o in DATA]))
 
 
 def test_a_method_that_sends_its_weights_alone_is_not(monkeypatch):

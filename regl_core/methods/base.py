@@ -127,6 +127,7 @@ class Method(Frozen):
     synthesis: ClassVar[Literal["vanilla", "lora"] | None] = None  # images clients train on besides
     candidates: ClassVar[tuple[str, tuple[float, ...]] | None] = None  # to choose from (`choosing`)
     uploads: ClassVar[tuple[str, ...]] = ()  # names of what an Update holds besides weights
+    masks: ClassVar[tuple[str, ...]] = ()  # those of `uploads` that are weights' masks, bool
     fine_tuned: ClassVar[bool] = False  # each client tunes the last global model for itself
     looks_inside: ClassVar[bool] = False  # at layers, or differentiates twice: not compiled
 

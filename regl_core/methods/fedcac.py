@@ -47,7 +47,7 @@ class FedCAC(FedAvg):
     """
 
     name = "FedCAC"
-    uploads = ("critical",)
+    uploads = masks = ("critical",)
     candidates = ("tau", (0.25, 0.5, 0.75, 0.9))
     tau: Annotated[
         float,

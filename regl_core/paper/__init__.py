@@ -6,6 +6,8 @@ import pandas as pd
 
 from ..errors import ReglError
 
+PUBLISHED = Path(__file__).with_name("published_tables.csv")
+
 
 def published(table: int) -> pd.DataFrame:
     """What the paper reports in Table `table`, one row per number, in the paper's order.
@@ -20,11 +22,11 @@ def published(table: int) -> pd.DataFrame:
     ReglError
         If the paper has no such table.
     """
-    file = Path(__file__).with_name("published_tables.csv")
-    rows = pd.read_csv(file)
+    rows = pd.read_csv(PUBLISHED)
     known = sorted(set(rows["table"]))
     if table not in known:
         raise ReglError(
-            f"{file.name}: table {table} is unknown, expected one of {', '.join(map(str, known))}"
+            f"{PUBLISHED.name}: table {table} is unknown, expected one of "
+            f"{', '.join(map(str, known))}"
         )
     return rows[rows["table"] == table].drop(columns="table").reset_index(drop=True)

@@ -1,0 +1,107 @@
+"""`make status`: a line for each artefact, and nothing is decoded for it."""
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from regl_core import housekeeping
+from regl_core.datasets import packing
+from regl_core.datasets.files import FileLoader
+from regl_core.datasets.registry import find
+from regl_core.freshness import data_sets, makings, record
+from regl_core.outline import Outline
+from regl_core.params import load
+from regl_core.planning import targets_of
+from regl_core.replica import datasets as replica
+
+GRID = """
+from regl_core.params import load
+from regl_core.partition import Dirichlet
+from regl_core.runs import Run
+settings = load(profile, changes)
+grid = [
+    Run(dataset=it, partition=Dirichlet(beta=0.5, clients=2), method="FedAvg", seed=0,
+        settings=settings)
+    for it in settings.datasets
+]"""
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A root in which table2 asks for a run on each data set, and fig3 for none."""
+    for folder in ("notebooks", "regl_core/paper", "figures/smoke/notebooks"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name, sources in {"table2": [GRID], "fig3": []}.items():
+        cells = [
+            new_code_cell('profile = "smoke"\nchanges = {}', metadata={"tags": ["parameters"]}),
+            *(new_code_cell(source, metadata={"tags": ["grid"]}) for source in sources),
+        ]
+        nbformat.write(new_notebook(cells=cells), tmp_path / f"notebooks/{name}.ipynb")
+        (tmp_path / f"figures/smoke/{name}.csv").touch()
+    return tmp_path
+
+
+def lines(root, changes) -> dict[str, str]:
+    told = housekeeping.status("smoke", changes, root, root / "packed")
+    return {name: " ".join(rest) for name, *rest in map(str.split, told.split("\n"))}
+
+
+def recorded(root, changes) -> None:
+    """As after `make`, the data sets decoded."""
+    settings, outline = load("smoke", changes), Outline(root / "packed")
+    for name, its in settings.datasets.items():
+        find(name, its, root / "packed").load()
+    asked = targets_of(["table2", "fig3"], "smoke", changes, root / "notebooks", outline)
+    data = data_sets(settings, outline)
+    now = makings(["table2", "fig3"], asked, settings, root / "notebooks", data)
+    for name in now:
+        record(name, now, root / "figures/smoke")
+
+
+def test_every_artefact_has_its_line(root):
+    recorded(root, {})
+    note = "its executed copy notebooks/{}.ipynb is missing"
+    assert lines(root, {}) == {
+        "fig3": f"fresh {note.format('fig3')}",
+        "table2": f"fresh {note.format('table2')}",
+        "claims.csv": "missing",
+        "index.html": "missing",
+    }
+
+
+def test_of_images_that_are_not_decoded_or_not_there_it_cannot_be_told(root, monkeypatch):
+    photos = replica.photos(root / "photos", ["cat", "dog"], images=6)
+    changes = {"datasets": [f"folder:{photos}"]}
+    recorded(root, changes)
+    found = lines(root, changes)
+    assert found["fig3"].startswith("fresh") and found["table2"].startswith("fresh")
+    for pack in packing.packs(root / "packed"):
+        assert packing.remove(pack)
+
+    def never(*_):
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(FileLoader, "load", never)
+    found = lines(root, changes)
+    for name in ("fig3", "table2"):
+        assert found[name].startswith(f"unknown cannot be told without data set folder:{photos}")
+    photos.rename(root / "moved")
+    found = lines(root, changes)
+    assert found["fig3"].startswith("unknown cannot be told without data set folder")
+    assert found["table2"].startswith(f"unknown cannot be told without data set folder:{photos}")
+    (root / "figures/smoke/table2.csv").unlink()
+    assert lines(root, changes)["table2"] == "missing"
+
+
+def test_other_labels_make_a_figure_without_grid_stale(root):
+    photos = replica.photos(root / "photos", ["cat", "dog"], images=6)
+    changes = {"datasets": [f"folder:{photos}"]}
+    recorded(root, changes)
+    moved = next((photos / "cat").iterdir())
+    moved.rename(photos / "dog" / f"other-{moved.name}")
+    find(
+        f"folder:{photos}", load("smoke", changes).datasets[f"folder:{photos}"], root / "packed"
+    ).load()
+    found = lines(root, changes)
+    assert found["fig3"].startswith(f"stale the data set folder:{photos} has changed")
+    assert found["table2"].startswith("stale the data or model files have changed")
