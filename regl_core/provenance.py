@@ -53,8 +53,8 @@ def digest(settings: Settings) -> str:
 def libraries() -> str:
     """The libraries whose code can change a number or a picture, with their versions."""
     found = {
-        "python": platform.python_version(),
         **library_versions(),
+        "python": platform.python_version(),
         "matplotlib": version("matplotlib"),
     }
     return ", ".join(f"{name} {number}" for name, number in found.items())

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .augmentation import augmented
+from .compiling import keep_private
 from .errors import ReglError
 from .fitting import Fitting
 from .images import Images
@@ -201,6 +202,7 @@ def compiled(net: nn.Module, training: TrainingSettings) -> nn.Module:
     Names of weights stay as they are. What a method calls part by part is not compiled.
     """
     if training.compile:
+        keep_private()
         net.compile()
     return net
 
