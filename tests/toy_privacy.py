@@ -95,10 +95,9 @@ def _tensor(where: str, tensor: Tensor, data: ClientData) -> None:
 def shows(tensor: Tensor, images: Tensor) -> bool:
     """Whether pixels of `images` stand in `tensor`, under whatever scale, or as a mask of them.
 
-    A row of 16 (of narrower images, two) counts if it correlates by more than 0.999 with numbers
-    that stand beside one another, as it does after scaling, a change of sign, and rounding to grey
-    levels or to bfloat16. Of a mask, of bools or of two numbers, four rows count if it tells their
-    bright pixels from their dark ones.
+    Sixteen in a row count if they correlate by more than 0.999 with numbers that stand beside one
+    another, as they do after scaling, a change of sign, and rounding to grey levels or to bfloat16.
+    Of a mask, of bools or of two numbers, 64 count if it tells their bright from their dark ones.
 
     No chance can do that: for 16 drawn numbers it is below 1e-18, for a mask of 64 less than 1e-14.
     """
