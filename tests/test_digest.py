@@ -118,6 +118,7 @@ def test_a_change_of_what_is_reached_alters(digest, change):
         ("stages.py", "  # to the limit", ""),
         ("stages.py", "x + LIMIT", "(x +\n            LIMIT)"),
         ("stages.py", "from . import heavy, light", "from . import light\nfrom . import heavy"),
+        ("stages.py", "LIMIT = 3", "LIMIT = 3\nif TYPE_CHECKING:\n    from .heavy import go"),
         ("stages.py", "OTHER = 4", "OTHER = 5"),
         ("stages.py", "heavy.go() + OTHER", "heavy.go() - OTHER"),
         ("heavy.py", "return 2", "return 3"),
