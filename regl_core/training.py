@@ -179,9 +179,10 @@ def epoch(
 ) -> int:
     """One optimiser step of `net` for each batch of `data`, drawn by `path`; how many these are.
 
-    `net` is in training mode. The forward pass has the precision, and the images the
-    augmentation, of `training`.
+    The forward pass has the precision, and the images the augmentation, of `training`.
     """
+    if not net.training:  # going through all modules takes longer than a step's optimiser
+        net.train()
     device = next(net.parameters()).device
     order = batches(data, training.batch_size, *path)
     for number, (images, labels) in enumerate(data.batches(order, device)):
@@ -237,7 +238,6 @@ def local_sgd(
     optimizers = [sgd(params.values(), training.rate, training) for params in moving]
     phase_of = [i for i, phase in enumerate(phases) for _ in range(phase.epochs)]
 
-    net.train()
     begun = None
 
     def one_epoch(number: int) -> int:

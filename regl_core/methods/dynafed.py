@@ -158,7 +158,6 @@ class DynaFed(FedAvg):
     def _trained(self, weights: Weights, synthetic: State, now: Round) -> Weights:
         """`weights` after training on the synthetic set."""
         weights.into(now.net)
-        now.net.train()
         device = next(now.net.parameters()).device
         data = ClientData(synthetic["images"], synthetic["labels"]).to(device)
         training = now.training.model_copy(

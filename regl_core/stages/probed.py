@@ -45,7 +45,6 @@ def _fit(
         epoch(net, optimiser, data, training, (*path, number))
         decay.step()
 
-    net.train()
     with repeatable():
         stepwise(one_epoch, probe.epochs, (net, optimiser, decay), keeper, tick)
 
