@@ -14,7 +14,8 @@ from pydantic import BaseModel
 
 from .digest import code_digest, library_versions
 from .errors import ReglError
-from .work import Work, beforehand
+from .marks import beforehand
+from .work import Work
 
 Tick = Callable[[float], None]  # gets the fraction done, 0 to 1
 CHECKPOINT = "checkpoint"  # what a stage keeps here is there again after a kill

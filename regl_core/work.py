@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from .marks import beforehand as beforehand
 from .params import FoundationSettings, TrainingSettings
 
 TESTED = 512  # images evaluated at once, in `training.evaluate`

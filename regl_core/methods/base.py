@@ -28,10 +28,10 @@ from torch import Tensor, nn
 
 from ..frozen import Frozen
 from ..keeper import Keeps
+from ..marks import beforehand
 from ..params import TrainingSettings
 from ..training import Phase, Update, cross_entropy
 from ..weights import Weights
-from ..work import beforehand
 
 State = Mapping[str, Weights | Tensor]  # what a client keeps between rounds, by name
 

@@ -13,12 +13,12 @@ from torch.func import functional_call
 
 from ..errors import ReglError
 from ..fitting import exhausted
+from ..marks import beforehand
 from ..params import Count, Positive, TrainingSettings
 from ..resuming import stepwise
 from ..seeds import numpy_generator, torch_generator
 from ..training import ClientData, Update, batches, epoch
 from ..weights import Weights, combine
-from ..work import beforehand
 from .base import Round, Server, State
 from .fedavg import FedAvg
 

@@ -7,10 +7,10 @@ from pydantic import Field
 from torch import nn
 
 from ..errors import ReglError
+from ..marks import beforehand
 from ..params import TrainingSettings
 from ..training import Phase, Update
 from ..weights import Weights
-from ..work import beforehand
 from .base import Server, State, Task
 from .fedavg import FedAvg
 

@@ -10,11 +10,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ..errors import ReglError
+from ..marks import beforehand
 from ..params import TrainingSettings
 from ..seeds import derive
 from ..training import Update
 from ..weights import Weights
-from ..work import beforehand
 from .base import State, Task, single
 from .fedavg import FedAvg
 

@@ -11,11 +11,12 @@ from torch import Tensor
 from .. import conditions, leakage, tuning
 from ..data import Dataset, Split
 from ..keeper import Keeper
+from ..marks import beforehand
 from ..membership import denoising_losses
 from ..resuming import piecewise
 from ..seeds import torch_generator
 from ..stage import CHECKPOINT, Stage
-from ..work import BYTE, START, Work, beforehand, generative
+from ..work import BYTE, START, Work, generative
 from .inputs import Tick
 from .tuned import Tuned
 

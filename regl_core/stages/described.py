@@ -10,8 +10,9 @@ from safetensors.torch import save_file
 from .. import conditions
 from ..images import Images
 from ..keeper import Keeper
+from ..marks import beforehand
 from ..stage import CHECKPOINT, Stage
-from ..work import BYTE, START, Work, beforehand, generative
+from ..work import BYTE, START, Work, generative
 from .inputs import Models, Source, Tick
 
 

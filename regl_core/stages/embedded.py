@@ -12,8 +12,9 @@ from ..data import Dataset, Split
 from ..foundation import Foundation
 from ..images import Images
 from ..keeper import Keeper
+from ..marks import beforehand
 from ..stage import CHECKPOINT, Stage
-from ..work import START, Work, beforehand, generative
+from ..work import START, Work, generative
 from .inputs import Models, Source, Tick
 from .tailored import Tailored
 from .vanilla import Vanilla, load_images

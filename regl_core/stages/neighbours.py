@@ -10,8 +10,9 @@ from torch import Tensor
 
 from .. import leakage
 from ..data import resized
+from ..marks import beforehand
 from ..stage import Stage
-from ..work import START, Work, beforehand
+from ..work import START, Work
 from .embedded import Embedded, EmbeddedReal, EmbeddedTest
 from .inputs import Tick
 from .vanilla import load_images

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..keeper import Keeper
+from ..marks import beforehand
 from ..params import PersonalizationSettings
 from ..personalization import of_own_classes, personalize
 from ..stage import CHECKPOINT, Stage
-from ..work import Work, beforehand, classifier, tested
+from ..work import Work, classifier, tested
 from .inputs import Tick
 from .trained import Trained, final, network, tests
 

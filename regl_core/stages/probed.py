@@ -12,12 +12,13 @@ from .. import conditions
 from ..data import Dataset, resized
 from ..images import Images
 from ..keeper import Keeper
+from ..marks import beforehand
 from ..params import ProbeSettings, TrainingSettings
 from ..placement import placed
 from ..resuming import stepwise
 from ..stage import CHECKPOINT, Stage
 from ..training import ClientData, epoch, evaluate, repeatable
-from ..work import START, Work, beforehand, classifier, generative, tested
+from ..work import START, Work, classifier, generative, tested
 from .inputs import Source, Tick
 from .tailored import Tailored
 from .trained import network, plain

@@ -9,9 +9,10 @@ from safetensors.torch import load_file
 
 from .. import conditions, generation, tuning
 from ..keeper import Keeper
+from ..marks import beforehand
 from ..seeds import torch_generator
 from ..stage import CHECKPOINT, Stage
-from ..work import BYTE, Work, beforehand, total
+from ..work import BYTE, Work, total
 from .inputs import Models, Tick
 from .tuned import Tuned, tokens
 from .vanilla import noise, save_images

@@ -15,13 +15,14 @@ from ..data import Dataset, Split
 from ..files import put
 from ..foundation import pick_device
 from ..images import Images
+from ..marks import beforehand
 from ..methods.base import Method
 from ..params import TrainingSettings
 from ..partition import test_split
 from ..stage import CHECKPOINT, Stage
 from ..training import ClientData, compiled
 from ..weights import Weights
-from ..work import START, Work, beforehand, classifier, tested
+from ..work import START, Work, classifier, tested
 from .inputs import Source, Tick
 from .tailored import Tailored
 from .vanilla import Vanilla, load_images

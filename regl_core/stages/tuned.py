@@ -11,10 +11,11 @@ from safetensors.torch import load_file, save_file
 from .. import conditions, tuning
 from ..data import Split
 from ..keeper import Keeper
+from ..marks import beforehand
 from ..params import LoraSettings
 from ..seeds import torch_generator
 from ..stage import CHECKPOINT, Stage
-from ..work import Work, beforehand, generative
+from ..work import Work, generative
 from .described import Described
 from .inputs import Tick
 from .vanilla import Vanilla, load_images

@@ -11,13 +11,14 @@ from torch import Tensor, nn
 from ..errors import ReglError
 from ..fitting import Fitting
 from ..keeper import Keeper
+from ..marks import beforehand
 from ..methods.fedavg import FedAvg
 from ..placement import placed
 from ..resuming import piecewise
 from ..stage import CHECKPOINT, Stage
 from ..training import ClientData, Phase, cast, local_sgd, repeatable
 from ..weights import Weights
-from ..work import BYTE, START, Work, beforehand, classifier, tested
+from ..work import BYTE, START, Work, classifier, tested
 from .inputs import Tick
 from .trained import Trained, final, network, plain
 

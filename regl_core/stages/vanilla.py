@@ -8,9 +8,10 @@ from safetensors.torch import load_file, save_file
 
 from .. import conditions, generation
 from ..keeper import Keeper
+from ..marks import beforehand
 from ..params import SynthesisSettings
 from ..stage import CHECKPOINT, Stage
-from ..work import BYTE, START, Work, beforehand, sampled
+from ..work import BYTE, START, Work, sampled
 from .inputs import Models, Tick
 
 
