@@ -41,9 +41,10 @@ class Progress:
 
 
 class Checkpoint(Keeper):
-    """Keeps the latest `Progress`."""
+    """Keeps the latest `Progress`, and writes no weights twice."""
 
     kinds = (Progress, Server, Update, Weights)
+    lasting = (Weights,)
 
 
 @dataclass(frozen=True)

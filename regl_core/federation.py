@@ -1,8 +1,7 @@
 """The round loop: select, train locally, aggregate, evaluate. It runs every method."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -12,13 +11,12 @@ from torch import Tensor, nn
 
 from .checkpoint import Checkpoint, Progress, Turn
 from .errors import ReglError
-from .fitting import exhausted
 from .keeper import Keeps
 from .methods.base import Method, Round, Server, State, Task
 from .params import TrainingSettings
 from .placement import placed, shelf
 from .seeds import numpy_generator
-from .training import ClientData, Update, compiled, evaluate, local_sgd, repeatable
+from .training import ClientData, Update, compiled, evaluate, in_memory, local_sgd, repeatable
 from .weights import Weights
 
 T = TypeVar("T")
@@ -112,9 +110,9 @@ def federate(
     progress = checkpoint.load(away) if checkpoint else None
     if progress is None:
         weights = Weights.of(net).to(away)
-        states = tuple(method.client_state(weights) for _ in clients)
+        states = (method.client_state(weights),) * len(clients)
         progress = Progress(0, method.server_state(weights), states, {}, (), ())
-    with repeatable(), _fitting(training):
+    with repeatable(), in_memory("federated training", training):
         for number in range(progress.round, training.rounds):
             image = tuple(clients[owners[0]].images.shape[1:])
             now = Round(number, seed, net, training, len(owners), image)
@@ -192,21 +190,6 @@ def _moved(value: T, device: torch.device) -> T:
         case Mapping():
             return {name: _moved(part, device) for name, part in value.items()}
     return value  # what no method may send is for `_only_declared` to refuse
-
-
-@contextmanager
-def _fitting(training: TrainingSettings) -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as error:
-        if not exhausted(error):
-            raise
-        raise ReglError(
-            "federated training does not fit into the memory of the GPU: lower "
-            f"training.batch_size (now {training.batch_size}), or set training.precision to "
-            f"bfloat16 (now {training.precision}); neither is done unasked, as both change results "
-            f"({str(error).splitlines()[0]})"
-        ) from error
 
 
 def _only_declared(method: Method, update: Update) -> None:

@@ -1,6 +1,7 @@
 """Batches as large as the memory of the device allows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import chain
 from typing import TypeVar
 
@@ -27,6 +28,17 @@ def exhausted(error: Exception) -> bool:
     if isinstance(error, torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error) for text in EXHAUSTED)
+
+
+@contextmanager
+def advised(advice: str) -> Iterator[None]:
+    """Within the block memory that runs out is a ReglError: `advice`, and what the library says."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not exhausted(error):
+            raise
+        raise ReglError(f"{advice} ({str(error).splitlines()[0]})") from error
 
 
 class Fitting:

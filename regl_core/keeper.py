@@ -1,20 +1,15 @@
-"""Work half done, in a file that a kill at any moment leaves whole."""
+"""Work half done, kept so that a kill at any moment leaves it whole."""
 
-import hashlib
-import json
-import os
 import time
 import warnings
-from collections.abc import Mapping
-from dataclasses import fields
+import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
+from . import valuefile
 from .marks import beforehand
 
 CPU = torch.device("cpu")
@@ -37,20 +32,22 @@ class Keeps(Protocol):
 
 
 class Keeper:
-    """Keeps the latest of a value in one safetensors file, its structure as JSON in the header.
+    """Keeps the latest of a value in a file as `valuefile` has it, with the dataclasses in `kinds`.
 
-    A value is made of None, bools, numbers, texts, tensors, mappings, tuples, lists, which come
-    back as tuples, and the dataclasses in `kinds`. A tensor that is channels-last comes back so, as
-    sums over it depend on that. The file is replaced whole, so a kill at any moment leaves the one
-    before.
+    The file is replaced whole, so a kill at any moment leaves the one before. Instances of what is
+    in `lasting`, which never change once they are made, lie in files of their own in a folder
+    beside, and are written once: of two hundred clients' models, those alone that are new since the
+    last save.
     """
 
     kinds: ClassVar[tuple[type, ...]] = ()
+    lasting: ClassVar[tuple[type, ...]] = ()
 
     def __init__(self, path: Path, every: float | None = None) -> None:
         """`every`: least time between two saves, in seconds; None: EVERY."""
         self._path, self._every, self._saved = path, every, time.monotonic()
         self._took = 0.0
+        self._apart = _Apart(path.with_suffix(".lasting"), self.kinds)
 
     def __truediv__(self, name: str) -> "Keeper":
         """Keeps another value, in a file beside the one of this."""
@@ -62,7 +59,7 @@ class Keeper:
     def due(self) -> bool:
         """Whether the last save, or else the making of this keeper, is `every` seconds ago.
 
-        What takes long to save, two hundred clients' models say, is saved less often.
+        What takes long to save is saved less often.
         """
         every = EVERY if self._every is None else self._every
         return time.monotonic() - self._saved >= every * max(1, self._took / LONG)
@@ -72,18 +69,11 @@ class Keeper:
         if not self._path.exists():
             return None
         try:
-            with safe_open(self._path, framework="pt") as file:
-                # Copies: these tensors are the file, mapped into memory, and lie anywhere.
-                tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-                header = file.metadata()
-            if header["checksum"] != _checksum(header["value"], tensors):
-                raise ValueError("it has changed since it was written")
-            kinds = {kind.__name__: kind for kind in self.kinds}
-            moved = {name: tensor.to(device) for name, tensor in tensors.items()}
-            return _decode(json.loads(header["value"]), moved, kinds)
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            value, _ = valuefile.read(self._path, self.kinds, self._apart.reader(device), device)
+        except valuefile.DAMAGED as error:
             warnings.warn(f"{self._path} is damaged ({error}); starting over", stacklevel=2)
             return None
+        return value
 
     def save(self, value: Any) -> None:
         """Save `value` if that is due."""
@@ -93,74 +83,63 @@ class Keeper:
     def write(self, value: Any) -> None:
         """Save `value` now."""
         started = time.monotonic()
-        tensors: dict[str, Tensor] = {}
-        structure = json.dumps(_encode(value, tensors, self.kinds))
-        _separate(tensors)
-        header = {"value": structure, "checksum": _checksum(structure, tensors)}
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        beside = self._path.with_name(f"{self._path.name}.partial")
-        save_file(tensors, beside, metadata=header)
-        with beside.open("rb+") as file:
-            os.fsync(file.fileno())
-        beside.replace(self._path)
+        named: set[str] = set()
+
+        def apart(part: Any) -> list[str] | None:
+            if not isinstance(part, self.lasting):
+                return None
+            found = self._apart.put(part)
+            named.add(found[0])
+            return found
+
+        valuefile.write(self._path, value, self.kinds, apart)
+        if self.lasting:
+            self._apart.leave(named)
         self._saved = time.monotonic()
         self._took = self._saved - started
 
 
-def _checksum(structure: str, tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 (hex) of a value taken apart, whose tensors are on the CPU."""
-    total = hashlib.sha256(structure.encode())
-    for name in sorted(tensors):
-        total.update(tensors[name].reshape(-1).view(torch.uint8).numpy())
-    return total.hexdigest()
+class _Apart:
+    """Values of which each has a file of its own in a folder, written once."""
 
+    def __init__(self, folder: Path, kinds: tuple[type, ...]) -> None:
+        self._folder, self._kinds = folder, kinds
+        # By identity; a weak reference tells a value from another that came to lie in its place.
+        self._known: dict[int, tuple[weakref.ref, str, str]] = {}
 
-def _encode(value: Any, tensors: dict[str, Tensor], kinds: tuple[type, ...]) -> Any:
-    """`value` as JSON, its tensors moved to `tensors` under numbers."""
-    if isinstance(value, Tensor):
-        kind = "channels last" if _channels_last(value) else "tensor"
-        laid = value.permute(0, 2, 3, 1) if kind == "channels last" else value
-        tensors[str(len(tensors))] = laid.detach().cpu().contiguous()
-        return {kind: len(tensors) - 1}
-    if isinstance(value, tuple | list):
-        return [_encode(part, tensors, kinds) for part in value]
-    if isinstance(value, Mapping):
-        return {"items": [[key, _encode(part, tensors, kinds)] for key, part in value.items()]}
-    if type(value) in kinds:
-        parts = [getattr(value, field.name) for field in fields(value)]
-        return {type(value).__name__: _encode(parts, tensors, kinds)}
-    return value
+    def put(self, value: Any) -> list[str]:
+        """The name of its file, and the checksum."""
+        known = self._known.get(id(value))
+        if known is None or known[0]() is not value:
+            names = (path.stem for path in self._folder.glob("*.safetensors"))
+            taken = (int(name) for name in names if name.isdecimal())
+            name = f"{max(taken, default=0) + 1}.safetensors"
+            total = valuefile.write(self._folder / name, value, self._kinds, lambda part: None)
+            known = self._known[id(value)] = weakref.ref(value), name, total
+        return list(known[1:])
 
+    def reader(self, device: torch.device) -> Callable[[str, str], Any]:
+        """Gives the value, on `device`, of a name and a checksum, the same one for the same name.
 
-def _channels_last(value: Tensor) -> bool:
-    """Whether it lies in memory as networks on a GPU have it, rather than in the usual order."""
-    usual = torch.empty(value.shape, device="meta").stride()
-    return value.stride() != usual and value.is_contiguous(memory_format=torch.channels_last)
+        ValueError if the file has another checksum.
+        """
+        found: dict[str, Any] = {}
 
+        def get(name: str, total: str) -> Any:
+            if name not in found:
+                path = self._folder / Path(name).name
+                value, its = valuefile.read(path, self._kinds, lambda name, total: None, device)
+                if its != total:
+                    raise ValueError(f"{path} is not the file that belongs to it")
+                found[name] = value
+                self._known[id(value)] = weakref.ref(value), name, total
+            return found[name]
 
-def _separate(tensors: dict[str, Tensor]) -> None:
-    """Give each of `tensors` memory of its own, as the file asks for; what has it is not copied.
+        return get
 
-    The models of hundreds of clients can take more than half of the computer's memory.
-    """
-    seen: set[int] = set()
-    for name, tensor in tensors.items():
-        start = tensor.untyped_storage().data_ptr()
-        if start in seen:
-            tensors[name] = tensor.clone()
-        seen.add(start)
-
-
-def _decode(value: Any, tensors: Mapping[str, Tensor], kinds: Mapping[str, type]) -> Any:
-    if isinstance(value, list):
-        return tuple(_decode(part, tensors, kinds) for part in value)
-    if not isinstance(value, dict):
-        return value
-    ((kind, content),) = value.items()
-    if kind == "tensor":
-        return tensors[str(content)]
-    if kind == "channels last":
-        return tensors[str(content)].permute(0, 3, 1, 2)
-    if kind == "items":
-        return {key: _decode(part, tensors, kinds) for key, part in content}
-    return kinds[kind](*_decode(content, tensors, kinds))
+    def leave(self, names: set[str]) -> None:
+        """Delete all files but these."""
+        for path in self._folder.glob("*"):
+            if path.name not in names:
+                path.unlink()
+        self._known = {key: known for key, known in self._known.items() if known[1] in names}

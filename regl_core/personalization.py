@@ -1,6 +1,6 @@
 """Personalisation: each client fine-tunes the global model on its data (Sec. 4.2, App. B)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,8 +10,8 @@ from .errors import ReglError
 from .keeper import Keeper
 from .params import PersonalizationSettings, TrainingSettings
 from .placement import placed
-from .resuming import piecewise, stepwise
-from .training import ClientData, epoch, evaluate, repeatable, sgd
+from .resuming import nested, piecewise, resumed
+from .training import ClientData, epoch, evaluate, in_memory, repeatable, sgd, steps_of
 from .weights import Weights
 
 
@@ -84,7 +84,7 @@ def fine_tune(
     test
         The client's own test split.
     keeper
-        Where to go on from and to save to after an epoch (`stepwise`).
+        Where to go on from and to save to after a step (`resumed`).
 
     Returns
     -------
@@ -96,14 +96,17 @@ def fine_tune(
     weights.into(net)
     optimizer = sgd(net.parameters(), settings.rate, training)
 
-    def one_epoch(number: int) -> float:
-        epoch(net, optimizer, data, training, (seed, "fine-tuning", client, number))
-        return evaluate(net, test, training.precision)
+    length = steps_of(data, training)
 
-    with repeatable():
-        accuracy = stepwise(one_epoch, settings.epochs, (net, optimizer), keeper)
+    def one_epoch(number: int, done: int) -> Iterator[float | None]:
+        steps = epoch(net, optimizer, data, training, (seed, "fine-tuning", client, number), done)
+        for step, _ in enumerate(steps, done + 1):
+            yield evaluate(net, test, training.precision) if step == length else None
+
+    with repeatable(), in_memory("fine-tuning", training):
+        found = resumed(nested(one_epoch, settings.epochs, length), (net, optimizer), keeper)
     net.zero_grad()
-    return FineTuned(tuple(accuracy), Weights.of(net))
+    return FineTuned(tuple(it for it in found if it is not None), Weights.of(net))
 
 
 def personalize(

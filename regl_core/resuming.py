@@ -1,6 +1,6 @@
 """Loops that go on where a kill ended them, bit for bit."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from .keeper import Keeper, Keeps
@@ -16,24 +16,19 @@ class Part(Protocol):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any: ...
 
 
-def stepwise(
-    step: Callable[[int], Made],
-    count: int,
-    parts: Sequence[Part],
-    keeper: Keeps | None = None,
-    tick: Callable[[float], None] = lambda fraction: None,
+def resumed(
+    left: Callable[[int], Iterator[Made]], parts: Sequence[Part], keeper: Keeps | None = None
 ) -> list[Made]:
-    """``[step(0), …, step(count − 1)]``, where a step goes on from what the one before it left.
+    """What ``left(0)`` yields, all of it, where each step goes on from what the last one left.
 
     Parameters
     ----------
-    step
-        Changes `parts` and nothing else that a later step sees; draws by its number. What it
-        returns is a value as a `Keeper` keeps it.
+    left
+        ``left(n)`` yields what is left of it after n steps. A step changes `parts` and nothing else
+        that a later step sees; it draws by its number. What it yields is a value as a `Keeper`
+        keeps it.
     keeper
         Where to go on from and to save to, after any step; None: neither.
-    tick
-        Called after each step with the share of them done, 0 to 1.
     """
     done: list[Made] = []
     kept = None if keeper is None else keeper.load()
@@ -42,12 +37,46 @@ def stepwise(
         done += before
         for part, state in zip(parts, states, strict=True):
             part.load_state_dict(state)
-    while len(done) < count:
-        done.append(step(len(done)))
+    for made in left(len(done)):
+        done.append(made)
         if keeper is not None and keeper.due:
             keeper.save((done, [part.state_dict() for part in parts]))
-        tick(len(done) / count)
     return done
+
+
+def stepwise(
+    step: Callable[[int], Made],
+    count: int,
+    parts: Sequence[Part],
+    keeper: Keeps | None = None,
+    tick: Callable[[float], None] = lambda fraction: None,
+) -> list[Made]:
+    """``[step(0), …, step(count − 1)]``, as `resumed`.
+
+    `tick` is called after each step with the share of them done, 0 to 1.
+    """
+
+    def left(done: int) -> Iterator[Made]:
+        for number in range(done, count):
+            yield step(number)
+            tick((number + 1) / count)
+
+    return resumed(left, parts, keeper)
+
+
+def nested(
+    part: Callable[[int, int], Iterator[Made]], count: int, length: int
+) -> Callable[[int], Iterator[Made]]:
+    """`count` parts of `length` steps each, one after the other, for `resumed`.
+
+    ``part(number, n)`` yields what is left of one after n steps of it.
+    """
+
+    def left(done: int) -> Iterator[Made]:
+        for number in range(done // length, count):
+            yield from part(number, max(0, done - number * length))
+
+    return left
 
 
 def piecewise(

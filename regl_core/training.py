@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from .augmentation import augmented
 from .compiling import keep_private
 from .errors import ReglError
-from .fitting import Fitting
+from .fitting import Fitting, advised
 from .images import Images
 from .keeper import Keeps
 from .params import TrainingSettings
-from .resuming import stepwise
+from .resuming import nested, resumed
 from .seeds import torch_generator
 from .weights import Weights
 
@@ -168,24 +168,31 @@ def sgd(params: Iterable[Tensor], rate: float, training: TrainingSettings) -> to
     )
 
 
+def steps_of(data: ClientData, training: TrainingSettings) -> int:
+    """Optimiser steps of one epoch."""
+    return -(-len(data) // training.batch_size)
+
+
 def epoch(
     net: nn.Module,
     optimizer: torch.optim.Optimizer,
     data: ClientData,
     training: TrainingSettings,
     path: tuple[int | str, ...],
+    done: int = 0,
     loss: Loss = cross_entropy,
     correct: Correct = nothing,
-) -> int:
-    """One optimiser step of `net` for each batch of `data`, drawn by `path`; how many these are.
+) -> Iterator[None]:
+    """One optimiser step of `net` for each batch of `data`, drawn by `path`.
 
-    The forward pass has the precision, and the images the augmentation, of `training`.
+    It stops after each step, and leaves out the first `done` of them. The forward pass has the
+    precision, and the images the augmentation, of `training`.
     """
     if not net.training:  # going through all modules takes longer than a step's optimiser
         net.train()
     device = next(net.parameters()).device
-    order = batches(data, training.batch_size, *path)
-    for number, (images, labels) in enumerate(data.batches(order, device)):
+    order = batches(data, training.batch_size, *path)[done:]
+    for number, (images, labels) in enumerate(data.batches(order, device), done):
         optimizer.zero_grad()
         if training.augmentation != "none":
             images = augmented(images, *path, "augmentation", number)
@@ -194,7 +201,7 @@ def epoch(
         value.backward()
         correct(net)
         optimizer.step()
-    return len(order)
+        yield
 
 
 def compiled(net: nn.Module, training: TrainingSettings) -> nn.Module:
@@ -228,7 +235,7 @@ def local_sgd(
 
     The batches of epoch e, counted through all phases, are drawn from ``(*path, e)``. Every
     phase has a fresh optimiser. `correct` is called between backward and step. `keeper`: where to
-    go on from and to save to after an epoch (`stepwise`).
+    go on from and to save to after a step (`resumed`).
     """
     trainable = {name: p for name, p in net.named_parameters() if p.requires_grad}
     moving = [
@@ -240,7 +247,7 @@ def local_sgd(
 
     begun = None
 
-    def one_epoch(number: int) -> int:
+    def one_epoch(number: int, done: int) -> Iterator[None]:
         nonlocal begun
         phase = phase_of[number]
         if phase != begun:
@@ -248,10 +255,12 @@ def local_sgd(
             net.zero_grad()  # a parameter that rests now must not show `correct` an old gradient
             for name, parameter in trainable.items():
                 parameter.requires_grad_(name in moving[phase])
-        return epoch(net, optimizers[phase], data, training, (*path, number), loss, correct)
+        own = (*path, number)
+        yield from epoch(net, optimizers[phase], data, training, own, done, loss, correct)
 
+    steps = nested(one_epoch, len(phase_of), steps_of(data, training))
     try:
-        return sum(stepwise(one_epoch, len(phase_of), (net, *optimizers), keeper))
+        return len(resumed(steps, (net, *optimizers), keeper))
     finally:
         net.zero_grad()
         for parameter in trainable.values():
@@ -289,3 +298,12 @@ def evaluate(
 def repeatable() -> AbstractContextManager[None]:
     """Restricts cuDNN to kernels that give the same bits every time; no effect on a CPU."""
     return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
+
+
+def in_memory(what: str, training: TrainingSettings) -> AbstractContextManager[None]:
+    """Within the block ReglError where the memory of the GPU does not suffice for `what`."""
+    return advised(
+        f"{what} does not fit into the memory of the GPU: lower training.batch_size (now "
+        f"{training.batch_size}), or set training.precision to bfloat16 (now "
+        f"{training.precision}); neither is done unasked, as both change results"
+    )

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from regl_core import keeper as module
+from regl_core import valuefile
 from regl_core.keeper import Keeper
 from regl_core.resuming import piecewise, stepwise
 
@@ -63,7 +64,7 @@ def test_a_kill_costs_half_a_minute_or_ten_times_what_a_save_takes(
     """As README says, section Resume."""
     clock = Clock()
     monkeypatch.setattr(module, "time", clock)
-    monkeypatch.setattr(module, "save_file", clock.save_file)
+    monkeypatch.setattr(valuefile, "save_file", clock.save_file)
     keeper = Keeper(tmp_path / "value.safetensors") / "within"
     clock.now += 29
     assert not keeper.due
@@ -119,7 +120,7 @@ def test_a_kill_while_it_is_written_leaves_what_was_there(tmp_path, monkeypatch)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "save_file", half)
+        patch.setattr(valuefile, "save_file", half)
         with pytest.raises(KeyboardInterrupt):
             keeper.write("second")
     assert keeper.load() == "first"
@@ -196,7 +197,7 @@ def test_what_lies_in_memory_is_not_copied_to_be_written(tmp_path, monkeypatch):
         seen.extend(tensor.data_ptr() for tensor in tensors.values())
         safetensors.torch.save_file(tensors, path, metadata)
 
-    monkeypatch.setattr(module, "save_file", save_file)
+    monkeypatch.setattr(valuefile, "save_file", save_file)
     keeper = Keeper(tmp_path / "value.safetensors")
     keeper.write(own)
     assert seen == [tensor.data_ptr() for tensor in own]

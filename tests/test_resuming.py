@@ -106,14 +106,14 @@ def trained(tiny, folder: Path, keeper: Keeper | None) -> object:
 
 
 # With how often each saves: images in batches of 8, then steps, or batches for each
-# of two noises; clients, and epochs within.
+# of two noises; clients, and steps of batches of 4 within.
 WORKS = [
     (tuned, 3 + 2 + 3),
     (sampled, 3),
     (lossy, 3 + 2 * 3),
     (described, 3 + 3),
-    (personalized, 2 * 4),
-    (trained, 4),
+    (personalized, (3 * 3 + 1) + (3 * 2 + 1)),
+    (trained, 4 * 3),
 ]
 
 

@@ -1,6 +1,6 @@
 """DynaFed."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, count, islice
 from typing import Annotated, Self
@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ..errors import ReglError
-from ..fitting import exhausted
+from ..fitting import advised
 from ..marks import beforehand
 from ..params import Count, Positive, TrainingSettings
-from ..resuming import stepwise
+from ..resuming import nested, resumed, stepwise
 from ..seeds import numpy_generator, torch_generator
-from ..training import ClientData, Update, batches, epoch
+from ..training import ClientData, Update, batches, epoch, steps_of
 from ..weights import Weights, combine
 from .base import Round, Server, State
 from .fedavg import FedAvg
@@ -164,9 +164,13 @@ class DynaFed(FedAvg):
             update={"batch_size": self.server_batch, "augmentation": "none"}
         )
         adam = torch.optim.Adam(now.net.parameters(), self.server_rate)
-        for number in range(self.server_epochs):
+
+        def one_epoch(number: int, done: int) -> Iterator[None]:
             path = now.seed, "synthetic batches", now.number, number
-            epoch(now.net, adam, data, training, path, soft_cross_entropy)
+            return epoch(now.net, adam, data, training, path, done, soft_cross_entropy)
+
+        steps = nested(one_epoch, self.server_epochs, steps_of(data, training))
+        resumed(steps, (now.net, adam), now.keeper)
         now.net.zero_grad()
         place = next(iter(weights.params.values())).device
         return weights | Weights(Weights.of(now.net).to(place).params, {})
@@ -198,15 +202,11 @@ class DynaFed(FedAvg):
             mismatch(now.net, *pair, data, alpha, order).backward(inputs=list(learnt))
             adam.step()
 
-        try:
+        with advised(
+            f"method {self.name!r}: the GPU's memory does not hold {self.inner_steps} unrolled "
+            f"steps of {size} images; lower its inner_batch or inner_steps"
+        ):
             stepwise(step, self.iterations, (learnt, adam), now.keeper)
-        except RuntimeError as error:
-            if not exhausted(error):
-                raise
-            raise ReglError(
-                f"method {self.name!r}: the GPU's memory does not hold {self.inner_steps} unrolled "
-                f"steps of {size} images; lower its inner_batch or inner_steps"
-            ) from error
         if not all(one.isfinite().all() for one in learnt):
             raise ReglError(
                 f"method {self.name!r}: the distillation diverged; lower its alpha or image_rate"

@@ -1,6 +1,7 @@
 """How good synthetic images are: what a network learns from them, and what one sees in them."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +16,9 @@ from ..keeper import Keeper
 from ..marks import beforehand
 from ..params import ProbeSettings, TrainingSettings
 from ..placement import placed
-from ..resuming import stepwise
+from ..resuming import nested, resumed
 from ..stage import CHECKPOINT, Stage
-from ..training import ClientData, epoch, evaluate, repeatable
+from ..training import ClientData, epoch, evaluate, in_memory, repeatable, steps_of
 from ..work import START, Work, classifier, generative, tested
 from .inputs import Source, Tick
 from .tailored import Tailored
@@ -42,12 +43,18 @@ def _fit(
 
     (data,) = placed([data], next(net.parameters()).device)
 
-    def one_epoch(number: int) -> None:
-        epoch(net, optimiser, data, training, (*path, number))
-        decay.step()
+    length = steps_of(data, training)
 
-    with repeatable():
-        stepwise(one_epoch, probe.epochs, (net, optimiser, decay), keeper, tick)
+    def one_epoch(number: int, done: int) -> Iterator[None]:
+        steps = epoch(net, optimiser, data, training, (*path, number), done)
+        for step, _ in enumerate(steps, done + 1):
+            if step == length:
+                decay.step()
+            yield
+        tick((number + 1) / probe.epochs)
+
+    with repeatable(), in_memory("training a network that judges images", training):
+        resumed(nested(one_epoch, probe.epochs, length), (net, optimiser, decay), keeper)
 
 
 @dataclass(frozen=True)

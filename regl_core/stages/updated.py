@@ -16,7 +16,7 @@ from ..methods.fedavg import FedAvg
 from ..placement import placed
 from ..resuming import piecewise
 from ..stage import CHECKPOINT, Stage
-from ..training import ClientData, Phase, cast, local_sgd, repeatable
+from ..training import ClientData, Phase, cast, in_memory, local_sgd, repeatable
 from ..weights import Weights
 from ..work import BYTE, START, Work, classifier, tested
 from .inputs import Tick
@@ -114,8 +114,8 @@ def once_more(
     """
     start.into(net)
     path = (how.seed, "batches", client, how.training.rounds)
-    with repeatable():
-        phases = [Phase(how.training.local_epochs)]
+    phases = [Phase(how.training.local_epochs)]
+    with repeatable(), in_memory("a further update", how.training):
         local_sgd(net, own, how.training, path, phases, keeper=keeper)
 
 
