@@ -76,12 +76,13 @@ def measure(setup: Setup) -> None:
     print(f"one round, {setup.title}: method, ours, bare PyTorch (s), ratio: median (quartiles)")
     for name, loss_of in PASSES.items():
         method = methods.get(name, {})
-        # The first pair warms up.
+        in_turns(method, loss_of, net, clients, test, settings)  # warms up
+        gc.collect()
+        gc.freeze()  # else a search for garbage among all modules comes upon one of the two
         pairs = [
-            in_turns(method, loss_of, net, clients, test, settings)
-            for _ in range(setup.repeats + 1)
+            in_turns(method, loss_of, net, clients, test, settings) for _ in range(setup.repeats)
         ]
-        both = Comparison(*zip(*pairs[1:], strict=True), warm=True)
+        both = Comparison(*zip(*pairs, strict=True), warm=True)
         ours, them = (median / settings.rounds for median in both.seconds)
         low, median, high = both.overhead
         print(f"{name:9} {ours:.3f} {them:.3f}  {median:.3f}  ({low:.3f}, {high:.3f})", flush=True)
@@ -119,8 +120,6 @@ def in_turns(
 
 def main() -> None:
     torch.set_num_threads(1)
-    gc.collect()
-    gc.freeze()  # else a search for garbage among all imported modules comes upon one of the two
     for setup in SETUPS:
         measure(setup)
 

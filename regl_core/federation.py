@@ -17,7 +17,7 @@ from .params import TrainingSettings
 from .placement import placed, shelf
 from .seeds import numpy_generator
 from .training import ClientData, Update, compiled, evaluate, in_memory, local_sgd, repeatable
-from .weights import Weights
+from .weights import Live, Weights
 
 T = TypeVar("T")
 
@@ -102,14 +102,14 @@ def federate(
     net = method.network(copy.deepcopy(net), seed)
     if not method.looks_inside:
         net = compiled(net, training)
-    device = next(net.parameters()).device
+    device, live = next(net.parameters()).device, Live.of(net)
     clients, (test, *personal) = (
         placed(several, device) for several in (clients, [test, *personal])
     )
-    away = shelf(device, Weights.of(net).bytes, len(owners))
+    away = shelf(device, live.weights().bytes, len(owners))
     progress = checkpoint.load(away) if checkpoint else None
     if progress is None:
-        weights = Weights.of(net).to(away)
+        weights = live.weights().to(away)
         states = (method.client_state(weights),) * len(clients)
         progress = Progress(0, method.server_state(weights), states, {}, (), ())
     with repeatable(), in_memory("federated training", training):
@@ -120,12 +120,12 @@ def federate(
             for turn, client in enumerate(selected, 1):
                 if client not in progress.updates:
                     data, keeper = clients[client], checkpoint and Turn(checkpoint, progress)
-                    progress = _client_turn(method, now, client, data, progress, keeper)
+                    progress = _client_turn(method, now, live, client, data, progress, keeper)
                     if checkpoint:
                         checkpoint.save(progress)
                 tick((number + turn / len(selected)) / training.rounds)
             now = replace(now, keeper=checkpoint and Turn(checkpoint, progress))
-            progress = _server_turn(method, now, clients, test, personal, progress)
+            progress = _server_turn(method, now, live, clients, test, personal, progress)
             if checkpoint:
                 checkpoint.save(progress)
     return History(progress.accuracy, progress.personal, progress.server, progress.clients)
@@ -141,6 +141,7 @@ def select(owners: Sequence[int], fraction: float, seed: int, number: int) -> li
 def _client_turn(
     method: Method,
     now: Round,
+    live: Live,
     client: int,
     data: ClientData,
     progress: Progress,
@@ -151,7 +152,7 @@ def _client_turn(
     received = _moved(method.answer(progress.server, client), device)
     state = _moved(progress.clients[client], device)
     start = method.start(received, state)
-    start.into(now.net)
+    live.become(start)
     task = Task(now, client, len(data), received, state, start)
     context = method.prepare(task)
     steps = local_sgd(
@@ -164,7 +165,7 @@ def _client_turn(
         partial(method.correct, context=context),
         keeper,
     )
-    state, update = method.finish(task, Weights.of(now.net), steps)
+    state, update = method.finish(task, live.weights(), steps)
     _only_declared(method, update)
     state, update = _moved(state, away), _moved(update, away)
     states = (*progress.clients[:client], state, *progress.clients[client + 1 :])
@@ -204,6 +205,7 @@ def _only_declared(method: Method, update: Update) -> None:
 def _server_turn(
     method: Method,
     now: Round,
+    live: Live,
     clients: Sequence[ClientData],
     test: ClientData,
     personal: Sequence[ClientData],
@@ -212,14 +214,14 @@ def _server_turn(
     """The server aggregates the round's updates, and the outcome is measured."""
     updates = dict(sorted(progress.updates.items()))
     server = method.aggregate(progress.server, updates, now)
-    server.weights.into(now.net)
+    live.become(server.weights)
     accuracy = evaluate(now.net, test, now.training.precision)
     own: list[float | None] = []
     for client, split in enumerate(personal):
         if not len(split) or not len(clients[client]):
             own.append(None)
             continue
-        method.start(method.answer(server, client), progress.clients[client]).into(now.net)
+        live.become(method.start(method.answer(server, client), progress.clients[client]))
         own.append(evaluate(now.net, split, now.training.precision))
     history = (*progress.personal, tuple(own)) if personal else ()
     return Progress(

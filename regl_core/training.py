@@ -95,6 +95,9 @@ class ClientData:
 
     def in_turn(self, size: int, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
         """As `batches`, all of it in its order, `size` images at a time."""
+        if isinstance(self.images, Tensor) and self.images.device == device:
+            parts = self.images.split(size), self.labels.split(size)
+            return ((pixels(images), labels) for images, labels in zip(*parts, strict=True))
         return self.batches(torch.arange(len(self), device=self.labels.device).split(size), device)
 
 
@@ -191,9 +194,11 @@ def epoch(
     if not net.training:  # going through all modules takes longer than a step's optimiser
         net.train()
     device = next(net.parameters()).device
+    moving = [weight for group in optimizer.param_groups for weight in group["params"]]
     order = batches(data, training.batch_size, *path)[done:]
     for number, (images, labels) in enumerate(data.batches(order, device), done):
-        optimizer.zero_grad()
+        for weight in moving:  # as `zero_grad`, which takes as long as a layer of a small network
+            weight.grad = None
         if training.augmentation != "none":
             images = augmented(images, *path, "augmentation", number)
         with cast(training.precision, device):
@@ -252,8 +257,8 @@ def local_sgd(
         phase = phase_of[number]
         if phase != begun:
             begun = phase
-            net.zero_grad()  # a parameter that rests now must not show `correct` an old gradient
             for name, parameter in trainable.items():
+                parameter.grad = None  # one that rests now must not show `correct` an old gradient
                 parameter.requires_grad_(name in moving[phase])
         own = (*path, number)
         yield from epoch(net, optimizers[phase], data, training, own, done, loss, correct)
@@ -262,8 +267,8 @@ def local_sgd(
     try:
         return len(resumed(steps, (net, *optimizers), keeper))
     finally:
-        net.zero_grad()
         for parameter in trainable.values():
+            parameter.grad = None
             parameter.requires_grad_(True)
 
 

@@ -32,32 +32,16 @@ class Weights:
     @classmethod
     def of(cls, net: nn.Module) -> "Weights":
         """A copy of the weights of `net`: later training does not change it."""
-        return cls(
-            {name: tensor.detach().clone() for name, tensor in net.named_parameters()},
-            {name: tensor.detach().clone() for name, tensor in net.named_buffers()},
-        )
+        return Live.of(net).weights()
 
     @property
     def bytes(self) -> int:
         """Size of all tensors."""
         return sum(tensor.nbytes for tensor in (*self.params.values(), *self.buffers.values()))
 
-    @torch.no_grad()
     def into(self, net: nn.Module) -> None:
         """Copy these weights into `net`. ReglError unless names and shapes are those of `net`."""
-        for kind, live, own in (
-            ("parameter", dict(net.named_parameters()), self.params),
-            ("buffer", dict(net.named_buffers()), self.buffers),
-        ):
-            for name in live.keys() | own.keys():
-                if name not in live or name not in own or live[name].shape != own[name].shape:
-                    raise ReglError(
-                        f"the {kind} {name!r} of these weights and of the network "
-                        f"{type(net).__name__} differ; use weights of the same model, width, "
-                        "number of classes and method"
-                    )
-            for name, tensor in live.items():
-                tensor.copy_(own[name])
+        Live.of(net).become(self)
 
     def to(self, device: torch.device) -> "Weights":
         """The same weights on `device`; tensors that are there already are not copied."""
@@ -76,6 +60,48 @@ class Weights:
             {name: tensor for name, tensor in self.params.items() if wanted(name)},
             {name: tensor for name, tensor in self.buffers.items() if wanted(name)},
         )
+
+
+@dataclass(frozen=True)
+class Live:
+    """The tensors of a network, which change with it; for one that is read and written often.
+
+    In a small network it takes as long to find them as to copy them.
+    """
+
+    kind: str
+    params: Mapping[str, Tensor]
+    buffers: Mapping[str, Tensor]
+
+    @classmethod
+    def of(cls, net: nn.Module) -> "Live":
+        """Those of `net`, of which none may be replaced by another tensor."""
+        return cls(type(net).__name__, dict(net.named_parameters()), dict(net.named_buffers()))
+
+    @torch.no_grad()
+    def weights(self) -> Weights:
+        """As `Weights.of`."""
+        return Weights(
+            {name: tensor.clone() for name, tensor in self.params.items()},
+            {name: tensor.clone() for name, tensor in self.buffers.items()},
+        )
+
+    @torch.no_grad()
+    def become(self, weights: Weights) -> None:
+        """As `Weights.into`."""
+        for kind, live, own in (
+            ("parameter", self.params, weights.params),
+            ("buffer", self.buffers, weights.buffers),
+        ):
+            for name in live.keys() | own.keys():
+                if name not in live or name not in own or live[name].shape != own[name].shape:
+                    raise ReglError(
+                        f"the {kind} {name!r} of these weights and of the network "
+                        f"{self.kind} differ; use weights of the same model, width, "
+                        "number of classes and method"
+                    )
+            if live:
+                torch._foreach_copy_(list(live.values()), [own[name] for name in live])
 
 
 @torch.no_grad()

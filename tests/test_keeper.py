@@ -1,6 +1,7 @@
 """What is kept: it comes back as it was, or not at all."""
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -214,3 +215,113 @@ def test_tensors_that_share_memory_come_back_apart(tmp_path):
     for mine, theirs in zip(found, value, strict=True):
         assert torch.equal(mine, theirs)
     assert len({it.untyped_storage().data_ptr() for it in found}) == len(value)
+
+
+@dataclass(frozen=True)
+class Model:
+    """Never changed once it is made."""
+
+    weights: torch.Tensor
+
+
+class Models(Keeper):
+    kinds = (Model,)
+    lasting = (Model,)
+
+
+def files(folder: Path) -> dict[str, int]:
+    """Of each file below when it was written."""
+    return {path.name: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
+
+
+def models(count: int) -> list[Model]:
+    return [Model(torch.full((4,), float(number))) for number in range(count)]
+
+
+def test_what_lasts_is_written_once(tmp_path):
+    keeper, (first, second, third) = Models(tmp_path / "value.safetensors"), models(3)
+    keeper.write({"round": 0, "clients": [first, first, second]})
+    before = files(tmp_path)
+    assert len(before) == 1 + 2
+    keeper.write({"round": 1, "clients": [first, third, second]})
+    after = files(tmp_path)
+    new = after.keys() - before.keys()
+    assert len(new) == 1
+    assert {name for name in before if after[name] != before[name]} == {"value.safetensors"}
+    found = keeper.load()
+    assert found["round"] == 1
+    for mine, theirs in zip(found["clients"], [first, third, second], strict=True):
+        assert torch.equal(mine.weights, theirs.weights)
+
+
+def test_what_lasts_no_longer_is_deleted(tmp_path):
+    keeper, (first, second) = Models(tmp_path / "value.safetensors"), models(2)
+    keeper.write([first, second])
+    keeper.write([second])
+    assert len(files(tmp_path)) == 1 + 1
+    assert torch.equal(keeper.load()[0].weights, second.weights)
+    keeper.write([])
+    assert list(files(tmp_path)) == ["value.safetensors"] and keeper.load() == ()
+
+
+def test_who_goes_on_writes_nothing_again_and_the_same_value_once(tmp_path):
+    file, (first, second) = tmp_path / "value.safetensors", models(2)
+    Models(file).write([first, second, first])
+    before = files(tmp_path)
+    again = Models(file)
+    one, other, same = again.load()
+    assert one is same and one is not other
+    third = Model(torch.zeros(4))  # equal to another, and not it
+    again.write([other, third])
+    after = files(tmp_path)
+    assert len(after) == 1 + 2 and len(before.keys() & after.keys()) == 1 + 1
+    assert torch.equal(Models(file).load()[0].weights, second.weights)
+
+
+def test_a_value_that_lies_where_another_lay_is_written(tmp_path):
+    """Python gives the place of what is gone, and with it its `id`, to what comes next."""
+    keeper = Models(tmp_path / "value.safetensors")
+    for number in range(20):
+        keeper.write([Model(torch.full((2,), float(number)))])
+        assert keeper.load()[0].weights.tolist() == [number, number]
+
+
+@pytest.mark.parametrize("how", ["truncated", "empty", "a bit of a tensor", "missing", "another's"])
+def test_damage_to_what_lasts_is_told_and_nothing_comes_back(how, tmp_path):
+    keeper = Models(tmp_path / "value.safetensors")
+    keeper.write(models(2))
+    first, second = sorted((tmp_path / "value.lasting").iterdir())
+    if how == "missing":
+        first.unlink()
+    elif how == "another's":
+        first.write_bytes(second.read_bytes())
+    else:
+        harmed(first, how)
+    for one in (keeper, Models(tmp_path / "value.safetensors")):
+        with pytest.warns(UserWarning, match=r"value\.safetensors is damaged"):
+            assert one.load() is None
+    Models(tmp_path / "value.safetensors").write(models(2))
+    assert len(Models(tmp_path / "value.safetensors").load()) == 2
+
+
+def test_a_kill_between_the_files_leaves_what_was_there(tmp_path, monkeypatch):
+    file, (first, second, third) = tmp_path / "value.safetensors", models(3)
+    Models(file).write([first, second])
+    keeper = Models(file)
+    _, second = keeper.load()
+
+    def all_but_the_last(tensors, path, metadata):
+        if Path(path).name.startswith("value"):
+            raise KeyboardInterrupt
+        save_file(tensors, path, metadata=metadata)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(valuefile, "save_file", all_but_the_last)
+        with pytest.raises(KeyboardInterrupt):
+            keeper.write([second, third])
+    again = Models(file)
+    found = again.load()
+    assert [one.weights[0].item() for one in found] == [0, 1]
+    again.write([found[1], third])
+    assert [one.weights[0].item() for one in Models(file).load()] == [1, 2]
+    assert len(files(tmp_path)) == 1 + 2

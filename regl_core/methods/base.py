@@ -21,6 +21,7 @@ A method is a subclass of `Method` in a file of this folder; its fields are hype
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -110,9 +111,10 @@ def moving(params: Sequence[Tensor], *others: Sequence[Tensor]) -> Sequence[Sequ
 
     For `correct`. A parameter without one took no part in the loss; the optimiser leaves it alone.
     """
-    rows = zip(params, *others, strict=True)
-    kept = [(weight.grad, weight, *rest) for weight, *rest in rows if weight.grad is not None]
-    return list(zip(*kept, strict=True))
+    gradients = [weight.grad for weight in params]
+    there = [gradient is not None for gradient in gradients]
+    columns = gradients, params, *others
+    return columns if all(there) else [list(compress(column, there)) for column in columns]
 
 
 def single(features: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from ..marks import beforehand
 from ..params import TrainingSettings
 from ..seeds import derive
 from ..training import Update
-from ..weights import Weights
+from ..weights import Live, Weights
 from .base import State, Task, single
 from .fedavg import FedAvg
 
@@ -110,7 +110,8 @@ class Projected(nn.Module):
     def __init__(self, body: nn.Module, projection: nn.Module, fc: nn.Linear) -> None:
         super().__init__()
         self.body, self.projection, self.fc = body, projection, fc
-        self._frozen: tuple[nn.Module, ...] = ()  # a tuple's networks are no part of this one
+        # A tuple's networks are no part of this one.
+        self._frozen: tuple[tuple[nn.Module, Live], ...] = ()
 
     def project(self, images: Tensor) -> Tensor:
         """z, float (n, projection_size)."""
@@ -127,7 +128,7 @@ class Projected(nn.Module):
         if len(self._frozen) != len(weights):
             self._frozen = ()
             like = [copy.deepcopy(self).eval().requires_grad_(False) for _ in weights]
-            self._frozen = tuple(like)
-        for net, one in zip(self._frozen, weights, strict=True):
-            one.into(net)
-        return self._frozen
+            self._frozen = tuple((net, Live.of(net)) for net in like)
+        for (_, live), one in zip(self._frozen, weights, strict=True):
+            live.become(one)
+        return [net for net, _ in self._frozen]
