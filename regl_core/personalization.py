@@ -11,7 +11,7 @@ from .keeper import Keeper
 from .params import PersonalizationSettings, TrainingSettings
 from .placement import placed
 from .resuming import nested, piecewise, resumed
-from .training import ClientData, epoch, evaluate, in_memory, repeatable, sgd, steps_of
+from .training import ClientData, batches, epoch, evaluate, in_memory, repeatable, sgd, steps_of
 from .weights import Weights
 
 
@@ -99,7 +99,9 @@ def fine_tune(
     length = steps_of(data, training)
 
     def one_epoch(number: int, done: int) -> Iterator[float | None]:
-        steps = epoch(net, optimizer, data, training, (seed, "fine-tuning", client, number), done)
+        path = seed, "fine-tuning", client, number
+        order = batches(data, training.batch_size, *path)
+        steps = epoch(net, optimizer, data, order, training, path, done)
         for step, _ in enumerate(steps, done + 1):
             yield evaluate(net, test, training.precision) if step == length else None
 

@@ -180,23 +180,23 @@ def epoch(
     net: nn.Module,
     optimizer: torch.optim.Optimizer,
     data: ClientData,
+    order: Sequence[Tensor],
     training: TrainingSettings,
     path: tuple[int | str, ...],
     done: int = 0,
     loss: Loss = cross_entropy,
     correct: Correct = nothing,
 ) -> Iterator[None]:
-    """One optimiser step of `net` for each batch of `data`, drawn by `path`.
+    """One optimiser step of `net` for each batch of `data`, at the indices in `order` (`batches`).
 
     It stops after each step, and leaves out the first `done` of them. The forward pass has the
-    precision, and the images the augmentation, of `training`.
+    precision, and the images the augmentation, drawn by `path`, of `training`.
     """
     if not net.training:  # going through all modules takes longer than a step's optimiser
         net.train()
     device = next(net.parameters()).device
     moving = [weight for group in optimizer.param_groups for weight in group["params"]]
-    order = batches(data, training.batch_size, *path)[done:]
-    for number, (images, labels) in enumerate(data.batches(order, device), done):
+    for number, (images, labels) in enumerate(data.batches(order[done:], device), done):
         for weight in moving:  # as `zero_grad`, which takes as long as a layer of a small network
             weight.grad = None
         if training.augmentation != "none":
@@ -250,6 +250,9 @@ def local_sgd(
     optimizers = [sgd(params.values(), training.rate, training) for params in moving]
     phase_of = [i for i, phase in enumerate(phases) for _ in range(phase.epochs)]
 
+    paths = [(*path, number) for number in range(len(phase_of))]
+    # All of them now: code that is seldom run takes ten times as long between two steps.
+    orders = [batches(data, training.batch_size, *own) for own in paths]
     begun = None
 
     def one_epoch(number: int, done: int) -> Iterator[None]:
@@ -260,10 +263,10 @@ def local_sgd(
             for name, parameter in trainable.items():
                 parameter.grad = None  # one that rests now must not show `correct` an old gradient
                 parameter.requires_grad_(name in moving[phase])
-        own = (*path, number)
-        yield from epoch(net, optimizers[phase], data, training, own, done, loss, correct)
+        each = net, optimizers[phase], data, orders[number], training, paths[number]
+        yield from epoch(*each, done, loss, correct)
 
-    steps = nested(one_epoch, len(phase_of), steps_of(data, training))
+    steps = nested(one_epoch, len(paths), steps_of(data, training))
     try:
         return len(resumed(steps, (net, *optimizers), keeper))
     finally:

@@ -130,18 +130,26 @@ def mean(weights: Sequence[Weights], shares: Sequence[float]) -> Weights:
     the largest one: no float ever holds it.
     """
 
-    def average(tensors: list[Tensor]) -> Tensor:
-        first = tensors[0]
-        if not first.is_floating_point():
-            return torch.stack(tensors).amax(0)
-        # In double precision, so that the mean of equal tensors is that tensor bit for bit.
-        total = torch.zeros_like(first, dtype=torch.float64)
-        for tensor, share in zip(tensors, shares, strict=True):
-            total.add_(tensor, alpha=share)
-        return total.to(first.dtype)
-
-    first = weights[0]
     return Weights(
-        {name: average([one.params[name] for one in weights]) for name in first.params},
-        {name: average([one.buffers[name] for one in weights]) for name in first.buffers},
+        _mean([one.params for one in weights], shares),
+        _mean([one.buffers for one in weights], shares),
     )
+
+
+def _mean(several: Sequence[Mapping[str, Tensor]], shares: Sequence[float]) -> dict[str, Tensor]:
+    # In double precision, so that the mean of equal tensors is that tensor bit for bit.
+    totals = {
+        name: torch.zeros_like(tensor, dtype=torch.float64)
+        for name, tensor in several[0].items()
+        if tensor.is_floating_point()
+    }
+    for one, share in zip(several, shares, strict=True):
+        if totals:
+            own = [one[name] for name in totals]
+            torch._foreach_add_(list(totals.values()), own, alpha=share)
+    return {
+        name: totals[name].to(tensor.dtype)
+        if name in totals
+        else torch.stack([one[name] for one in several]).amax(0)
+        for name, tensor in several[0].items()
+    }

@@ -13,7 +13,7 @@ from regl_core import placement
 from regl_core.augmentation import augmented
 from regl_core.images import Images
 from regl_core.models import build
-from regl_core.training import ClientData, epoch, evaluate, pixels, sgd
+from regl_core.training import ClientData, Phase, evaluate, local_sgd, pixels
 from regl_core.weights import Weights
 
 WHOLE = torch.randint(256, (11, 3, 4, 4), dtype=torch.uint8)
@@ -64,7 +64,7 @@ def test_training_on_mapped_images_is_training_on_a_tensor(tmp_path, monkeypatch
 
     def trained(data):
         net = build("resnet_small", 3, 8, 16, seed=0)
-        steps = len([*epoch(net, sgd(net.parameters(), 0.1, own), data, own, (0, "a path"))])
+        steps = local_sgd(net, data, own, (0, "a path"), [Phase(1)])
         return Weights.of(net), steps, evaluate(net, data, size=2)
 
     expected, steps, accuracy = trained(ClientData(pixels(images), labels))
@@ -127,7 +127,7 @@ def test_augmentation_and_precision_change_the_outcome_and_repeat(change):
     def trained(**changes):
         own = settings(batch_size=4, **changes)
         net = build("resnet_small", 3, 8, 16, seed=0)
-        assert [*epoch(net, sgd(net.parameters(), 0.1, own), data, own, (0, "a path"))]
+        local_sgd(net, data, own, (0, "a path"), [Phase(1)])
         return Weights.of(net).params["fc.weight"]
 
     assert torch.equal(trained(**change), trained(**change))

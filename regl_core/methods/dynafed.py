@@ -167,7 +167,8 @@ class DynaFed(FedAvg):
 
         def one_epoch(number: int, done: int) -> Iterator[None]:
             path = now.seed, "synthetic batches", now.number, number
-            return epoch(now.net, adam, data, training, path, done, soft_cross_entropy)
+            order = batches(data, self.server_batch, *path)
+            return epoch(now.net, adam, data, order, training, path, done, soft_cross_entropy)
 
         steps = nested(one_epoch, self.server_epochs, steps_of(data, training))
         resumed(steps, (now.net, adam), now.keeper)

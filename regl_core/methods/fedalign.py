@@ -8,7 +8,6 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn.utils import clip_grads_with_norm_
 
 from ..errors import ReglError
 from ..training import cross_entropy
@@ -93,7 +92,7 @@ class FedAlign(FedAvg):
         gradients = [weight.grad for weight in params if weight.grad is not None]
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         if norm > self.clip:
-            clip_grads_with_norm_(params, self.clip, norm)
+            torch._foreach_mul_(gradients, self.clip / (norm + 1e-6))  # as `clip_grad_norm_`
 
 
 _TINY = 1e-30  # far below any difference float32 can hold, and its inverse is still finite

@@ -35,7 +35,8 @@ class Mismatch(Function):
         n = len(output)
         student = norms[:n]
         apart = student - norms[n:]
-        forth, back = torch.cat(path, 2)[:n], torch.cat(path[::-1], 2)[:n]
+        forth = torch.cat(path, 2)[:n]
+        back = forth.flip(2)
         by_g = bmm(forth, back.mT) / last[:n]
         if steps > 1:
             by_g -= bmm(forth[:, :, :-2], back[:, :, 2:].mT) / before[:n]

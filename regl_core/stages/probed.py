@@ -18,7 +18,7 @@ from ..params import ProbeSettings, TrainingSettings
 from ..placement import placed
 from ..resuming import nested, resumed
 from ..stage import CHECKPOINT, Stage
-from ..training import ClientData, epoch, evaluate, in_memory, repeatable, steps_of
+from ..training import ClientData, batches, epoch, evaluate, in_memory, repeatable, steps_of
 from ..work import START, Work, classifier, generative, tested
 from .inputs import Source, Tick
 from .tailored import Tailored
@@ -46,7 +46,9 @@ def _fit(
     length = steps_of(data, training)
 
     def one_epoch(number: int, done: int) -> Iterator[None]:
-        steps = epoch(net, optimiser, data, training, (*path, number), done)
+        own = (*path, number)
+        order = batches(data, training.batch_size, *own)
+        steps = epoch(net, optimiser, data, order, training, own, done)
         for step, _ in enumerate(steps, done + 1):
             if step == length:
                 decay.step()
