@@ -3,7 +3,7 @@
 For each method a bare loop does as many forward and backward passes, optimiser steps and
 evaluations on the same network and data. Both take turns, a client of the one and of the other, in
 one process on one thread, first on desk's small network, then on ResNet34.
-Processor time is measured, which other programs disturb least. About 20 minutes.
+Processor time is measured, which other programs disturb least. About 15 minutes.
 
 Passes are those through layers. MOON's frozen networks and FedAlign's slimmed block count
 (`passes`); what a method does with gradients, weights and features besides does not.

@@ -14,6 +14,8 @@ def test_what_moves_is_what_has_a_gradient():
     assert [*map(list, (gradients, params, own))] == [[used.grad], [used], [others[1]]]
     gradients, params, own = moving([used], others[:1])
     assert [*map(list, (gradients, params, own))] == [[used.grad], [used], [others[0]]]
+    gradients, params = moving([used])
+    assert [*map(list, (gradients, params))] == [[used.grad], [used]]
     torch._foreach_add_(gradients, params)  # the gradients are those that the optimiser will see
     assert used.grad.item() == 3 + 2
 
