@@ -135,9 +135,9 @@ def test_the_student_sees_the_first_quarter_of_the_input_and_the_teacher_all_of_
     )
     term = (next(norms) - next(norms)).square().mean()
     scale = cross_entropy(net, images, labels).item() / term.item()
-    weights = list(student.narrow.values())
-    by_weights = torch.autograd.grad(scale * term, weights)
-    for name, gradient in zip(student.narrow, by_weights, strict=True):
+    weights = dict(student.slim.named_parameters())
+    by_weights = torch.autograd.grad(scale * term, list(weights.values()))
+    for name, gradient in zip(weights, by_weights, strict=True):
         change = on[f"layer4.{name}"] - off[f"layer4.{name}"]
         part = change[tuple(slice(size) for size in gradient.shape)]
         assert torch.allclose(part, gradient, rtol=1e-3, atol=1e-4), name
@@ -165,7 +165,10 @@ def test_channels_of_the_student(channels, width, kept):
 
 
 def test_the_student_is_the_block_with_fewer_channels():
-    """The weights of the first channels, put into a narrow block, give the same output."""
+    """The weights of the first channels, put into a narrow block, give the same output.
+
+    Also when the block was in eval mode, as it is after a round.
+    """
     wide = nn.Sequential(_block(32, 64), _block(64, 64))
     narrow = nn.Sequential(_block(8, 16), _block(16, 16))
     with torch.no_grad():
@@ -173,7 +176,7 @@ def test_the_student_is_the_block_with_fewer_channels():
             large.copy_(torch.randn(large.shape, generator=torch.Generator().manual_seed(1)))
             small.copy_(large[tuple(slice(size) for size in small.shape)])
     inputs = client(3, side=4).images.repeat(1, 11, 1, 1)[:, :8]
-    student = Student.of(wide, 0.25)
+    student = Student.of(wide.eval(), 0.25)
     assert torch.allclose(student(inputs), narrow(inputs), atol=1e-5)
     with torch.no_grad():
         for weight in (*wide.parameters(), *narrow.parameters()):
@@ -378,8 +381,9 @@ MUTATIONS = (
     ("the teacher sees a part of the input", "(inner, outer), self", "(part, outer), self"),
     (
         "the student has the weights of the first step",
-        "torch._foreach_copy_(copies, self.views)",
+        "torch._foreach_copy_(self.narrow, self.views)",
         "pass",
     ),
-    ("gradients of all steps add up", "copy.grad = None", "pass"),
+    ("gradients of all steps add up", "weight.grad = None", "pass"),
+    ("the student is evaluated", "instead).train()", "instead)"),
 )

@@ -1,13 +1,13 @@
 """FedAlign."""
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from ..errors import ReglError
 from ..training import cross_entropy
@@ -109,41 +109,40 @@ class Student:
     ----------
     wide, views
         The block's parameters, and the part of their memory that is copied.
+    slim
+        A block of the copies. Its running statistics, which it moves, are its own: in training
+        BatchNorm does not read them, and nobody else does.
     narrow
-        The copies, by name.
-    buffers
-        The student's own. In training BatchNorm does not read its running statistics but moves
-        them, and nobody reads these.
+        The copies.
     """
 
-    block: nn.Module
     wide: Sequence[Tensor]
     views: Sequence[Tensor]
-    narrow: Mapping[str, Tensor]
-    buffers: Mapping[str, Tensor]
+    slim: nn.Module
+    narrow: Sequence[Tensor]
 
     @classmethod
     def of(cls, block: nn.Module, width: float) -> "Student":
         """The student of `block`, with the share `width` of its channels."""
-        names, wide = zip(*block.named_parameters(), strict=True)
+        wide = list(block.parameters())
         views = [corner(weight.detach(), width) for weight in wide]
-        narrow = {n: view.clone().requires_grad_() for n, view in zip(names, views, strict=True)}
-        buffers = {name: corner(buffer, width).clone() for name, buffer in block.named_buffers()}
-        return cls(block, wide, views, narrow, buffers)
+        narrow = [nn.Parameter(view.clone()) for view in views]
+        # In a copy of the block they take the place of its own tensors.
+        instead = {id(weight): own for weight, own in zip(wide, narrow, strict=True)}
+        instead |= {id(buffer): corner(buffer, width).clone() for buffer in block.buffers()}
+        return cls(wide, views, copy.deepcopy(block, instead).train(), narrow)
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """What it makes of `inputs`, the first channels of those of the block."""
-        copies = list(self.narrow.values())
         with torch.no_grad():
-            torch._foreach_copy_(copies, self.views)
-        for copy in copies:
-            copy.grad = None
-        own = {**self.narrow, **self.buffers}
-        return functional_call(self.block, own, (inputs,), tie_weights=False)
+            torch._foreach_copy_(self.narrow, self.views)
+        for weight in self.narrow:
+            weight.grad = None
+        return self.slim(inputs)
 
     def add_gradient(self) -> None:
         """Add the gradient of the copies to that of the block, once both are there."""
-        pairs = [(w.grad, n.grad) for w, n in zip(self.wide, self.narrow.values(), strict=True)]
+        pairs = [(w.grad, n.grad) for w, n in zip(self.wide, self.narrow, strict=True)]
         corners = [wide.as_strided(narrow.shape, wide.stride()) for wide, narrow in pairs]
         torch._foreach_add_(corners, [narrow for _, narrow in pairs])
 
