@@ -1,34 +1,54 @@
 """How far two sets of images lie apart, from their features."""
 
+from collections.abc import Callable
+from itertools import islice
+
 import torch
 from torch import Tensor
+
+from .keeper import Keeper
+from .resuming import stepwise
 
 PAIRS = 2**24  # of images, whose kernel is in memory at once: 0.3 GB with what leads to it
 
 
-def kernel_distance(real: Tensor, other: Tensor) -> float:
+def kernel_distance(
+    real: Tensor,
+    other: Tensor,
+    keeper: Keeper | None = None,
+    tick: Callable[[float], None] = lambda fraction: None,
+) -> float:
     """Squared maximum mean discrepancy of features (n, d) and (m, d), n and m at least 2.
 
     The unbiased estimate (Gretton et al., "A kernel two-sample test", 2012, Eq. 3) with a Gaussian
     kernel whose width is the median distance between real images. It can be slightly negative
     where the two sets come from one distribution. Takes memory for half of the n² distances
     between real images, and for `PAIRS`.
+
+    keeper : where to go on from and to save to (`stepwise`). tick : gets the share done, 0 to 1.
     """
     real, other = real.double(), other.double()
-    width = torch.pdist(real).median().clamp_min(torch.finfo(torch.float64).eps)
 
-    def total(one: Tensor, two: Tensor) -> Tensor:
-        """The kernel summed over all pairs, some rows at a time."""
-        parts = one.split(max(1, PAIRS // len(two)))
-        kernels = (torch.exp(-torch.cdist(it, two).square() / (2 * width.square())) for it in parts)
-        return sum(kernel.sum() for kernel in kernels)
+    def median(_: int) -> Tensor:
+        return torch.pdist(real).median().clamp_min(torch.finfo(torch.float64).eps)
 
-    def within(one: Tensor) -> Tensor:
-        n = len(one)
-        return (total(one, one) - n) / (n * (n - 1))  # without each image's 1 with itself
+    (width,) = stepwise(median, 1, (), keeper and keeper / "width")
+    # The kernel is summed over all pairs, some rows at a time.
+    pairs = ((real, real), (other, other), (real, other))
+    parts = [one.split(max(1, PAIRS // len(two))) for one, two in pairs]
+    rows = [(part, two) for own, (_, two) in zip(parts, pairs, strict=True) for part in own]
 
-    across = total(real, other) / (len(real) * len(other))
-    return float(within(real) + within(other) - 2 * across)
+    def summed(number: int) -> Tensor:
+        return torch.exp(-torch.cdist(*rows[number]).square() / (2 * width.square())).sum()
+
+    sums = iter(stepwise(summed, len(rows), (), keeper, tick))
+    reals, others, across = (sum(islice(sums, len(own))) for own in parts)
+
+    def within(total: Tensor, n: int) -> Tensor:
+        return (total - n) / (n * (n - 1))  # without each image's 1 with itself
+
+    apart = across / (len(real) * len(other))
+    return float(within(reals, len(real)) + within(others, len(other)) - 2 * apart)
 
 
 def frechet_distance(real: Tensor, other: Tensor) -> float:

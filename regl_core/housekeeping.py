@@ -1,7 +1,8 @@
 """What is fresh and what can go: `make status` and `make clean-store`."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -153,9 +154,11 @@ def _shown(what: str, held: Sequence[Held]) -> str:
     """How many there are of each kind, how large, and when the last of them was made."""
     rows: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for it in held:
-        rows[it.kind].append((_size(it.folder.rglob("*")), it.folder.stat().st_mtime))
+        with suppress(FileNotFoundError):  # finished or deleted this very moment
+            found = _size(it.folder), it.folder.stat().st_mtime
+            rows[it.kind].append(found)
     title = f"{what}: {len(held)} entries"
-    if not held:
+    if not rows:
         return title
     frame = pd.DataFrame(
         {
@@ -171,5 +174,10 @@ def _shown(what: str, held: Sequence[Held]) -> str:
     return f"{title}, {total}\n{table}"
 
 
-def _size(paths: Iterable[Path]) -> int:
-    return sum(path.stat().st_size for path in paths if path.is_file())
+def _size(folder: Path) -> int:
+    """Bytes of all files below it that are still there."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            total += path.stat().st_size * path.is_file()
+    return total

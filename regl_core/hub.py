@@ -108,6 +108,12 @@ def wanting(layout: Layout, folder: Path) -> list[str]:
         if not there:
             found.append(f"{' or '.join(choice)} is missing")
         found += [f"{path.relative_to(folder)} is damaged" for path in there if not _sound(path)]
+    for path in sorted(folder.rglob("adapter_config.json")):
+        # transformers would load it unasked, from a file that is none of `Layout.files`.
+        found.append(
+            f"{path.relative_to(folder)} is that of an adapter, which would alter the weights: "
+            "merge it into them, or remove it"
+        )
     return found + [text for name in layout.weights for text in _unread(folder / name, folder)]
 
 

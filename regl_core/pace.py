@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 
 from .rates import Rates
 from .stage import Stage
@@ -56,13 +57,13 @@ def _sort(work: Work) -> Sort:
 def _past(store: Store, kind: str) -> dict[Sort, list[tuple[Work, float]]]:
     """The work of earlier stages of a kind and the seconds it took, by sort.
 
-    Entries that do not tell their work are older than that word.
+    Entries that another version of this program wrote, and which tell it otherwise, are left out.
     """
     found = defaultdict(list)
     for entry in store.entries(kind):
-        parts = entry.get("work", ())
-        work = {
-            Unit(**{k: v for k, v in it.items() if k != "amount"}): it["amount"] for it in parts
-        }
-        found[_sort(work)].append((work, entry["seconds"]))
+        with suppress(KeyError, TypeError, ValueError):
+            parts = [dict(it) for it in entry["work"]]
+            amounts = [float(it.pop("amount")) for it in parts]
+            work = {Unit(**it): amount for it, amount in zip(parts, amounts, strict=True)}
+            found[_sort(work)].append((work, float(entry["seconds"])))
     return found

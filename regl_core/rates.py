@@ -8,6 +8,7 @@ measured; else these operations at a throughput that is assumed.
 
 import csv
 import json
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
@@ -101,7 +102,8 @@ class Rates:
     def known(cls, store: Path, bench: Path = BENCH) -> "Rates":
         """Every measurement at hand, those on this machine before those on others.
 
-        store : the root of a store. Raises ReglError where a file of measurements is unreadable.
+        store : the root of a store. Raises ReglError where `bench` is not as `make bench-gpu`
+        writes it.
         """
         tiny = (Sample(REFERENCE, unit, seconds, SHIPPED) for unit, seconds in TINY.items())
         found, here = [*kept(store), *_shipped(bench), *tiny], machines().values()
@@ -186,17 +188,21 @@ def keep(samples: Iterable[Sample], store: Path) -> None:
 
 
 def kept(store: Path) -> list[Sample]:
-    """What `keep` kept. Raises ReglError where the file is not as it wrote it."""
+    """What `keep` kept; nothing, with a warning, where the file is not as it wrote it."""
     path = store / FOLDER / "measured.json"
-    if not path.exists():
-        return []
     try:
         rows = json.loads(path.read_bytes())
         return [Sample(**{**row, "unit": Unit(**row["unit"])}) for row in rows]
-    except (ValueError, TypeError, KeyError):
-        raise ReglError(
-            f"{path}: expected measurements of `make plan CALIBRATE=1`; delete it and measure anew"
-        ) from None
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        # No reason to compute nothing: these are estimates, and there are others.
+        warnings.warn(
+            f"{path}: expected measurements of `make plan CALIBRATE=1`; they are left out: "
+            "measure anew",
+            stacklevel=2,
+        )
+        return []
 
 
 def _shipped(path: Path) -> Iterator[Sample]:

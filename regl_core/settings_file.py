@@ -1,6 +1,7 @@
 """Reading a settings file, and altering single settings of it, before anything is validated."""
 
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,21 @@ def parse(text: str, source: str) -> Any:
         raise ReglError(f"{source}: expected YAML: {error}") from None
 
 
+MOST = 100_000  # values in a text; the shipped settings have some hundreds
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML's safe loader, but a key that stands twice in one mapping is an error."""
+    """YAML's safe loader, but a key that stands twice in one mapping is an error.
+
+    So are more than `MOST` values, every alias written out: nine lines can hold a billion.
+    """
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        if _values(node, {}) > MOST:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"with every alias written out it has more than {MOST} values", None
+            )
+        return super().construct_document(node)
 
     def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -49,6 +63,16 @@ class _Loader(yaml.SafeLoader):
                     )
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+def _values(node: yaml.Node, known: dict[yaml.Node, int]) -> int:
+    """How many values `node` holds, every alias written out; those of nodes passed are `known`."""
+    if node not in known:
+        known[node] = MOST + 1  # within itself it has no end
+        parts = node.value if isinstance(node, yaml.CollectionNode) else ()
+        within = chain.from_iterable(parts) if isinstance(node, yaml.MappingNode) else parts
+        known[node] = 1 + sum(_values(part, known) for part in within)
+    return known[node]
 
 
 def alter(tree: Mapping[Any, Any], changes: Mapping[Any, Any]) -> dict[Any, Any]:

@@ -2,14 +2,15 @@
 
     root/<kind>/<first two of key>/<key>/   the files of a stage, and entry.json about them
     root/tmp/<key>-<process>-<random>/      being computed, or left by a kill
+    root/tmp/<...>/checkpoint/              what it has saved on its way
     root/locks/<key>.lock                   held while a stage is computed; a kill frees it
 
 To start afresh, delete the folder.
 """
 
+import errno
 import os
 import secrets
-import shutil
 import time
 import warnings
 from collections.abc import Iterator
@@ -25,7 +26,8 @@ from .access import explained
 from .errors import ReglError
 from .locks import locked
 from .machine import one_thread
-from .stage import CHECKPOINT, Stage, Tick
+from .stage import Stage, Tick
+from .unfinished import clear, delete, inherit, saved, set_aside
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Store:
 
     def unfinished(self) -> Iterator[Path]:
         """The folder of every entry that has saved something on its way (`key_of`)."""
-        return (path.parent for path in self.root.glob(f"tmp/*/{CHECKPOINT}"))
+        return (folder for folder in self.root.glob("tmp/*") if saved(folder))
 
     @staticmethod
     def key_of(folder: Path) -> str:
@@ -112,16 +114,18 @@ class Store:
     def remove(self, folder: Path) -> bool:
         """Delete what is in `folder`; False, and nothing done, if it is being computed."""
         with explained(self.root), suppress(Timeout), self._lock(self.key_of(folder), timeout=0):
-            _delete(folder)
+            delete(folder)
             return True
         return False
 
     def sweep(self) -> None:
-        """Delete what killed processes left behind, but for their checkpoints."""
+        """Delete what killed processes left behind, but for checkpoints of what is not finished."""
         with explained(self.root):
             for folder in self.root.glob("tmp/*"):
-                with suppress(Timeout), self._lock(self.key_of(folder), timeout=0):
-                    _clear(folder)
+                key = self.key_of(folder)
+                with suppress(Timeout), self._lock(key, timeout=0):
+                    finished = any(self.root.glob(f"*/{key[:2]}/{key}"))
+                    (delete if finished else clear)(folder)
 
     def _folder(self, stage: Stage) -> Path:
         return Path(self.root, stage.kind, stage.key[:2], stage.key)
@@ -137,7 +141,9 @@ class Store:
     def _mended(self, stage: Stage) -> bool:
         """Whether `stage` is intact; if it is damaged, delete it. The caller holds the lock."""
         folder = self._folder(stage)
-        if not os.path.lexists(folder):
+        # Not asked by its name: a machine that asked before may still know it as missing, where
+        # another machine of the same file system has made it since.
+        if not folder.parent.is_dir() or folder.name not in os.listdir(folder.parent):
             return False
         try:
             entry.verify(folder, stage.key, self._seen)
@@ -145,46 +151,42 @@ class Store:
         except entry.Damage as damage:
             text = f"{folder} is damaged ({damage}) and will be computed anew"
             warnings.warn(text, stacklevel=4)
-            _delete(folder)
+            delete(folder)
             return False
 
     def _compute(self, stage: Stage, inputs: tuple[Path, ...], tick: Tick) -> None:
         """Fill a temporary folder and rename it. The caller holds the lock."""
         left = sorted(self.root.glob(f"tmp/{stage.key}-*"))
-        folder, temporary = self._folder(stage), self._temporary(stage)
+        # Where the checkpoint waits while the result is written: in no moment both can be lost.
+        temporary, aside = self._temporary(stage), self._temporary(stage)
         temporary.mkdir()
         try:
-            for old in left:
-                if Path(old, CHECKPOINT).exists() and not Path(temporary, CHECKPOINT).exists():
-                    os.rename(old / CHECKPOINT, temporary / CHECKPOINT)
-                _delete(old)
+            inherit(left, temporary, stage.key)
             # `explained` before the half-written files make room again.
             with explained(self.root), one_thread():
                 start = time.perf_counter()
                 stage.compute(temporary, inputs, tick)
                 seconds = time.perf_counter() - start
-                _delete(temporary / CHECKPOINT)
+                set_aside(temporary, aside)
                 entry.write(stage, temporary, seconds)
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            os.rename(temporary, folder)
-            entry.sync(folder.parent)
+            self._placed(temporary, stage)
+            delete(aside)
         except BaseException:
-            _clear(temporary)
+            clear(temporary)
+            clear(aside)
             raise
 
-
-def _delete(path: Path) -> None:
-    """Delete a file, a link or a folder, if it is there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _clear(temporary: Path) -> None:
-    """Delete a temporary folder, but for its checkpoint."""
-    for path in temporary.glob("*"):
-        if path.name != CHECKPOINT:
-            _delete(path)
-    with suppress(OSError):  # not empty: the checkpoint is in it
-        temporary.rmdir()
+    def _placed(self, temporary: Path, stage: Stage) -> None:
+        """Let the finished `temporary` be the result of `stage`. The caller holds the lock."""
+        folder = self._folder(stage)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.rename(temporary, folder)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            if self._mended(stage):  # another machine's, which this one has not seen before
+                delete(temporary)
+            else:
+                os.rename(temporary, folder)
+        entry.sync(folder.parent)

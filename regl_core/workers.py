@@ -154,12 +154,19 @@ class Workers:
     def _death(self, worker: Worker) -> Failed:
         worker.process.join()
         code = worker.process.exitcode or 0
-        cause = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+        cause = f"was killed by {_signal(-code)}" if code < 0 else f"ended with {code}"
         beside = ", ".join(map(str, self.running)) or "nothing"
         return Failed(
             f"its worker process {cause}; most often memory has run out: run again with fewer "
             f"workers than {len(self.places)} (running beside it: {beside})"
         )
+
+
+def _signal(number: int) -> str:
+    """Its name, or its number where it has none, as real-time signals."""
+    with suppress(ValueError):
+        return signal.Signals(number).name
+    return f"signal {number}"
 
 
 def _work(pipe: Connection, root: Path) -> None:

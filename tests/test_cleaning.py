@@ -58,7 +58,9 @@ def test_what_an_unfinished_entry_saved_goes_when_nobody_asks_for_it(tmp_path, m
     store, used, unused = Store(tmp_path), Draw(1), Draw(2)
     monkeypatch.setattr(housekeeping, "targets_of", lambda *_: {"fig5": [used]})
     for stage in (used, unused):
-        (tmp_path / f"tmp/{stage.key}-1-ab" / CHECKPOINT).mkdir(parents=True)
+        checkpoint = tmp_path / f"tmp/{stage.key}-1-ab" / CHECKPOINT
+        checkpoint.mkdir(parents=True)
+        (checkpoint / "state.txt").write_text("3")
     told = cleaned("smoke", {}, store, "unused", capsys)
     assert "no notebook asks for: 1 entries" in told and "unfinished" in told
     assert [store.key_of(it) for it in store.unfinished()] == [used.key]
@@ -67,6 +69,16 @@ def test_what_an_unfinished_entry_saved_goes_when_nobody_asks_for_it(tmp_path, m
         assert told.endswith("0 deleted, 1 are being computed and stay\n")
     assert cleaned("smoke", {}, store, "all", capsys).endswith("1 deleted\n")
     assert not list(store.unfinished())
+
+
+def test_what_is_gone_by_the_time_it_is_shown_is_left_out(tmp_path):
+    """A stage may finish, or another process delete something, meanwhile."""
+    gone = housekeeping.Held("unfinished", tmp_path / "gone", True, packing.remove)
+    here = housekeeping.Held("Draw", Store(tmp_path).ensure(Draw(1)), True, packing.remove)
+    told = housekeeping._shown("notebooks ask for", [gone, here])
+    assert "Draw" in told and "unfinished" not in told.split("\n", 1)[1]
+    (tmp_path / "packed").mkdir()
+    assert packing.remove(tmp_path / "packed" / "gone")
 
 
 def test_decoded_images_of_another_size_or_of_no_data_set_are_unused(tmp_path, monkeypatch, capsys):

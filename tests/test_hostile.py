@@ -129,7 +129,14 @@ def malformed(draw) -> str:
             top = [i for i, line in enumerate(lines) if re.match(r"\w+:", line)]
             lines[draw(st.sampled_from(top))] = draw(st.sampled_from(GROUPS))
         case "bomb":
-            lines.append(bomb(draw(st.integers(5, 9))))
+            rows = bomb(draw(st.integers(5, 60))).splitlines()
+            where = draw(st.sampled_from(["top", "methods", "value"]))
+            if where == "top":
+                lines += rows
+            elif where == "methods":
+                lines.insert(METHODS + 1, f"  Bomb: {{{', '.join(rows)}}}")
+            else:  # of a setting
+                lines[place] = f"{lines[place].split(':')[0]}: {{{', '.join(rows)}}}"
     return "\n".join(lines)
 
 

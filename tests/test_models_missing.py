@@ -123,6 +123,16 @@ def test_a_missing_file_of_settings_is_named(models, key, file, words):
     assert found.startswith(f"foundation.{key}: ") and words in found
 
 
+@pytest.mark.parametrize("key", ["name", "image_encoder", "captioner"])
+def test_an_adapter_beside_the_weights_is_refused(models, key):
+    """transformers would load it, and its weights are in no key."""
+    folder = models[key] / "text_encoder" if key == "name" else models[key]
+    (folder / "adapter_config.json").write_text('{"peft_type": "LORA"}')
+    (found,) = problems(models)
+    assert found.startswith(f"foundation.{key}: ") and "adapter_config.json" in found
+    assert "merge it into them, or remove it" in found
+
+
 def test_settings_that_cannot_be_read_are_named(models):
     (models["name"] / "unet" / "config.json").write_text('{"cut":')
     (found,) = problems(models)

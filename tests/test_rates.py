@@ -125,12 +125,20 @@ def test_auto_is_the_device_that_is_here(store, monkeypatch):
     assert "assumed" in Rates.known(store).of(automatic).source
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '[{"machine": "a"}]', '[{"unit": {"size": 3}}]'])
-def test_a_file_of_measurements_that_is_none_is_told(store, text):
-    (store / rates.FOLDER).mkdir(parents=True)
-    (store / rates.FOLDER / "measured.json").write_text(text)
-    with pytest.raises(ReglError, match=r"measured\.json: expected measurements.*CALIBRATE=1"):
-        Rates.known(store)
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[1]", '[{"machine": "a"}]', '[{"unit": {"size": 3}}]', "[" * 100_000, "\xff", None],
+)
+def test_a_file_of_measurements_that_is_none_is_told_and_left_out(store, text):
+    path = store / rates.FOLDER / "measured.json"
+    if text is None:
+        path.mkdir(parents=True)
+    else:
+        path.parent.mkdir(parents=True)
+        path.write_bytes(text.encode("latin1"))
+    with pytest.warns(UserWarning, match=r"measured\.json: expected measurements.*CALIBRATE=1"):
+        found = Rates.known(store)
+    assert found.of(Unit("denoised", "tiny")).seconds == TINY[Unit("denoised", "tiny")]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from toy_kills import contents, keeping, survived
 
 from regl_core import conditions, foundation, generation, membership, training, tuning
 from regl_core.analyses import DistanceRun, UpdateRun
-from regl_core.exposure import Adapter, Sent
+from regl_core.exposure import Adapter, Exposed, Images, Sent
 from regl_core.keeper import Keeper
 from regl_core.params import PersonalizationSettings, load
 from regl_core.partition import Dirichlet
@@ -179,12 +179,13 @@ def overheard(pipeline: Pipeline) -> Stage:
     return sent.stage(pipeline)
 
 
-def attacked(pipeline: Pipeline) -> Stage:
+def exposed(kind: type[Exposed], pipeline: Pipeline) -> Stage:
     two = Dirichlet(beta=0.5, clients=2)
-    adapter = Adapter(
-        way="usual", dataset="digits", partition=two, seed=0, client=0, settings=SETTINGS
-    )
-    return adapter.stage(pipeline)
+    one = kind(way="usual", dataset="digits", partition=two, seed=0, client=0, settings=SETTINGS)
+    return one.stage(pipeline)
+
+
+attacked, near = partial(exposed, Adapter), partial(exposed, Images)
 
 
 # With some of the files that each must keep.
@@ -197,7 +198,8 @@ BUILDS = [
     (dynafed, {"progress"}),
     (probed, {"images-8", "epochs", "epochs-made-8", "epochs-real-8"}),
     (updated, {"progress", "clients-0", "clients-within-0"}),
-    (distance, {"images-8", "features-8"}),
+    (distance, {"images-8", "features-8", "sums", "sums-width"}),
+    (near, {"images-8", "features-8", "classes"}),
     (overheard, {"progress", "clients-0", "clients-1", "clients-within-1"}),
     (
         attacked,

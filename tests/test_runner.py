@@ -275,10 +275,20 @@ def test_the_pace_is_learnt_from_stages_that_took_a_while(rates):
 
 def test_the_pace_of_other_models_and_of_older_stores_says_nothing(rates):
     past = Past((replace(DRAWN, device="cuda"), 10.0, 20.0), (START, 10.0, 30.0))
-    past._entries.append({"cost": 10.0, "seconds": 40.0})  # from before there were units of work
+    # From before there were units of work, from after they have changed, and otherwise odd.
+    past._entries.append({"cost": 10.0, "seconds": 40.0})
+    later = {**vars(START), "precision": "float32", "amount": 10.0}
+    past._entries.append({"work": [later], "seconds": 50.0})
+    past._entries.append({"work": [{**vars(START), "amount": 10.0}]})
+    past._entries.append({"work": [{**vars(START), "amount": None}], "seconds": 60.0})
+    past._entries.append({"work": None, "seconds": 70.0})
     pace = Pace(past, rates)
     assert pace.factor("any", {DRAWN: 3.0}) == 1.0
     assert pace.factor("any", {START: 3.0}) == 3.0
+
+
+def test_a_signal_without_a_name_is_told_by_its_number():
+    assert workers._signal(9) == "SIGKILL" and workers._signal(35) == "signal 35"
 
 
 def test_each_worker_has_a_gpu_of_its_own_where_stages_need_one(tmp_path, monkeypatch):

@@ -26,8 +26,12 @@ NAMES = {
     **{kind: [name] for kind, name in STAGES.items()},
     "SCAFFOLD": [STAGES["Trained"], ("regl_core.methods.scaffold", "Scaffold")],
     "FedAvg": [STAGES["Trained"], ("regl_core.methods.fedavg", "FedAvg")],
+    "decoder": [("regl_core.datasets.decoding", "attempted")],
+    "pictures": [("regl_core.datasets.files", "Originals")],
 }
 METHODS = {"SCAFFOLD", "FedAvg"}
+# What the digest of an image folder knows of code, as stages see it through that (`Originals`).
+IMAGES = {"decoder", "pictures"}
 RUN = {"Trained", *METHODS}
 FEDERATED = RUN | {"Personalized", "Updated"}
 DRAWN = {"Vanilla", "Tailored"}
@@ -42,14 +46,14 @@ ALTERING = [
     ("fitting.py", "(size + 1) // 2", "size // 2", DRAWN | SEEN),
     ("tuning.py", "weight_decay=1e-2", "weight_decay=1e-3", {"Tuned"}),
     ("conditions.py", "F.normalize(torch.cat(parts), dim=1)", "torch.cat(parts)", SEEN),
-    ("distances.py", "- 2 * across", "- 3 * across", {"Distance"}),
+    ("distances.py", "- 2 * apart", "- 3 * apart", {"Distance"}),
     ("training.py", "return 100 * Fitting", "return 99 * Fitting", FEDERATED | {"Probed"}),
     ("training.py", "torch.randperm(len(data)", "torch.randperm(+len(data)", FEDERATED | {"Judge"}),
     ("personalization.py", "data.labels[:real].unique()", "data.labels.unique()", {"Personalized"}),
     ("stages/updated.py", "(torch.bincount(labels, each) /", "(labels.float() /", {"Updated"}),
     ("stages/probed.py", "decay.step()", "decay.step(0)", {"Judge", "Probed"}),
     ("models.py", 'nonlinearity="relu"', 'nonlinearity="linear"', FEDERATED | {"Judge", "Probed"}),
-    ("seeds.py", ">> 1", ">> 2", set(NAMES) - UNSEEDED),
+    ("seeds.py", ">> 1", ">> 2", set(NAMES) - UNSEEDED - IMAGES),
     ("federation.py", "sorted(drawn.tolist())", "drawn.tolist()", RUN),
     (
         "partition.py",
@@ -60,10 +64,18 @@ ALTERING = [
     ("training.py", 'ReglError("no test images', 'OSError("no test images', FEDERATED | {"Probed"}),
     ("training.py", "if not len(data):", "if len(data) < 2:", FEDERATED | {"Probed"}),
     ("__init__.py", '__version__ = "0', 'print()\n__version__ = "0', set(NAMES)),
-    ("stages/__init__.py", '"""The stages', 'print()\n"""The stages', set(NAMES)),
+    ("stages/__init__.py", '"""The stages', 'print()\n"""The stages', set(NAMES) - IMAGES),
     ("methods/__init__.py", "import importlib\n", "import importlib\nprint()\n", METHODS),
     ("methods/scaffold.py", 'return {"c": own}', 'return {"c": own * 2}', {"SCAFFOLD"}),
     ("methods/fedavg.py", "server.weights | weighted", "server.weights & weighted", {"FedAvg"}),
+    ("datasets/decoding.py", "Image.Resampling.BILINEAR", "Image.Resampling.NEAREST", IMAGES),
+    (
+        "datasets/decoding.py",
+        "decoded(root / name, side)",
+        "255 - decoded(root / name, side)",
+        IMAGES,
+    ),
+    ("datasets/files.py", "np.stack(found)", "255 - np.stack(found)", {"pictures"}),
 ]
 HARMLESS = [
     ("sources.py", "is missing; {mend}", "is not there; {mend}"),

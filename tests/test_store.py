@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from toy_stages import Broken, Draw, Holder, Logged, Resumed, Threads
 
 from regl_core import entry
+from regl_core import store as store_module
 from regl_core.errors import ReglError
 from regl_core.store import Store
 from regl_core.work import START
@@ -241,6 +242,92 @@ def test_a_checkpoint_outlives_a_kill_and_is_no_result(tmp_path):
     assert set(contents(store.ensure(stage))) == {"count.txt"}
     assert (tmp_path / "log").read_text().split() == [str(step) for step in range(10)]
     assert not list(tmp_path.glob("tmp/*"))
+
+
+@pytest.mark.parametrize("deadly", [True, False], ids=["kill", "full disk"])
+@pytest.mark.parametrize("moment", ["write", "sync", "rename"])
+def test_what_goes_wrong_while_the_result_is_written_costs_no_more_than_before(
+    tmp_path, monkeypatch, moment, deadly
+):
+    """The checkpoint is deleted once the result stands, not before."""
+    stage, store = Resumed(str(tmp_path / "log")), Store(tmp_path / "store")
+    with pytest.raises(KeyboardInterrupt):
+        store.ensure(stage)
+    renamed = os.rename
+
+    def fail(*paths: Path) -> None:
+        if (
+            moment == "rename"
+            and len(paths) == 2
+            and Path(paths[1]).parent.parent.name != "Resumed"
+        ):
+            return renamed(*paths)
+        raise KeyboardInterrupt if deadly else OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*((os, "rename", fail) if moment == "rename" else (entry, moment, fail)))
+        if deadly:
+            patch.setattr(store_module, "clear", lambda folder: None)
+        with pytest.raises(KeyboardInterrupt if deadly else ReglError):
+            store.ensure(stage)
+    assert not store.has(stage)
+    (tmp_path / "log").unlink()
+    store.sweep()
+    assert [store.key_of(folder) for folder in store.unfinished()] == [stage.key]
+    assert set(contents(store.ensure(stage))) == {"count.txt"}
+    assert not (tmp_path / "log").exists()  # ten steps were there already
+    assert not list(store.root.glob("tmp/*"))
+
+
+def test_a_kill_after_the_result_stands_leaves_a_checkpoint_that_goes(tmp_path, monkeypatch):
+    stage, store = Resumed(str(tmp_path / "log")), Store(tmp_path / "store")
+    with pytest.raises(KeyboardInterrupt):
+        store.ensure(stage)
+    with monkeypatch.context() as patch:
+        for name in ("clear", "delete"):
+            patch.setattr(store_module, name, lambda path: None)
+        store.ensure(stage)
+    assert store.has(stage) and len(list(store.unfinished())) == 1
+    store.sweep()
+    assert store.has(stage) and not list(store.root.glob("tmp/*"))
+
+
+def test_a_checkpoint_of_another_stage_is_not_gone_on_with(tmp_path):
+    one, other = (Resumed(str(tmp_path / name)) for name in ("one", "other"))
+    store = Store(tmp_path / "store")
+    with pytest.raises(KeyboardInterrupt):
+        store.ensure(one)
+    (folder,) = store.unfinished()
+    shutil.copytree(folder, folder.with_name(f"{other.key}-1-ab"))
+    with pytest.warns(UserWarning, match="is of another stage"), pytest.raises(KeyboardInterrupt):
+        store.ensure(other)
+    assert (tmp_path / "other").read_text().split() == ["0", "1", "2", "3", "4"]
+    store.ensure(one)
+    assert (tmp_path / "one").read_text().split() == [str(step) for step in range(10)]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_result_that_another_machine_has_made_meanwhile_is_taken(tmp_path, monkeypatch, whole):
+    """A file system shared by machines can show it as missing for some seconds."""
+    stage, store = Draw(1), Store(tmp_path)
+    before = contents(store.ensure(stage))
+    if not whole:
+        (store.path(stage) / "drawn.bin").write_bytes(b"")
+    seen, listed = [], os.listdir
+
+    def stale(folder: Path) -> list[str]:
+        """Empty, once: that is when it is decided to compute."""
+        seen.append(folder)
+        return listed(folder) if len(seen) > 1 else []
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "listdir", stale)
+        patch.setattr(os.path, "lexists", lambda path: False)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            assert contents(Store(tmp_path).ensure(stage)) == before
+    assert [("damaged" in str(it.message)) for it in told] == ([] if whole else [True])
+    assert store.has(stage) and not list(tmp_path.glob("tmp/*"))
 
 
 def _ensure(root: Path, stage: Logged) -> None:

@@ -85,7 +85,7 @@ def attempted(root: Path, name: str, side: int) -> np.ndarray | str:
 @cache
 def decoder() -> str:
     """SHA-256, in hex, of what decodes: this code and the version of Pillow."""
-    code = code_digest((decoded.__module__, decoded.__name__))
+    code = code_digest((attempted.__module__, attempted.__name__))
     return hashlib.sha256(f"{code} {PIL.__version__}".encode()).hexdigest()
 
 

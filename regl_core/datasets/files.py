@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..data import Dataset, Split
+from ..digest import code_digest
 from ..errors import ReglError
 from ..images import Images
 from ..params import ROOT
@@ -123,8 +124,12 @@ class Originals:
 
     @property
     def digest(self) -> str:
-        """SHA-256, in hex, of the files, the images, their order and the decoder."""
-        sha = hashlib.sha256(f"{self.sha} {decoder()}".encode())
+        """SHA-256, in hex, of the files, the images, their order, and the code that decodes.
+
+        Stages see this in place of that code: they read images anew through `pictures`.
+        """
+        code = code_digest((__name__, type(self).__name__))
+        sha = hashlib.sha256(f"{self.sha} {decoder()} {code}".encode())
         sha.update(self.rows.numpy().tobytes())
         return sha.hexdigest()
 

@@ -33,6 +33,7 @@ from tqdm import tqdm
 from ..access import explained
 from ..errors import Halt, ReglError
 from ..locks import locked
+from ..marks import beforehand
 from .blocks import BLOCK, Blocks, Sums
 from .decoding import attempted, decoder, undecodable
 
@@ -43,12 +44,13 @@ def packs(below: Path) -> list[Path]:
 
 
 def remove(folder: Path) -> bool:
-    """Delete the pack in `folder`; False, and nothing done, if it is being written.
+    """Delete the pack in `folder`, if it is there; False, and nothing done, if it is being written.
 
     A process that has mapped it keeps what it mapped. Raises Halt where access is denied.
     """
     with explained(folder), suppress(Timeout), _lock(folder, timeout=0):
-        shutil.rmtree(folder)
+        with suppress(FileNotFoundError):
+            shutil.rmtree(folder)
         return True
     return False
 
@@ -63,6 +65,7 @@ def stat_of(path: Path) -> tuple[int, int]:
     return stat.st_size, stat.st_mtime_ns
 
 
+@beforehand
 def check_same(path: Path, stat: Sequence[int]) -> None:
     """Halt if `stat_of` the file in `path` is not `stat`: results are named by what it was."""
     try:

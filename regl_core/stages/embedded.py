@@ -118,8 +118,9 @@ class Distance(Stage):
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         real, *others = (load_file(path / "features.safetensors")["features"] for path in inputs)
         synthetic = torch.cat([features.flatten(0, 1) for features in others])
+        keeper = Keeper(folder / CHECKPOINT / "sums.safetensors")
         found = {
-            "kernel": distances.kernel_distance(real, synthetic),
+            "kernel": distances.kernel_distance(real, synthetic, keeper, tick),
             "frechet": distances.frechet_distance(real, synthetic),
         }
         (folder / "distance.json").write_text(json.dumps(found))

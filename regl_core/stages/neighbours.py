@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -10,8 +11,10 @@ from torch import Tensor
 
 from .. import leakage
 from ..data import resized
+from ..keeper import Keeper
 from ..marks import beforehand
-from ..stage import Stage
+from ..resuming import stepwise
+from ..stage import CHECKPOINT, Stage
 from ..work import START, Work
 from .embedded import Embedded, EmbeddedReal, EmbeddedTest
 from .inputs import Tick
@@ -55,24 +58,21 @@ class Neighbours(Stage):
         labels, others = dataset.train.labels[index], dataset.test.labels
         real, held_out, drawn = (load_file(it / "features.safetensors") for it in inputs[:3])
         images = resized(load_images(inputs[3]), dataset.train.images.shape[-1])
-        spaces = {
-            "features": (
-                leakage.cosine_distances,
-                *(drawn["features"], real["features"], held_out["features"]),
-            ),
-            "pixels": (
-                leakage.pixel_distances,
-                *(images, dataset.train.images, dataset.test.images),
-            ),
-        }
-        found = {}
-        for name, (distances, made, train, test) in spaces.items():
-            classes = []
-            for k in labels.unique().tolist():
-                own, strange = train[index][labels == k], test[others == k]
-                pairs = (made[k], own), (strange, own), (made[k], strange)
-                classes.append([distances(*pair) for pair in pairs])
-            found[name] = _near(classes)
+        embedded = drawn["features"], real["features"], held_out["features"]
+        seen = images, dataset.train.images, dataset.test.images
+        spaces = ((leakage.cosine_distances, *embedded), (leakage.pixel_distances, *seen))
+        classes = labels.unique().tolist()
+
+        def of_class(number: int) -> list[Tensor]:
+            distances, made, train, test = spaces[number // len(classes)]
+            k = classes[number % len(classes)]
+            own, strange = train[index][labels == k], test[others == k]
+            pairs = (made[k], own), (strange, own), (made[k], strange)
+            return [distances(*pair) for pair in pairs]
+
+        keeper, count = Keeper(folder / CHECKPOINT / "classes.safetensors"), 2 * len(classes)
+        near = iter(stepwise(of_class, count, (), keeper, tick))
+        found = {name: _near(list(islice(near, len(classes)))) for name in ("features", "pixels")}
         (folder / "neighbours.json").write_text(json.dumps(found))
 
 
