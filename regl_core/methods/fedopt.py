@@ -47,7 +47,7 @@ class FedOpt(FedAvg):
     """
 
     name = "FedOpt"
-    candidates = ("server_rate", (0.003, 0.01, 0.1, 1.0))
+    candidates = ("server_rate", (0.003, 0.01, 0.03, 0.1))
     variant: Annotated[
         Literal["FedAdam", "FedYogi", "FedAdagrad", "SGD"],
         Field(description="server optimiser; the paper's three, and plain SGD"),
