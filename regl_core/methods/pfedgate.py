@@ -49,7 +49,7 @@ class PFedGate(FedAvg):
     blocks and the other scales them. (6) Its networks have no BatchNorm; here running statistics
     are averaged, though clients have different gates.
 
-    A client keeps its gate, 3·gate_side² + 3 numbers per sub-block: 0.08 of a ResNet34, but more
+    A client keeps its gate, 3·gate_side² + 5 numbers per sub-block: 0.08 of a ResNet34, but more
     than a small network itself, where `gate_side` should be the images' side at most. One never
     selected has the initial gate, the same for all, and so has the global model. In evaluation,
     too, r is a mean over the batch, though both norms then use running statistics: accuracy can
