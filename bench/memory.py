@@ -4,11 +4,16 @@ Three rounds of two clients with two small images each; the largest states, in b
 a checkpoint held. DynaFed records three models here: it keeps L − 1 of L until it distils.
 """
 
+from collections.abc import Sequence
+
 import torch
+from torch import nn
 
 from regl_core import methods, models, params
 from regl_core.checkpoint import Checkpoint, Progress
 from regl_core.federation import federate
+from regl_core.methods.base import Method
+from regl_core.params import TrainingSettings
 from regl_core.training import ClientData
 from regl_core.weights import Weights
 
@@ -40,6 +45,15 @@ class Peak(Checkpoint):
         self.server = max(self.server, size(progress.server.extra))
 
 
+def kept(
+    method: Method, net: nn.Module, clients: Sequence[ClientData], training: TrainingSettings
+) -> tuple[float, float]:
+    """The most that one client keeps, and the server, in units of `net`."""
+    peak, unit = Peak(), size({"model": Weights.of(net)})
+    federate(method, net, clients, clients[0], training, 0, checkpoint=peak)
+    return peak.client / unit, peak.server / unit
+
+
 def main() -> None:
     torch.set_num_threads(1)
     few = {"training.rounds": 3, "training.report_rounds": 1, "training.local_epochs": 2}
@@ -51,11 +65,8 @@ def main() -> None:
     data = [ClientData(torch.randn(2, 3, 64, 64), torch.tensor([0, 1])) for _ in range(2)]
     print(f"in units of the model, {unit / 2**20:.0f} MiB: method, each client, server")
     for name in methods.known():
-        peak = Peak()
-        federate(
-            methods.get(name, FIT.get(name, {})), net, data, data[0], settings, 0, checkpoint=peak
-        )
-        print(f"{name:12} {peak.client / unit:8.4f} {peak.server / unit:8.4f}")
+        client, server = kept(methods.get(name, FIT.get(name, {})), net, data, settings)
+        print(f"{name:12} {client:8.4f} {server:8.4f}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ second or less, and gives the largest deviation of any weight. A test holds all 
 their bounds; notebooks/methods.ipynb shows the numbers.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -67,13 +68,18 @@ def gap(first: Weights, second: Weights) -> float:
 def _network(norm: bool = True) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive(0, "model"))
-        return nn.Sequential(
-            nn.Conv2d(3, 8, 3, padding=1),
-            nn.BatchNorm2d(8) if norm else nn.Identity(),
+        block = nn.Sequential(
+            nn.Conv2d(3, 32, 3, padding=1),
+            nn.BatchNorm2d(32) if norm else nn.Identity(),
             nn.ReLU(),
-            nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(),
-            nn.Linear(8, 3),
+        )
+        return nn.Sequential(
+            OrderedDict(  # with the names of a ResNet, for FedAlign
+                layer4=block,
+                pool=nn.AdaptiveAvgPool2d(1),
+                flat=nn.Flatten(),
+                fc=nn.Linear(32, 3),
+            )
         )
 
 
@@ -272,6 +278,12 @@ IDENTITIES = (
     ),
     Identity("FedOpt", "FedAdam moves no buffer but by the mean", BITWISE, _buffers_are_means),
     Identity("MOON", "μ = 0: FedAvg on the projected network", BITWISE, _moon),
+    Identity(
+        "FedAlign",
+        "μ = 0, no clipping: FedAvg",
+        BITWISE,
+        _like_fedavg("FedAlign", mu=0.0, clip=1e30),
+    ),
     Identity("DynaFed", "no epochs at the server: FedAvg", BITWISE, _no_server_epochs),
     Identity(
         "ReGL (TF)", "no synthetic images: FedAvg", BITWISE, _like_fedavg("ReGL (TF)", CLIENTS)
@@ -285,6 +297,12 @@ IDENTITIES = (
     ),
     Identity("FedBN", "no BatchNorm: FedAvg", BITWISE, _like_fedavg("FedBN", CLIENTS, norm=False)),
     Identity("FedAMP", "λ = 0: Separate", BITWISE, _alone("FedAMP", regularization=0.0)),
+    Identity(
+        "FedAMP",
+        "σ → ∞ and λ/α → 0: Separate",
+        SINGLE,
+        _alone("FedAMP", sigma=1e9, alpha=1e3, regularization=1e-3),
+    ),
     Identity("pFedGate", "gate fixed at one, s = 1: FedAvg", BITWISE, _open_gate),
     Identity("FedCAC", "τ = 0: FedAvg", BITWISE, _like_fedavg("FedCAC", tau=0.0)),
 )

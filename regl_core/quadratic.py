@@ -186,6 +186,7 @@ LIMITS: Mapping[str, Callable[[Quadratic, Method], Tensor]] = MappingProxyType(
     {
         "FedAvg": lambda problem, method: problem.fedavg_limit(),
         "FedProx": lambda problem, method: problem.fedavg_limit(method.mu),
+        "FedOpt": lambda problem, method: problem.fedavg_limit(),  # where Σ p_i (y_i − x) is zero
         "FedNova": lambda problem, method: problem.fednova_limit(),
         "SCAFFOLD": lambda problem, method: problem.uniform_optimum(),
     }

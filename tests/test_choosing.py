@@ -1,22 +1,50 @@
 """The choice of hyper-parameters: one budget, images held out of the training set, by the best."""
 
+from collections import Counter
+from itertools import product
+
 import pandas as pd
 import pytest
 
 from regl_core import choosing, data, methods
 from regl_core.errors import ReglError
-from regl_core.params import ROOT, load
+from regl_core.params import ROOT, load, profiles
 from regl_core.pipeline import Pipeline
 from regl_core.runs import PersonalRun, Result
 
 SMOKE = load("smoke")
 
 
-def test_every_method_gets_the_same_budget_and_no_test_image():
+@pytest.mark.parametrize("profile", profiles())
+def test_every_method_gets_the_same_budget(profile):
+    """Four values, at every β, with the same seeds; the rate, for all methods, has its own."""
+    settings, known = load(profile), methods.known()
+    how, betas, datasets = settings.choice, settings.betas, settings.datasets
+    expected = {
+        (group, name): (known[name].candidates, how.seeds)
+        for group in choosing.GROUPS
+        for name in getattr(settings, group)
+        if known[name].candidates
+    }
+    assert all(len(values) == 4 for (_, values), _ in expected.values())
+    if "FedAvg" in settings.methods:
+        expected["training", "FedAvg"] = ("rate", how.rates), how.rate_seeds
+    tried: dict[tuple[str, str], list[choosing.Trial]] = {}
+    for trial in choosing.trials(profile, {}):
+        tried.setdefault((trial.group, trial.run.method), []).append(trial)
+    assert tried.keys() == expected.keys()
+    for key, own in tried.items():
+        (parameter, values), seeds = expected[key]
+        assert len(own) == len(values) * len(betas) * len(seeds) * len(datasets), key
+        assert {it.parameter for it in own} == {parameter}
+        each = Counter((it.value, it.run.partition.beta, it.run.seed) for it in own)
+        assert each == {one: len(datasets) for one in product(values, betas, seeds)}, key
+
+
+def test_no_test_image_is_seen():
     tried = choosing.trials("smoke", {})
-    runs = pd.Series([trial.run.method for trial in tried]).value_counts()
-    assert set(runs) == {4 * len(SMOKE.betas) * len(SMOKE.choice.seeds)}
-    assert {"FedProx", "FedOpt", "MOON", "FedAlign", "DynaFed", "FedCAC"} <= set(runs.index)
+    names = {trial.run.method for trial in tried}
+    assert {"FedProx", "FedOpt", "MOON", "FedAlign", "DynaFed", "FedCAC"} <= names
     test = data.load("digits", SMOKE.datasets["digits"]).test
     hidden = {image.numpy().tobytes() for image in test.images}
     first = tried[0].run.settings

@@ -1,5 +1,7 @@
 """Exact algebra: FedAvg, Centralized and ReGL against local SGD, by hand and each other."""
 
+from collections import OrderedDict
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,7 +13,7 @@ from toy_clients import client, clients, network, same, settings
 from regl_core import methods
 from regl_core.federation import federate
 from regl_core.identities import BITWISE, IDENTITIES, SINGLE, gap, table
-from regl_core.methods.base import Round, Server
+from regl_core.methods.base import Method, Round, Server
 from regl_core.methods.fedavg import FedAvg
 from regl_core.seeds import torch_generator
 from regl_core.training import ClientData, Update
@@ -169,6 +171,56 @@ def test_the_network_given_stays_as_it_was():
     before = Weights.of(net)
     federate(FedAvg(), net, clients(5, 9), TEST, settings(), seed=0)
     assert same(before, Weights.of(net))
+
+
+# What is FedAvg on the same clients, and why.
+PLAIN = {
+    "FedAvg": "itself",
+    "Centralized": "its one client holds the images of all",
+    "ReGL (TF)": "its clients hold synthetic images besides",
+    "ReGL (FT)": "its clients hold synthetic images besides",
+}
+# DynaFed acts from the round that ends the trajectory on: here in the last one.
+QUICK = {"DynaFed": {"trajectory": 3, "segment": 2, "inner_steps": 2, "iterations": 2}}
+
+
+def named_network() -> nn.Sequential:
+    """With the last block by the name that FedAlign looks for, of 32 channels to slim."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        block = nn.Sequential(nn.Conv2d(3, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU())
+        ends = {"pool": nn.AdaptiveAvgPool2d(1), "flat": nn.Flatten(), "fc": nn.Linear(32, 3)}
+        return nn.Sequential(OrderedDict(layer4=block, **ends))
+
+
+def models_of(method: Method) -> list[Weights]:
+    """What each client would start from after three rounds; the global model in most methods."""
+    data, training = clients(5, 9, 0, 3), settings(momentum=0.0)
+    history = federate(method, named_network(), data, TEST, training, seed=0)
+    return [
+        method.start(method.answer(history.server, number), state)
+        for number, state in enumerate(history.clients)
+        if len(data[number])
+    ]
+
+
+@pytest.mark.parametrize("name", methods.known())
+def test_a_method_does_something(name):
+    """Beside FedAvg on its own network its parameters differ, by more than rounding."""
+    method = methods.get(name, QUICK.get(name, {}))
+
+    class Plain(FedAvg):
+        name = "plain"
+
+        def network(self, net, seed):
+            return method.network(net, seed)
+
+    pairs = list(zip(models_of(method), models_of(Plain()), strict=True))
+    if name in PLAIN:
+        assert all(same(own, plain) for own, plain in pairs)
+    else:
+        apart = [gap(Weights(a.params, {}), Weights(b.params, {})) for a, b in pairs]
+        assert max(apart) > 100 * SINGLE
 
 
 @pytest.mark.parametrize("identity", IDENTITIES, ids=lambda one: f"{one.method}: {one.statement}")

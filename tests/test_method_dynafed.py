@@ -1,12 +1,22 @@
 """DynaFed: by hand, against FedAvg and plain SGD, and what becomes of its state."""
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import pytest
 import torch
 from torch import nn
-from toy_clients import assert_same, client, clients, killed_and_resumed, network, same, settings
+from toy_clients import (
+    assert_same,
+    client,
+    clients,
+    killed_and_resumed,
+    network,
+    same,
+    same_state,
+    settings,
+)
 
 from regl_core import methods, training
 from regl_core.errors import ReglError
@@ -282,6 +292,24 @@ def test_running_statistics_stay_those_of_the_mean():
     run(Watched(**SMALL))
 
 
+def test_the_synthetic_set_is_never_augmented():
+    """Where images of clients are, the server does the same as where none are."""
+
+    class Watched(DynaFed):
+        name = "watched"
+
+        def aggregate(self, server, updates, now):
+            plain = now.training.model_copy(update={"augmentation": "none"})
+            result = super().aggregate(server, updates, now)
+            expected = super().aggregate(server, updates, replace(now, training=plain))
+            assert same(result.weights, expected.weights)
+            assert same_state(result.extra, expected.extra)
+            return result
+
+    views = run(Watched(**SMALL), augmentation="crop_flip").weights
+    assert not same(views, run(small()).weights)
+
+
 def test_batchnorm_uses_the_batch_while_distilling(monkeypatch):
     modes = []
 
@@ -430,6 +458,7 @@ MUTATIONS = (
         "Weights(Weights.of(now.net).to(place).params, {})",
         "Weights(dict(now.net.named_parameters()), {})",
     ),
+    ("the synthetic set is augmented", ', "augmentation": "none"}', "}"),
     ("distilled with running statistics", "now.net.train()\n", "now.net.eval()\n"),
     (
         "server epochs all in one order",

@@ -6,7 +6,16 @@ from itertools import permutations
 import pytest
 import torch
 from torch import nn
-from toy_clients import assert_same, client, clients, killed_and_resumed, network, same, settings
+from toy_clients import (
+    assert_same,
+    client,
+    clients,
+    killed_and_resumed,
+    network,
+    same,
+    settings,
+    tensors,
+)
 
 from regl_core.federation import federate
 from regl_core.methods.base import Round, Server
@@ -67,6 +76,18 @@ def test_the_count_is_that_of_the_images():
 
     federate(Watched(), network(), clients(5, 0, 9), TEST, settings(rounds=1), seed=0)
     assert sent == [{0: 5, 2: 9}]
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_small_clients(count):
+    """One image, a last batch of one, one class; BatchNorm1d then sees a single value."""
+    one_class = ClientData(client(count).images, torch.full((count,), 2))
+    net = nn.Sequential(nn.Flatten(), nn.Linear(48, 6), nn.BatchNorm1d(6), nn.Linear(6, 3))
+    history = federate(FedAvg(), net, [one_class, client(0)], TEST, settings(), seed=0)
+    assert all(tensor.isfinite().all() for tensor in tensors(history.weights).values())
+    assert history.clients == ({}, {})
+    alone = federate(FedAvg(), net, [one_class], TEST, settings(), seed=0)
+    assert same(history.weights, alone.weights)
 
 
 def test_a_killed_federation_goes_on_bit_for_bit(tmp_path):

@@ -46,7 +46,9 @@ class FedAMP(Method):
     is still the initial one teaches nothing. There is no global model: the server's stays the
     initial one, and so does a client's w_i until it is first selected.
 
-    A client keeps its weights: 1 model. The server keeps another of each, without buffers.
+    A client keeps its weights: 1 model. The server keeps another of each, without buffers. One
+    without images never takes part and is nobody's peer; one with few is a peer like any other,
+    as ξ_ij knows distances and no counts.
     """
 
     name = "FedAMP"

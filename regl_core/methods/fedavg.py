@@ -13,6 +13,10 @@ class FedAvg(Method):
     McMahan et al., "Communication-efficient learning of deep networks from decentralized
     data", 2017, Algorithm 1 as its erratum has it. n_i counts the images trained on, real and
     synthetic. BatchNorm's running statistics are averaged like parameters.
+
+    A client keeps nothing between rounds. One without images is never selected and weighs
+    nothing. A batch of a single image holds it twice, since BatchNorm cannot train on one value;
+    n_i counts it once. So it is in the methods derived from this one, unless they say otherwise.
     """
 
     name = "FedAvg"

@@ -26,7 +26,8 @@ class FedBN(FedAvg):
     clients from outside the authors advise averaged BatchNorm or statistics estimated anew, and
     the method has neither.
 
-    A client keeps its BatchNorm layers: 0.002 of a ResNet34.
+    A client keeps its BatchNorm layers: 0.002 of a ResNet34. One without images keeps none. One
+    with a single image has running statistics of that image, which its batches hold twice.
     """
 
     name = "FedBN"

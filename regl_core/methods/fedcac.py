@@ -38,8 +38,9 @@ class FedCAC(FedAvg):
     takes every c above 1e-20; here the top share counts at any scale. (3) That code
     averages and compares all clients, also those that did not train. Here x, overlaps, threshold
     and peers are those of the selected clients; another keeps m_i, u_i and statistics of its last
-    round and takes the rest from the newest x. One never selected has x. A client selected alone
-    has no peer but itself.
+    round and takes the rest from the newest x. One never selected, as one without images, has x
+    and is nobody's peer. A client selected alone has no peer but itself. In u_i a peer of few
+    images counts as much as any, in x by its count.
 
     A client keeps m_i, a quarter of the model as it is boolean, and its statistics. The server
     keeps u_i, one model for each client that took part. Overlaps are exact fractions: no rounding

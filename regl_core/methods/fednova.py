@@ -20,6 +20,9 @@ class FedNova(FedAvg):
     A client sends d_i, a_i and its buffers; it keeps nothing between rounds. The learning rate
     is part of d_i here and beside it in the paper.
 
+    No a_i is zero, for a client without images is never selected. One that takes a single step
+    has a_i = 1 at any momentum.
+
     The official code leaves buffers with the clients; here they are averaged as in FedAvg. Its
     server momentum is 0 by default, and no part of the equation above. Where only some clients
     are selected, the paper (footnote 1) weighs them by n_i over the images of all clients, times

@@ -27,7 +27,8 @@ class FedOpt(FedAvg):
     the least that it allows. "SGD" is Algorithm 1 with plain SGD at the server, x ← x + η_g Δ,
     and FedAvg at η_g = 1. Adaptive steps are taken by trainable parameters only; buffers, whose
     variances they could make negative, are averaged as in FedAvg. A client keeps nothing
-    between rounds, the server m and v, each as large as the trainable parameters.
+    between rounds, the server m and v, each as large as the trainable parameters. One with few
+    images weighs little in Δ; one without is never selected.
 
     Algorithm 2 averages uniformly; the p_i are those of FedAvg, as in the official code. That
     code starts from v = 0, leaves β₂ at 0.999 and has Keras's Adam correct the bias of m and v;

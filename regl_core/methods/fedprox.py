@@ -15,7 +15,8 @@ class FedProx(FedAvg):
 
     Li et al., "Federated optimization in heterogeneous networks", 2020, Eq. 2 and Algorithm 2.
     The term is over trainable parameters; buffers are averaged as in FedAvg. A client keeps
-    nothing between rounds.
+    nothing between rounds. One that takes a single step moves as in FedAvg: the term has no
+    gradient at x.
 
     Algorithm 2 draws clients in proportion to n_i and averages uniformly; as in the paper's
     experiments (Sec. 5.1), here they are drawn uniformly and averaged with weights p_i. Clients

@@ -40,7 +40,8 @@ class FedRep(FedAvg):
     In the global model the head stays the initial one, so its accuracy says nothing; before it is
     first selected a client has the averaged body under the initial head.
 
-    A client keeps its head: 0.0002 of a ResNet34 with 10 classes, 0.002 with 100.
+    A client keeps its head: 0.0002 of a ResNet34 with 10 classes, 0.002 with 100. One without
+    images never has one of its own; the head of one with a single class has seen no other.
     """
 
     name = "FedRep"

@@ -38,7 +38,8 @@ class Scaffold(FedAvg):
     alone, and a variance cannot become negative.
 
     A client keeps c_i, as large as the trainable parameters, and sends as much again as in
-    FedAvg; so does the server.
+    FedAvg; so does the server. One without images is not counted in N, and its c_i stays zero;
+    one with a single image takes a step per epoch, and counts in the means like any other.
 
     Attributes
     ----------

@@ -21,7 +21,8 @@ class Separate(Method):
     trains in the rounds it is selected in, as it would elsewhere; before the first of them its
     personal model is the initial one.
 
-    A client keeps its weights: 1 model.
+    A client keeps its weights: 1 model. One without images keeps none, as it never trains. One
+    with a single image or class trains on that alone: nobody tells it of others.
     """
 
     name = "Separate"
