@@ -1,7 +1,8 @@
 """What has been computed: each stage once, under its key, safe from kills and other processes.
 
     root/<kind>/<first two of key>/<key>/   the files of a stage, and entry.json about them
-    root/tmp/<key>-<process>-<random>/      being computed, or left by a kill
+    root/tmp/<key>-<process>-<random>/      being computed, or left by a kill; beside it, with the
+                                            ending .saved, its checkpoint while it is completed
     root/tmp/<...>/checkpoint/              what it has saved on its way
     root/locks/<key>.lock                   held while a stage is computed; a kill frees it
 
@@ -157,8 +158,9 @@ class Store:
     def _compute(self, stage: Stage, inputs: tuple[Path, ...], tick: Tick) -> None:
         """Fill a temporary folder and rename it. The caller holds the lock."""
         left = sorted(self.root.glob(f"tmp/{stage.key}-*"))
+        temporary = self._temporary(stage)
         # Where the checkpoint waits while the result is written: in no moment both can be lost.
-        temporary, aside = self._temporary(stage), self._temporary(stage)
+        aside = temporary.with_name(f"{temporary.name}.saved")
         temporary.mkdir()
         try:
             inherit(left, temporary, stage.key)

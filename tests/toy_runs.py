@@ -97,7 +97,7 @@ class Seen:
 
     def _names(self) -> list[str]:
         with suppress(FileNotFoundError):
-            return [path.name for path in self._folder.iterdir()]
+            return [path.name for path in self._folder.iterdir() if path.suffix != ".saved"]
         return []
 
     def now(self) -> list[str]:
