@@ -3,7 +3,7 @@
 For each method a bare loop does as many forward and backward passes, optimiser steps and
 evaluations on the same network and data. Both take turns, a client of the one and of the other, in
 one process on one thread, first on desk's small network, then on ResNet34.
-Processor time is measured, which other programs disturb least. About 15 minutes.
+Processor time is measured, which other programs disturb least. About half an hour.
 
 Passes are those through layers. MOON's frozen networks and FedAlign's slimmed block count
 (`passes`); what a method does with gradients, weights and features besides does not.
@@ -42,7 +42,7 @@ class Setup:
 
 
 SETUPS = (
-    Setup("desk's network", {}, 16, (20, 40, 60, 80, 100), 1500, 8),
+    Setup("desk's network", {}, 16, (20, 40, 60, 80, 100), 1500, 24),
     # The paper's network, image size and local epochs. Its batches have 128 images, its clients
     # hundreds to thousands: what a method adds to a step or a round is a smaller share there.
     Setup(
