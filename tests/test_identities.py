@@ -1,7 +1,5 @@
 """Exact algebra: FedAvg, Centralized and ReGL against local SGD, by hand and each other."""
 
-from collections import OrderedDict
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 from toy_clients import client, clients, network, same, settings
 
-from regl_core import methods
+from regl_core import identities, methods
 from regl_core.federation import federate
 from regl_core.identities import BITWISE, IDENTITIES, SINGLE, gap, table
 from regl_core.methods.base import Method, Round, Server
@@ -184,19 +182,10 @@ PLAIN = {
 QUICK = {"DynaFed": {"trajectory": 3, "segment": 2, "inner_steps": 2, "iterations": 2}}
 
 
-def named_network() -> nn.Sequential:
-    """With the last block by the name that FedAlign looks for, of 32 channels to slim."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        block = nn.Sequential(nn.Conv2d(3, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU())
-        ends = {"pool": nn.AdaptiveAvgPool2d(1), "flat": nn.Flatten(), "fc": nn.Linear(32, 3)}
-        return nn.Sequential(OrderedDict(layer4=block, **ends))
-
-
 def models_of(method: Method) -> list[Weights]:
     """What each client would start from after three rounds; the global model in most methods."""
     data, training = clients(5, 9, 0, 3), settings(momentum=0.0)
-    history = federate(method, named_network(), data, TEST, training, seed=0)
+    history = federate(method, identities._network(), data, TEST, training, seed=0)
     return [
         method.start(method.answer(history.server, number), state)
         for number, state in enumerate(history.clients)
