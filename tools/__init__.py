@@ -1,0 +1,1 @@
+"""What nobody who uses the project imports: guards, replicas, benchmarks, the making of models."""
