@@ -94,7 +94,7 @@ test: $(ready)  ## lint, unit tests, and every notebook at the smoke profile
 	$(py) -m pytest --nbmake --nbmake-timeout=300 tests notebooks
 
 rehearsal: $(ready)  ## PROFILE=paper in small, all of it: replicas of data and models, no GPU, 4 minutes
-	@exec $(py) -m regl_core.rehearsal
+	@exec $(py) -m tools.rehearsal
 
 test-faults: $(ready)  ## kill `make report` 25 times and damage 1,000 stores: is anything lost?
 	$(py) -m pytest -m faults -s tests/test_damaged.py tests/test_faults.py
@@ -106,13 +106,13 @@ lab: $(ready)  ## open JupyterLab
 	$(py) -m jupyterlab
 
 foundation: $(ready)  ## train the shipped tiny models anew: about 85 minutes on two cores
-	$(py) -m regl_core.tiny.build
+	$(py) -m tools.tiny.build
 
 bench: $(ready)  ## measure what a round costs, what methods keep, what another CPU changes
-	@for name in rounds memory machines; do echo "bench/$$name.py"; $(py) -m bench.$$name || exit; done
+	@for name in rounds memory machines; do echo "tools/bench/$$name.py"; $(py) -m tools.bench.$$name || exit; done
 
 bench-gpu: $(ready)  ## measure one GPU at true sizes, 10 minutes; without one a tiny version
-	@$(py) -m bench.gpu
+	@$(py) -m tools.bench.gpu
 
 clean-env:  ## remove .venv
 	rm -rf .venv

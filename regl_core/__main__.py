@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from .access import explained
+from .engine.access import explained
 from .errors import ReglError
 from .params import ROOT, load
-from .settings_file import parse
+from .settings.reading import parse
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,27 +52,27 @@ def _terminable() -> Iterator[None]:
 
 
 def _run(options: argparse.Namespace, changes: dict[str, Any]) -> None:
-    from .reporting import make
+    from .press.making import make
 
     make(options.names, options.profile, changes)
 
 
 def _report(options: argparse.Namespace, changes: dict[str, Any]) -> None:
-    from .reporting import report
+    from .press.making import report
 
     report(options.profile, changes)
 
 
 def _plan(options: argparse.Namespace, changes: dict[str, Any]) -> None:
-    from .notebooks import find, known
+    from .press.notebooks import find, known
 
     load(options.profile, changes)
     names = options.names or [name for name in known() if name.startswith("table")]
     find(names)
 
-    from .planning import plan_notebooks  # takes seconds, for which no error should wait
+    from .engine.store import Store
+    from .plan.planning import plan_notebooks  # takes seconds, for which no error should wait
     from .runs import STORE
-    from .store import Store
 
     print(
         plan_notebooks(names, options.profile, changes, Store(STORE), calibrate=options.calibrate)
@@ -82,7 +82,7 @@ def _plan(options: argparse.Namespace, changes: dict[str, Any]) -> None:
 def _status(options: argparse.Namespace, changes: dict[str, Any]) -> None:
     load(options.profile, changes)
 
-    from .housekeeping import status  # takes seconds, for which no error should wait
+    from .press.housekeeping import status  # takes seconds, for which no error should wait
 
     print(status(options.profile, changes))
 
@@ -90,9 +90,9 @@ def _status(options: argparse.Namespace, changes: dict[str, Any]) -> None:
 def _clean(options: argparse.Namespace, changes: dict[str, Any]) -> None:
     load(options.profile, changes)
 
-    from .housekeeping import clean  # takes seconds, for which no error should wait
+    from .engine.store import Store
+    from .press.housekeeping import clean  # takes seconds, for which no error should wait
     from .runs import STORE
-    from .store import Store
 
     clean(options.profile, changes, Store(STORE))
 
@@ -108,7 +108,7 @@ def _data(options: argparse.Namespace, changes: dict[str, Any]) -> None:
 def _models(options: argparse.Namespace, changes: dict[str, Any]) -> None:
     settings = load(options.profile, changes)
 
-    from .fetching import fetch  # takes seconds, for which no error should wait
+    from .hub.fetching import fetch  # takes seconds, for which no error should wait
 
     fetch(settings)
 
@@ -116,7 +116,7 @@ def _models(options: argparse.Namespace, changes: dict[str, Any]) -> None:
 def _check(options: argparse.Namespace, changes: dict[str, Any]) -> None:
     settings = load(options.profile, changes)
 
-    from .usable import check  # takes seconds, for which no error should wait
+    from .plan.validity import check  # takes seconds, for which no error should wait
 
     check(settings)
     for key, value in _leaves(settings.model_dump()):

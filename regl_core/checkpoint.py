@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .keeper import Keeper
+from .engine.checkpoints import Checkpoint
 from .methods.base import Server, State
 from .training import Update
 from .weights import Weights
 
 
 @dataclass(frozen=True)
-class Progress:
+class FederationState:
     """A federation between two clients, or within the turn of one.
 
     Attributes
@@ -40,19 +40,19 @@ class Progress:
     turn: Any = None
 
 
-class Checkpoint(Keeper):
-    """Keeps the latest `Progress`, and writes no weights twice."""
+class FederationCheckpoint(Checkpoint):
+    """Saves the latest `FederationState`, and writes no weights twice."""
 
-    kinds = (Progress, Server, Update, Weights)
+    kinds = (FederationState, Server, Update, Weights)
     lasting = (Weights,)
 
 
 @dataclass(frozen=True)
-class Turn:
-    """Keeps how far a turn has come, as part of the `progress` that it started from."""
+class TurnCheckpoint:
+    """Saves how far a turn has come, as part of the `progress` that it started from."""
 
-    checkpoint: Checkpoint
-    progress: Progress
+    checkpoint: FederationCheckpoint
+    progress: FederationState
 
     @property
     def due(self) -> bool:

@@ -15,10 +15,10 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from .fitting import Fitting, batchwise
+from .engine.checkpoints import Checkpoint
+from .engine.fitting import Fitting, batchwise
 from .foundation import Foundation
 from .images import Images
-from .keeper import Keeper
 
 BATCH = 256
 
@@ -57,11 +57,11 @@ def captions(
     foundation: Foundation,
     images: torch.Tensor | Images,
     classes: Sequence[str],
-    keeper: Keeper | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> list[str]:
     """A caption for each image, uint8 (n, 3, side, side), without any class name.
 
-    They are read batch by batch. `keeper`: where the batches are kept (`batchwise`).
+    They are read batch by batch. `checkpoint`: where the batches are kept (`batchwise`).
     """
 
     def some(part: slice) -> list[str]:
@@ -73,17 +73,17 @@ def captions(
         return foundation.caption_processor.batch_decode(ids, skip_special_tokens=True)
 
     fitting = Fitting("captioning an image", foundation.device)
-    texts = chain.from_iterable(batchwise(some, len(images), BATCH, fitting, keeper))
+    texts = chain.from_iterable(batchwise(some, len(images), BATCH, fitting, checkpoint))
     return [without_classes(text.strip(), classes) for text in texts]
 
 
 @torch.inference_mode()
 def features(
-    foundation: Foundation, images: torch.Tensor | Images, keeper: Keeper | None = None
+    foundation: Foundation, images: torch.Tensor | Images, checkpoint: Checkpoint | None = None
 ) -> torch.Tensor:
     """Unit image features (n, d), float32, of uint8 images (n, 3, side, side).
 
-    They are read batch by batch. `keeper`: as in `captions`.
+    They are read batch by batch. `checkpoint`: as in `captions`.
     """
 
     def some(part: slice) -> torch.Tensor:
@@ -93,18 +93,20 @@ def features(
         return foundation.image_encoder(pixels).image_embeds.float().cpu()
 
     fitting = Fitting("the feature of an image", foundation.device)
-    parts = batchwise(some, len(images), BATCH, fitting, keeper)
+    parts = batchwise(some, len(images), BATCH, fitting, checkpoint)
     return F.normalize(torch.cat(parts), dim=1)
 
 
-def spread(foundation: Foundation, images: torch.Tensor, keeper: Keeper | None = None) -> float:
+def spread(
+    foundation: Foundation, images: torch.Tensor, checkpoint: Checkpoint | None = None
+) -> float:
     """How much images of one class differ: mean 1 − cosine of their features, over all pairs.
 
     images: uint8 (classes, n, 3, side, side), n at least 2. 0 means n copies of one image.
-    `keeper`: as in `captions`.
+    `checkpoint`: as in `captions`.
     """
     classes, n = images.shape[:2]
-    unit = features(foundation, images.flatten(0, 1), keeper).view(classes, n, -1)
+    unit = features(foundation, images.flatten(0, 1), checkpoint).view(classes, n, -1)
     # The cosines of all pairs, twice, and those of each image with itself, 1.
     total = (unit.sum(1).square().sum(1) - n).mean()
     return 1 - float(total) / (n * (n - 1))

@@ -6,8 +6,8 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from .keeper import Keeper
-from .resuming import stepwise
+from .engine.checkpoints import Checkpoint
+from .engine.resuming import stepwise
 
 PAIRS = 2**24  # of images, whose kernel is in memory at once: 0.3 GB with what leads to it
 
@@ -15,7 +15,7 @@ PAIRS = 2**24  # of images, whose kernel is in memory at once: 0.3 GB with what 
 def kernel_distance(
     real: Tensor,
     other: Tensor,
-    keeper: Keeper | None = None,
+    checkpoint: Checkpoint | None = None,
     tick: Callable[[float], None] = lambda fraction: None,
 ) -> float:
     """Squared maximum mean discrepancy of features (n, d) and (m, d), n and m at least 2.
@@ -25,14 +25,15 @@ def kernel_distance(
     where the two sets come from one distribution. Takes memory for half of the n² distances
     between real images, and for `PAIRS`.
 
-    keeper : where to go on from and to save to (`stepwise`). tick : gets the share done, 0 to 1.
+    checkpoint : where to go on from and to save to (`stepwise`).
+    tick : gets the share done, 0 to 1.
     """
     real, other = real.double(), other.double()
 
     def median(_: int) -> Tensor:
         return torch.pdist(real).median().clamp_min(torch.finfo(torch.float64).eps)
 
-    (width,) = stepwise(median, 1, (), keeper and keeper / "width")
+    (width,) = stepwise(median, 1, (), checkpoint and checkpoint / "width")
     # The kernel is summed over all pairs, some rows at a time.
     pairs = ((real, real), (other, other), (real, other))
     parts = [one.split(max(1, PAIRS // len(two))) for one, two in pairs]
@@ -41,7 +42,7 @@ def kernel_distance(
     def summed(number: int) -> Tensor:
         return torch.exp(-torch.cdist(*rows[number]).square() / (2 * width.square())).sum()
 
-    sums = iter(stepwise(summed, len(rows), (), keeper, tick))
+    sums = iter(stepwise(summed, len(rows), (), checkpoint, tick))
     reals, others, across = (sum(islice(sums, len(own))) for own in parts)
 
     def within(total: Tensor, n: int) -> Tensor:

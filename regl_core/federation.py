@@ -9,9 +9,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from .checkpoint import Checkpoint, Progress, Turn
+from .checkpoint import FederationCheckpoint, FederationState, TurnCheckpoint
+from .engine.checkpoints import Saves
 from .errors import ReglError
-from .keeper import Keeps
 from .methods.base import Method, Round, Server, State, Task
 from .params import TrainingSettings
 from .placement import placed, shelf
@@ -63,7 +63,7 @@ def federate(
     training: TrainingSettings,
     seed: int,
     tick: Callable[[float], None] = lambda fraction: None,
-    checkpoint: Checkpoint | None = None,
+    checkpoint: FederationCheckpoint | None = None,
     personal: Sequence[ClientData] = (),
 ) -> History:
     """Train `method` for ``training.rounds`` rounds.
@@ -111,7 +111,7 @@ def federate(
     if progress is None:
         weights = live.weights().to(away)
         states = (method.client_state(weights),) * len(clients)
-        progress = Progress(0, method.server_state(weights), states, {}, (), ())
+        progress = FederationState(0, method.server_state(weights), states, {}, (), ())
     with repeatable(), in_memory("federated training", training):
         for number in range(progress.round, training.rounds):
             image = tuple(clients[owners[0]].images.shape[1:])
@@ -119,12 +119,12 @@ def federate(
             selected = select(owners, training.client_fraction, seed, number)
             for turn, client in enumerate(selected, 1):
                 if client not in progress.updates:
-                    data, keeper = clients[client], checkpoint and Turn(checkpoint, progress)
-                    progress = _client_turn(method, now, live, client, data, progress, keeper)
+                    data, own = clients[client], checkpoint and TurnCheckpoint(checkpoint, progress)
+                    progress = _client_turn(method, now, live, client, data, progress, own)
                     if checkpoint:
                         checkpoint.save(progress)
                 tick((number + turn / len(selected)) / training.rounds)
-            now = replace(now, keeper=checkpoint and Turn(checkpoint, progress))
+            now = replace(now, checkpoint=checkpoint and TurnCheckpoint(checkpoint, progress))
             progress = _server_turn(method, now, live, clients, test, personal, progress)
             if checkpoint:
                 checkpoint.save(progress)
@@ -144,9 +144,9 @@ def _client_turn(
     live: Live,
     client: int,
     data: ClientData,
-    progress: Progress,
-    keeper: Keeps | None,
-) -> Progress:
+    progress: FederationState,
+    checkpoint: Saves | None,
+) -> FederationState:
     """One client trains and sends its update."""
     device, away = next(now.net.parameters()).device, _place(progress.server)
     received = _moved(method.answer(progress.server, client), device)
@@ -163,7 +163,7 @@ def _client_turn(
         method.phases(now.net, now.training),
         partial(method.loss, context=context),
         partial(method.correct, context=context),
-        keeper,
+        checkpoint,
     )
     state, update = method.finish(task, live.weights(), steps)
     _only_declared(method, update)
@@ -209,8 +209,8 @@ def _server_turn(
     clients: Sequence[ClientData],
     test: ClientData,
     personal: Sequence[ClientData],
-    progress: Progress,
-) -> Progress:
+    progress: FederationState,
+) -> FederationState:
     """The server aggregates the round's updates, and the outcome is measured."""
     updates = dict(sorted(progress.updates.items()))
     server = method.aggregate(progress.server, updates, now)
@@ -224,6 +224,6 @@ def _server_turn(
         live.become(method.start(method.answer(server, client), progress.clients[client]))
         own.append(evaluate(now.net, split, now.training.precision))
     history = (*progress.personal, tuple(own)) if personal else ()
-    return Progress(
+    return FederationState(
         now.number + 1, server, progress.clients, {}, (*progress.accuracy, accuracy), history
     )

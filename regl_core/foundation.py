@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .errors import ReglError
+from .hub.sources import Sources
 from .params import FoundationSettings
-from .sources import Sources
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
@@ -121,7 +121,7 @@ def problems(settings: FoundationSettings, visual_token: bool = True) -> list[st
     It is told from names of files, settings and headers: no weights are read. `visual_token`:
     whether image features enter the text-to-image model, as `lora.visual_token` says.
     """
-    from .inspection import unfit
+    from .hub.inspection import unfit
 
     sources = Sources(settings)
     found = sources.problems() + unfit(sources, visual_token)

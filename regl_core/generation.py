@@ -9,9 +9,9 @@ import torch
 
 from . import conditions
 from .data import resized
-from .fitting import Fitting, batchwise
+from .engine.checkpoints import Checkpoint
+from .engine.fitting import Fitting, batchwise
 from .foundation import Foundation
-from .keeper import Keeper
 from .params import SynthesisSettings
 from .seeds import derive
 
@@ -52,15 +52,15 @@ def sample(
     seeds: Sequence[tuple[int | str, ...]],
     settings: SynthesisSettings,
     tick: Callable[[float], None] = lambda fraction: None,
-    keeper: Keeper | None = None,
+    checkpoint: Checkpoint | None = None,
     side: int | None = None,
 ) -> torch.Tensor:
     """One image for each prompt: uint8 (n, 3, side, side), on the CPU.
 
     tokens: (n, d) visual features or None (`conditions.encode`). seeds: for each image the
     path its noise derives from (s_i = G(z_i, p_i), Sec. 4.1.1). `tick` gets the share done.
-    `keeper`: where the batches are kept (`batchwise`). `side`, in pixels: each batch is scaled to
-    it as soon as it is drawn; None: that of the model.
+    `checkpoint`: where the batches are kept (`batchwise`). `side`, in pixels: each batch is scaled
+    to it as soon as it is drawn; None: that of the model.
     """
 
     def some(part: slice) -> torch.Tensor:
@@ -81,5 +81,5 @@ def sample(
 
     fitting = Fitting("drawing an image", foundation.device)
     with scheduled(foundation.pipeline, settings.scheduler):
-        parts = batchwise(some, len(prompts), settings.batch_size, fitting, keeper, tick)
+        parts = batchwise(some, len(prompts), settings.batch_size, fitting, checkpoint, tick)
     return torch.cat(parts)

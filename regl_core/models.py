@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
+from .engine.marks import not_in_key
 from .errors import ReglError
-from .frozen import nearest, shown
-from .marks import beforehand
 from .seeds import derive
+from .settings.frozen import nearest, shown
 
 
 class ResNetSmall(nn.Module):
@@ -73,7 +73,7 @@ def build(name: str, classes: int, width: int, side: int, seed: int) -> nn.Modul
         return ResNetSmall(classes, width)
 
 
-@beforehand
+@not_in_key
 def check(name: str, width: int, side: int) -> None:
     """ReglError where `build` has no such network."""
     reductions = {"resnet_small": 8, "resnet34": 32}

@@ -18,9 +18,9 @@ from pydantic import (
 )
 
 from .errors import ReglError
-from .frozen import Frozen, Problem, explain, nearest, report, shown
-from .selection import selected
-from .settings_file import alter, read
+from .settings.frozen import Frozen, Problem, explain, nearest, report, shown
+from .settings.reading import alter, read
+from .settings.selection import selected
 
 ROOT = Path(__file__).resolve().parent.parent
 

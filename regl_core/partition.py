@@ -19,8 +19,8 @@ from pydantic import Field
 from torch import Tensor
 
 from .errors import ReglError
-from .frozen import Frozen
 from .seeds import numpy_generator
+from .settings.frozen import Frozen
 from .shares import deal, dirichlet
 
 ATTEMPTS = 1000  # draws in search of a partition with `min_size`: a second or two

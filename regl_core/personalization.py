@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from .engine.checkpoints import Checkpoint
+from .engine.resuming import nested, piecewise, resumed
 from .errors import ReglError
-from .keeper import Keeper
 from .params import PersonalizationSettings, TrainingSettings
 from .placement import placed
-from .resuming import nested, piecewise, resumed
 from .training import ClientData, batches, epoch, evaluate, in_memory, repeatable, sgd, steps_of
 from .weights import Weights
 
@@ -67,7 +67,7 @@ def fine_tune(
     training: TrainingSettings,
     seed: int,
     client: int,
-    keeper: Keeper | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> FineTuned | None:
     """Fine-tune the model `weights` on `data` for ``settings.epochs`` epochs.
 
@@ -83,7 +83,7 @@ def fine_tune(
         The client's real images, and for ReGL synthetic ones (`of_own_classes`).
     test
         The client's own test split.
-    keeper
+    checkpoint
         Where to go on from and to save to after a step (`resumed`).
 
     Returns
@@ -106,7 +106,7 @@ def fine_tune(
             yield evaluate(net, test, training.precision) if step == length else None
 
     with repeatable(), in_memory("fine-tuning", training):
-        found = resumed(nested(one_epoch, settings.epochs, length), (net, optimizer), keeper)
+        found = resumed(nested(one_epoch, settings.epochs, length), (net, optimizer), checkpoint)
     net.zero_grad()
     return FineTuned(tuple(it for it in found if it is not None), Weights.of(net))
 
@@ -120,12 +120,12 @@ def personalize(
     training: TrainingSettings,
     seed: int,
     tick: Callable[[float], None] = lambda fraction: None,
-    keeper: Keeper | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> list[Sequence[float] | None]:
     """`fine_tune` for every client, each from the same global `weights`.
 
-    `tick` is called after each client with the share of them done, 0 to 1. `keeper`: where to go
-    on from and to save to, after a client and within one.
+    `tick` is called after each client with the share of them done, 0 to 1. `checkpoint`: where to
+    go on from and to save to, after a client and within one.
 
     Returns
     -------
@@ -134,11 +134,11 @@ def personalize(
     both = list(zip(clients, tests, strict=True))
 
     def curve(client: int) -> Sequence[float] | None:
-        own = keeper and keeper / f"within-{client}"
+        own = checkpoint and checkpoint / f"within-{client}"
         tuned = fine_tune(net, weights, *both[client], settings, training, seed, client, own)
         return None if tuned is None else tuned.accuracy
 
-    return piecewise(curve, range(len(both)), keeper, tick)
+    return piecewise(curve, range(len(both)), checkpoint, tick)
 
 
 def summary(curves: Sequence[Sequence[float] | None]) -> Personal:

@@ -7,17 +7,17 @@ from typing import TypeVar
 from .data import PACKED, Dataset
 from .datasets.base import Loader
 from .datasets.registry import find
+from .hub.sources import Sources
 from .params import FoundationSettings, Settings, TrainingSettings
 from .partition import PartitionSpec
-from .rates import resolved
-from .sources import Sources
-from .stages.described import Described
+from .plan.rates import resolved
+from .stages.captioned import Captioned
 from .stages.inputs import Loads, Models, Size, Source
-from .stages.tailored import Tailored
+from .stages.lora_images import LoraImages
 from .stages.tuned import Tuned
-from .stages.vanilla import Vanilla
+from .stages.vanilla_images import Vanilla
 
-Synthetic = Vanilla | Tailored
+Synthetic = Vanilla | LoraImages
 Placed = TypeVar("Placed", FoundationSettings, TrainingSettings)
 
 
@@ -92,7 +92,7 @@ class Pipeline:
         self, vanilla: Vanilla, source: Source, owned: Sequence[int], settings: Settings
     ) -> Tuned:
         """The model tuned on the training images `owned`, with `vanilla` for what they lack."""
-        return Tuned(Described(vanilla.models, source, tuple(owned)), vanilla, settings.lora)
+        return Tuned(Captioned(vanilla.models, source, tuple(owned)), vanilla, settings.lora)
 
     def clients(
         self,
@@ -127,7 +127,7 @@ class Pipeline:
             else:
                 own = self.vanilla(dataset, images.classes, settings, seed, client)
                 tuned = self.tuned(own, source, part, settings)
-                made.append(tuple(Tailored(tuned, start) for start in starts))
+                made.append(tuple(LoraImages(tuned, start) for start in starts))
         return tuple(made)
 
 

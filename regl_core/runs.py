@@ -9,17 +9,17 @@ from typing import ClassVar, Self
 from pydantic import JsonValue, model_validator
 
 from . import methods
+from .engine.runner import run_stages
+from .engine.store import Store
 from .errors import ReglError
-from .frozen import Frozen, nearest
 from .methods.base import Method
 from .params import ROOT, Settings
 from .partition import PartitionSpec, Pooled
 from .personalization import Personal, summary
 from .pipeline import Pipeline
-from .runner import run_stages
+from .settings.frozen import Frozen, nearest
 from .stages.personalized import Personalized
 from .stages.trained import Trained
-from .store import Store
 
 STORE = ROOT / ".store"
 

@@ -10,13 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .augmentation import augmented
-from .compiling import keep_private
+from .engine.checkpoints import Saves
+from .engine.compiling import keep_private
+from .engine.fitting import Fitting, advised
+from .engine.resuming import nested, resumed
 from .errors import ReglError
-from .fitting import Fitting, advised
 from .images import Images
-from .keeper import Keeps
 from .params import TrainingSettings
-from .resuming import nested, resumed
 from .seeds import torch_generator
 from .weights import Weights
 
@@ -234,13 +234,13 @@ def local_sgd(
     phases: Sequence[Phase],
     loss: Loss = cross_entropy,
     correct: Correct = nothing,
-    keeper: Keeps | None = None,
+    checkpoint: Saves | None = None,
 ) -> int:
     """Train `net` in place from its present weights; return the number of optimiser steps.
 
     The batches of epoch e, counted through all phases, are drawn from ``(*path, e)``. Every
-    phase has a fresh optimiser. `correct` is called between backward and step. `keeper`: where to
-    go on from and to save to after a step (`resumed`).
+    phase has a fresh optimiser. `correct` is called between backward and step. `checkpoint`: where
+    to go on from and to save to after a step (`resumed`).
     """
     trainable = {name: p for name, p in net.named_parameters() if p.requires_grad}
     moving = [
@@ -268,7 +268,7 @@ def local_sgd(
 
     steps = nested(one_epoch, len(paths), steps_of(data, training))
     try:
-        return len(resumed(steps, (net, *optimizers), keeper))
+        return len(resumed(steps, (net, *optimizers), checkpoint))
     finally:
         for parameter in trainable.values():
             parameter.grad = None

@@ -15,11 +15,11 @@ from torch import nn
 
 from . import conditions
 from .data import resized
-from .fitting import Fitting, batchwise
+from .engine.checkpoints import Checkpoint
+from .engine.fitting import Fitting, batchwise
+from .engine.resuming import stepwise
 from .foundation import Foundation
-from .keeper import Keeper
 from .params import LoraSettings
-from .resuming import stepwise
 from .seeds import derive, torch_generator
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ class Encoded:
 
 
 @torch.no_grad()
-def encode(foundation: Foundation, lesson: Lesson, keeper: Keeper | None = None) -> Encoded:
-    """`lesson` in latents and states, on the foundation's device; `keeper` as in `batchwise`.
+def encode(foundation: Foundation, lesson: Lesson, checkpoint: Checkpoint | None = None) -> Encoded:
+    """`lesson` in latents and states, on the foundation's device; `checkpoint` as in `batchwise`.
 
     Its images are read batch by batch, and scaled to the side of the model's where they have
     another.
@@ -83,7 +83,7 @@ def encode(foundation: Foundation, lesson: Lesson, keeper: Keeper | None = None)
 
     fitting = Fitting("encoding an image", foundation.device)
     # In bfloat16 the scheduler would round its noise levels with them; the lowest would be 0.
-    latents = torch.cat(batchwise(latent, count, BATCH, fitting, keeper)).float()
+    latents = torch.cat(batchwise(latent, count, BATCH, fitting, checkpoint)).float()
     states = torch.cat(batchwise(state, count, BATCH, fitting))
     return Encoded(latents.to(foundation.device) * vae.config.scaling_factor, states)
 
@@ -96,7 +96,7 @@ def tune(
     folder: Path,
     seed: Sequence[int | str],
     tick: Callable[[float], None] = lambda fraction: None,
-    keeper: Keeper | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> list[float]:
     """Tune an adapter on `real`, save it in `folder`, return the loss of every step.
 
@@ -104,7 +104,7 @@ def tune(
     `settings.prior_share` of every batch comes from there and keeps what they show in
     place (prior preservation; our addition, the paper tunes on real images alone). The
     loss is the one the model was trained with, by its scheduler's prediction type. The
-    U-Net is left as it was. `keeper`: where to go on from and to save to, while encoding and
+    U-Net is left as it was. `checkpoint`: where to go on from and to save to, while encoding and
     after a step (`resuming`). A batch too large for the memory is gone through in parts, whose
     gradients add up to the same.
     """
@@ -117,8 +117,10 @@ def tune(
     # The sampler's own add_noise looks noise levels up in its *sampling* steps: before a first
     # image they are in reverse, after it all but a few are missing.
     schedule = DDPMScheduler.from_config(foundation.pipeline.scheduler.config)
-    lesson = encode(foundation, real, keeper and keeper / "real")
-    others = None if prior is None else encode(foundation, prior, keeper and keeper / "prior")
+    lesson = encode(foundation, real, checkpoint and checkpoint / "real")
+    others = (
+        None if prior is None else encode(foundation, prior, checkpoint and checkpoint / "prior")
+    )
     share = 0 if others is None else round(settings.batch_size * settings.prior_share)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(*seed, "init"))
@@ -176,7 +178,7 @@ def tune(
             optimiser.step()
             return loss
 
-        losses = stepwise(step, settings.steps, (adapter, optimiser), keeper, tick)
+        losses = stepwise(step, settings.steps, (adapter, optimiser), checkpoint, tick)
         unet.save_lora_adapter(folder, adapter_name=ADAPTER, safe_serialization=True)
         _same_bytes(folder)
     finally:

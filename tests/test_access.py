@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from regl_core.access import writable
+from regl_core.engine.access import writable
 from regl_core.errors import Halt
 
 

@@ -8,11 +8,11 @@ import torch
 from safetensors import safe_open
 from toy_models import IDS, cache, cached, naming
 
-from regl_core import architectures
-from regl_core.architectures import at_hand, feature_width, measured, rank_size, weights
-from regl_core.replica import models as replica
-from regl_core.sources import SHIPPED
-from regl_core.work import Unit, generative
+from regl_core.hub.sources import SHIPPED
+from regl_core.plan import architectures
+from regl_core.plan.architectures import at_hand, feature_width, measured, rank_size, weights
+from regl_core.plan.work import Unit, generative
+from tools.replica import models as replica
 
 __all__ = ["cache"]
 

@@ -5,9 +5,9 @@ import pytest
 from matplotlib import pyplot as plt
 from PIL import Image
 
-from regl_core import artefact
 from regl_core.params import load
-from regl_core.provenance import trace
+from regl_core.report import artefact
+from regl_core.report.provenance import trace
 
 SMOKE = load("smoke")
 

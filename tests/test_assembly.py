@@ -6,10 +6,11 @@ from matplotlib.figure import Figure
 from test_reporting import write
 from toy_results import PAPERLIKE
 
-from regl_core import artefact, assembly, report
-from regl_core.freshness import State
 from regl_core.params import load
-from regl_core.reporting import build
+from regl_core.press import assembly
+from regl_core.press.freshness import State
+from regl_core.press.making import build
+from regl_core.report import artefact, tables
 
 SMOKE = load("smoke")
 
@@ -23,7 +24,7 @@ def root(tmp_path):
     folder = tmp_path / "figures/smoke"
     write(tmp_path, "table2", "Table 2: a")
     write(tmp_path, "fig1", "Figure 1: b")
-    report.table(2, PAPERLIKE, SMOKE, {}).write(SMOKE, folder)
+    tables.table(2, PAPERLIKE, SMOKE, {}).write(SMOKE, folder)
     artefact.save(Figure(figsize=(0.01, 0.01)), "fig1", SMOKE, folder)
     build(folder, SMOKE, {}, tmp_path)
     return tmp_path
@@ -89,7 +90,7 @@ def test_the_papers_numbers_settings_and_code_count(root, monkeypatch):
         patch.setattr(
             assembly,
             "code_digest",
-            lambda *it: "x" if ("regl_core.page", "render") in it else code(*it),
+            lambda *it: "x" if ("regl_core.report.page", "render") in it else code(*it),
         )
         assert said(root) == [FRESH, ("stale", "the code that puts it together was edited")]
 

@@ -9,12 +9,12 @@ from datetime import date
 import pytest
 import torch
 
-from bench import gpu, gpu_generation, lines, measuring, pairs
-from bench.gpu_generation import Amounts, Generation, bare_tuning
-from bench.lines import Findings, Line
-from bench.measuring import Machine, Section
 from regl_core import params, tuning
-from regl_core.rates import H200
+from regl_core.plan.rates import H200
+from tools.bench import gpu, gpu_generation, lines, measuring, pairs
+from tools.bench.gpu_generation import Amounts, Generation, bare_tuning
+from tools.bench.lines import Findings, Line
+from tools.bench.measuring import Machine, Section
 
 CPU = Machine("cpu", torch.device("cpu"), repeats=1)
 COLUMNS = ["machine", "unit", "size", "dtype", "per_second", "memory_gb", "share_of_bare"]

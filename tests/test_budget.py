@@ -3,15 +3,15 @@
 import pytest
 from toy_stages import Heavy
 
-from regl_core import rates
-from regl_core.budget import Budget, survey
-from regl_core.budget_page import told
-from regl_core.pace import Pace
+from regl_core.engine.runner import closure
+from regl_core.engine.store import Store
 from regl_core.params import load
-from regl_core.rates import HERE, Rates, Sample
-from regl_core.runner import closure
-from regl_core.store import Store
-from regl_core.work import START, Unit
+from regl_core.plan import rates
+from regl_core.plan.budget import Budget, survey
+from regl_core.plan.budget_page import told
+from regl_core.plan.pace import Pace
+from regl_core.plan.rates import HERE, Rates, Sample
+from regl_core.plan.work import START, Unit
 
 FOUNDATION = load("smoke", {"foundation.device": "cuda"}).foundation
 DRAWN = Unit("denoised", "tiny", device="cuda")  # an hour each

@@ -4,11 +4,11 @@ import pytest
 import torch
 from toy_models import IDS, cache, cached, naming, written
 
-from regl_core import calibration, rates
 from regl_core.conditions import BATCH
 from regl_core.params import load
-from regl_core.rates import HERE, REFERENCE, Rates, kept, machines
-from regl_core.work import BYTE, START, Unit, classifier, generative
+from regl_core.plan import calibration, rates
+from regl_core.plan.rates import HERE, REFERENCE, Rates, kept, machines
+from regl_core.plan.work import BYTE, START, Unit, classifier, generative
 
 __all__ = ["cache"]
 SETTINGS = load("smoke")

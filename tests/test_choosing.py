@@ -6,8 +6,9 @@ from itertools import product
 import pandas as pd
 import pytest
 
-from regl_core import choosing, data, methods
+from regl_core import data, methods
 from regl_core.errors import ReglError
+from regl_core.evidence import choosing
 from regl_core.params import ROOT, load, profiles
 from regl_core.pipeline import Pipeline
 from regl_core.runs import PersonalRun, Result

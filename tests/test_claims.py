@@ -6,15 +6,15 @@ from toy_frames import judged
 from toy_results import DIGITS, METHODS, PAPERLIKE, results
 from toy_results import settings as toy_settings
 
-from regl_core import report
-from regl_core.claims import CLAIMS, frame, in_words, judge
 from regl_core.paper import published
 from regl_core.partition import SingleLabel
+from regl_core.report import tables
+from regl_core.report.claims import CLAIMS, frame, in_words, judge
 
 
 def outcomes(made, number=2, its=DIGITS):
-    runs = report.gather(made)
-    found = judge(f"table{number}", runs, report.beside(number, its))
+    runs = tables.gather(made)
+    found = judge(f"table{number}", runs, tables.beside(number, its))
     return {(verdict.claim, verdict.setting): verdict for verdict in found}
 
 
@@ -67,7 +67,7 @@ def test_wide_lead_with_one_class_per_client(regl, expected):
 
 def test_two_seeds_decide_no_claim():
     means = {"Centralized": 90, "FedAvg": (30, 50), "ReGL (TF)": (70, 72), "ReGL (FT)": 89}
-    text = report.verdicts("table2", report.gather(results(means, spread=(-1.0, 1.0))), DIGITS)
+    text = tables.verdicts("table2", tables.gather(results(means, spread=(-1.0, 1.0))), DIGITS)
     assert text.count("**not decided** (too few seeds)") == 5
     assert "holds" not in text
     assert "95 % interval" not in text
@@ -90,7 +90,7 @@ def test_claim_with_a_missing_method_never_holds(missing):
 def test_verdicts_are_told_below_their_claim_for_each_data_set():
     both = PAPERLIKE + results(dict.fromkeys(METHODS, 40.0), dataset="mine")
     its = toy_settings(digits="imagefruit", mine=None)
-    text = report.verdicts("table2", report.gather(both), its)
+    text = tables.verdicts("table2", tables.gather(both), its)
     for claim in CLAIMS:
         assert (f"**Claim {claim.number}.** {claim.text}" in text) == (claim.artefact == "table2")
     assert "- digits, β = 0.01: **holds**.\n    - With" in text

@@ -2,7 +2,7 @@ import pytest
 from scipy import stats
 from toy_frames import judged
 
-from regl_core.claims import in_words
+from regl_core.report.claims import in_words
 
 SEEDS = (-1.0, 0.0, 1.0)  # points: good and bad seeds, for all runs alike
 

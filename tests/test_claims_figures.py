@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from toy_frames import NO_PAPER
 
-from regl_core.claims import frame, judge
+from regl_core.report.claims import frame, judge
 
 TF, FT = "ReGL (TF)", "ReGL (FT)"
 COLUMNS = ["dataset", "setting", "method", "seed"]

@@ -2,13 +2,13 @@
 
 from toy_stages import Draw, Holder
 
-from regl_core import housekeeping
 from regl_core.datasets import blocks, packing
 from regl_core.datasets.registry import find
+from regl_core.engine.stage import CHECKPOINT
+from regl_core.engine.store import Store
 from regl_core.params import load
-from regl_core.replica import datasets as replica
-from regl_core.stage import CHECKPOINT
-from regl_core.store import Store
+from regl_core.press import housekeeping
+from tools.replica import datasets as replica
 
 
 def test_unused_entries_are_shown_first_and_deleted_when_told(tmp_path, monkeypatch, capsys):

@@ -6,15 +6,16 @@ from types import ModuleType
 
 import pytest
 
-from regl_core import notebooks, reporting, runs
+from regl_core import runs
 from regl_core.__main__ import main
 from regl_core.errors import ReglError
+from regl_core.press import making, notebooks
 
 
 @pytest.fixture
 def executed(monkeypatch):
     calls = []
-    monkeypatch.setattr(reporting, "make", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(making, "make", lambda *arguments: calls.append(arguments))
     return calls
 
 
@@ -69,7 +70,7 @@ def test_failed_notebooks_have_status_2(monkeypatch, capsys):
     def fail(*_):
         raise ReglError("1 of 2 notebooks failed: table2")
 
-    monkeypatch.setattr(reporting, "make", fail)
+    monkeypatch.setattr(making, "make", fail)
     assert main(["run", "table2", "table3"]) == 2
     assert capsys.readouterr().err == "error: 1 of 2 notebooks failed: table2\n"
 
@@ -78,14 +79,14 @@ def test_interrupted_it_says_how_to_go_on(monkeypatch, capsys):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(reporting, "make", interrupt)
+    monkeypatch.setattr(making, "make", interrupt)
     assert main(["run", "table2"]) == 130
     assert "run it again" in capsys.readouterr().err
 
 
 def test_terminated_it_ends_as_if_interrupted_and_says_so(monkeypatch, capsys):
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(reporting, "make", lambda *_: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(making, "make", lambda *_: signal.raise_signal(signal.SIGTERM))
     assert main(["run", "table2"]) == 143
     assert capsys.readouterr().err.startswith("terminated; what was computed is kept")
     assert signal.getsignal(signal.SIGTERM) is before
@@ -93,7 +94,7 @@ def test_terminated_it_ends_as_if_interrupted_and_says_so(monkeypatch, capsys):
 
 def test_report_passes_profile_and_changes_on(monkeypatch):
     calls = []
-    monkeypatch.setattr(reporting, "report", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(making, "report", lambda *arguments: calls.append(arguments))
     assert main(["report", "--profile", "smoke", "--set", "seeds=[0]"]) == 0
     assert calls == [("smoke", {"seeds": [0]})]
 
@@ -109,9 +110,9 @@ def test_check_shows_every_setting_as_changed(capsys):
 @pytest.mark.parametrize("names", [["table3"], []])
 @pytest.mark.parametrize("measure", [["--calibrate"], []])
 def test_plan_shows_what_planning_says(names, measure, monkeypatch, capsys):
-    planning = ModuleType("regl_core.planning")
+    planning = ModuleType("regl_core.plan.planning")
     planning.plan_notebooks = lambda *given, calibrate: f"planned {(*given[:3], calibrate)}"
-    monkeypatch.setitem(sys.modules, "regl_core.planning", planning)
+    monkeypatch.setitem(sys.modules, "regl_core.plan.planning", planning)
     assert main(["plan", *names, *measure, "--profile", "smoke", "--set", "seeds=[0]"]) == 0
     told = names or [name for name in notebooks.known() if name.startswith("table")]
     expected = told, "smoke", {"seeds": [0]}, bool(measure)
@@ -120,10 +121,10 @@ def test_plan_shows_what_planning_says(names, measure, monkeypatch, capsys):
 
 def test_status_and_clean_store_pass_profile_and_changes_on(monkeypatch, capsys):
     calls = []
-    keeping = ModuleType("regl_core.housekeeping")
+    keeping = ModuleType("regl_core.press.housekeeping")
     keeping.status = lambda *given: f"fresh {given}"
     keeping.clean = lambda profile, changes, store: calls.append((profile, changes, store.root))
-    monkeypatch.setitem(sys.modules, "regl_core.housekeeping", keeping)
+    monkeypatch.setitem(sys.modules, "regl_core.press.housekeeping", keeping)
     assert main(["status", "--profile", "smoke", "--set", "seeds=[0]"]) == 0
     assert capsys.readouterr().out == f"fresh {('smoke', {'seeds': [0]})}\n"
     assert main(["clean-store", "--profile", "smoke"]) == 0

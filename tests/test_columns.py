@@ -2,10 +2,10 @@
 
 import pytest
 
-from regl_core import columns
 from regl_core.paper import published
 from regl_core.params import load
 from regl_core.partition import IID, Dirichlet, GlobalShare, Pooled, SingleLabel
+from regl_core.report import columns
 from regl_core.runs import PersonalResult, PersonalRun, Result, Run
 
 PAPER = load("paper")

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from toy_frames import NO_PAPER, frame
 
-from regl_core.comparison import PLAIN, Comparison, Quantity
-from regl_core.scores import by_dataset
+from regl_core.report.comparison import PLAIN, Comparison, Quantity
+from regl_core.report.scores import by_dataset
 
 quick = settings(max_examples=60, deadline=None)
 

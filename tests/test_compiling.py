@@ -9,8 +9,8 @@ import pytest
 from torch import nn
 from torch._inductor import codecache
 
-from regl_core import compiling
-from regl_core.compiling import keep_private
+from regl_core.engine import compiling
+from regl_core.engine.compiling import keep_private
 from regl_core.errors import Halt
 from regl_core.params import ROOT, load
 from regl_core.training import compiled

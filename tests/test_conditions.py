@@ -81,7 +81,7 @@ def test_a_class_without_a_feature_has_a_zero_token() -> None:
 
 def test_spread_is_the_mean_over_pairs(monkeypatch):
     units = torch.nn.functional.normalize(torch.randn(6, 4), dim=1)
-    monkeypatch.setattr(conditions, "features", lambda foundation, images, keeper: units)
+    monkeypatch.setattr(conditions, "features", lambda foundation, images, checkpoint: units)
     images = torch.zeros(2, 3, 3, 8, 8, dtype=torch.uint8)
     pairs = [(0, 1), (0, 2), (1, 2), (3, 4), (3, 5), (4, 5)]
     expected = sum(1 - float(units[a] @ units[b]) for a, b in pairs) / len(pairs)

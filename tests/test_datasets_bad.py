@@ -12,7 +12,7 @@ from toy_datasets import FRUIT, loader, replicas, settings
 from regl_core import data
 from regl_core.datasets.registry import find
 from regl_core.errors import ReglError
-from regl_core.replica import datasets as replica
+from tools.replica import datasets as replica
 
 NAMES = ["imagefruit", "cub", "cars", "eurosat", "folder:photos"]
 

@@ -12,7 +12,7 @@ from regl_core.datasets.files import FileLoader
 from regl_core.datasets.listing import Listing
 from regl_core.errors import ReglError
 from regl_core.params import ROOT
-from regl_core.replica import datasets as replica
+from tools.replica import datasets as replica
 
 
 @pytest.fixture

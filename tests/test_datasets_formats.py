@@ -8,7 +8,7 @@ from toy_datasets import FRUIT, loader, replicas, settings
 from regl_core import data
 from regl_core.datasets.decoding import decoded
 from regl_core.params import load
-from regl_core.replica import datasets as replica
+from tools.replica import datasets as replica
 
 
 @pytest.fixture(scope="module")

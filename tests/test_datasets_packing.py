@@ -24,7 +24,7 @@ from regl_core.datasets.decoding import decoded
 from regl_core.errors import Halt, ReglError
 from regl_core.images import Images
 from regl_core.params import ROOT
-from regl_core.replica import datasets as replica
+from tools.replica import datasets as replica
 
 
 @pytest.fixture

@@ -5,15 +5,15 @@ import shutil
 import pytest
 
 from regl_core import data, runs
+from regl_core.engine.runner import closure, run_stages
+from regl_core.engine.store import Store
 from regl_core.errors import Halt
 from regl_core.params import ROOT, Settings, load
 from regl_core.partition import Dirichlet
 from regl_core.pipeline import Pipeline
-from regl_core.planning import grid_of
-from regl_core.replica import datasets as replica
-from regl_core.runner import closure, run_stages
+from regl_core.plan.planning import grid_of
 from regl_core.stages.inputs import Source
-from regl_core.store import Store
+from tools.replica import datasets as replica
 
 NOTEBOOKS = ("table1", "table4", "fig4", "fig6", "foundation", "privacy")
 
@@ -55,8 +55,8 @@ def test_stages_of_every_kind_are_computed(root, tmp_path, monkeypatch):
     run_stages(targets, store, workers=2)
     assert all(store.has(stage) for stage in targets)
     kinds = {stage.kind for stage in closure(targets).values()}
-    assert kinds >= {"Described", "Tuned", "Tailored", "Trained", "Personalized", "Updated"}
-    assert kinds >= {"Distance", "Judge", "Probed", "Neighbours", "Attacked", "Overheard"}
+    assert kinds >= {"Captioned", "Tuned", "LoraImages", "Trained", "Personalized", "Updated"}
+    assert kinds >= {"Distance", "Judge", "Probed", "Neighbours", "AdapterAttack", "UpdateAttack"}
     assert len(list((tmp_path / "packed").glob("*/images.u8"))) == 1
 
 

@@ -3,14 +3,15 @@
 import pytest
 from toy_stages import Draw
 
-from regl_core import entry, rates
+from regl_core.engine import entry
+from regl_core.engine.stage import Stage
+from regl_core.engine.store import Store
+from regl_core.evidence.probes import Probe
 from regl_core.params import load
 from regl_core.partition import Dirichlet
 from regl_core.pipeline import Pipeline
-from regl_core.probes import Probe
+from regl_core.plan import rates
 from regl_core.runs import Run
-from regl_core.stage import Stage
-from regl_core.store import Store
 
 
 @pytest.fixture(params=["cpu", "cuda"])

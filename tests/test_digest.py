@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from toy_stages import Draw, Holder, Model, Setting
 
-import regl_core.stage
-from regl_core.digest import check_unchanged, code_digest, library_versions
+import regl_core.engine.stage
+from regl_core.engine.digest import check_unchanged, code_digest, library_versions
 from regl_core.errors import ReglError
 
 PACKAGE = {
@@ -173,7 +173,7 @@ def test_python_and_what_makes_images_and_prompts_into_numbers_count():
 
 def test_of_a_marked_function_only_its_being_there_counts(digest):
     """Neither what stands in it, nor, where it is imported, all else that stands beside it."""
-    marked = ("heavy.py", "def go", "import json\n\n\n@beforehand\ndef go")
+    marked = ("heavy.py", "def go", "import json\n\n\n@not_in_key\ndef go")
     named = ("stages.py", "return heavy.go()", "from .heavy import go\n\n        return go()")
     two = (("pack.stages", "Two"),)
     inside, beside = ("heavy.py", "return 2", "return 3"), ("heavy.py", "import json", "LOW = 3")
@@ -202,7 +202,7 @@ def test_an_edit_while_the_program_runs_is_told(tmp_path, monkeypatch):
 
 
 def test_own_package_is_found():
-    here = Path(regl_core.stage.__file__).parent
+    here = Path(regl_core.engine.stage.__file__).parent
     assert (here / "digest.py").is_file()
     assert Draw(1).code() == (("toy_stages", "Draw"),)
     assert Holder(Model()).code() == (("toy_stages", "Holder"), ("toy_stages", "Model"))
@@ -223,7 +223,7 @@ def test_equal_stages_have_equal_keys():
 
 def test_library_versions_alter_the_key(monkeypatch):
     before = Draw(1).key
-    monkeypatch.setattr(regl_core.stage, "library_versions", lambda: {"torch": "0"})
+    monkeypatch.setattr(regl_core.engine.stage, "library_versions", lambda: {"torch": "0"})
     assert Draw(1).key != before
 
 

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from toy_exposed import FT, LOUD, TF, USUAL, rows
 
-from regl_core.disclosure import CLIENT, Estimate, panel, table
-from regl_core.drawing import leaks
+from regl_core.privacy.disclosure import CLIENT, Estimate, panel, table
+from regl_core.report.drawing import leaks
 
 ADAPTER = "adapter", FT, USUAL, "auc"
 

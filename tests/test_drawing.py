@@ -10,10 +10,10 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from regl_core import sheets
-from regl_core.drawing import classes, labels, scatter, volume
-from regl_core.drawing.looks import REAL, SYNTHETIC, finished
-from regl_core.drawing.palette import FIXED
+from regl_core.report import image_grids
+from regl_core.report.drawing import classes, labels, scatter, volume
+from regl_core.report.drawing.palette import FIXED
+from regl_core.report.drawing.style import REAL, SYNTHETIC, finished
 
 TEN, HUNDRED = ([f"class {k}" for k in range(n)] for n in (10, 100))
 of_any_size = pytest.mark.parametrize("names", [TEN, HUNDRED], ids=["10 classes", "100 classes"])
@@ -212,7 +212,7 @@ def test_volume_is_a_panel_per_data_set_with_a_level_for_none():
 
 def test_what_a_model_was_tuned_on_is_framed_so_that_it_is_seen_on_any_colour():
     rows = {"TF": [0.0, 50.0, 100.0], "FT": [10.0, 60.0, 90.0]}
-    figure = sheets.agreement(rows, ["a", "b", "c"], {"FT": [0, 2]})
+    figure = image_grids.agreement(rows, ["a", "b", "c"], {"FT": [0, 2]})
     axes = figure.axes[0]
     frames = [(round(f.get_x() + f.get_width() / 2), f.get_y() > 0.5) for f in axes.patches]
     assert frames == [(0, True), (2, True)]

@@ -13,6 +13,7 @@ from PIL import Image
 
 from regl_core import params
 from regl_core.data import Split
+from regl_core.engine.store import Store
 from regl_core.errors import ReglError
 from regl_core.explore import Board, attended, mosaic, pictures, try_out
 from regl_core.explore.choice import Choice, betas
@@ -20,7 +21,6 @@ from regl_core.explore.job import Job
 from regl_core.partition import IID, Dirichlet, counts
 from regl_core.pipeline import Pipeline
 from regl_core.runs import Run
-from regl_core.store import Store
 
 SETTINGS = params.load("smoke")
 BROKEN = "two and two is five"

@@ -4,14 +4,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from regl_core.exposure import COLUMNS, Adapter, Images, Sent, look, owners
+from regl_core.engine.store import Store
 from regl_core.params import ROOT, load
 from regl_core.partition import Dirichlet
 from regl_core.pipeline import Pipeline
-from regl_core.planning import grid_of
+from regl_core.plan.planning import grid_of
+from regl_core.privacy.exposure import COLUMNS, Adapter, Images, Sent, look, owners
 from regl_core.runs import Run
-from regl_core.stages.tailored import Tailored
-from regl_core.store import Store
+from regl_core.stages.lora_images import LoraImages
 
 SMOKE = load("smoke")
 THREE = Dirichlet(beta=0.5, clients=3)
@@ -93,4 +93,4 @@ def test_the_numbers_of_an_adapter_are_those_of_its_scores(tmp_path):
 
 def test_a_tuned_image_is_one_of_the_first_piece():
     stage = Images(way="", client=0, **HERE).stage(Pipeline())
-    assert isinstance(stage.made.images, Tailored) and stage.made.images.start == 0
+    assert isinstance(stage.made.images, LoraImages) and stage.made.images.start == 0

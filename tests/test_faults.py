@@ -19,13 +19,13 @@ import psutil
 import pytest
 from toy_runs import Made, Seen, artefacts, copied
 
-from regl_core.store import Store
+from regl_core.engine.store import Store
 
 pytestmark = pytest.mark.faults
 
 # Kills by what the run is doing: 25, spread at random within each.
 AIMS = {"drawing": 6, "tuning": 6, "training": 7, "writing": 6}
-KINDS = {"Vanilla": "drawing", "Tailored": "drawing", "Tuned": "tuning"}
+KINDS = {"Vanilla": "drawing", "LoraImages": "drawing", "Tuned": "tuning"}
 KINDS |= dict.fromkeys(("Trained", "Updated", "Personalized"), "training")
 NOTEBOOKS = "runs at profile"
 LOST = 60.0  # seconds of a core that a kill may cost

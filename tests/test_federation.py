@@ -9,7 +9,7 @@ from toy_clients import assert_same, client, clients, killed_and_resumed, networ
 from toy_kills import keeping, survived
 
 from regl_core import federation
-from regl_core.checkpoint import Checkpoint
+from regl_core.checkpoint import FederationCheckpoint
 from regl_core.errors import ReglError
 from regl_core.federation import History, federate, reported, select
 from regl_core.methods.dynafed import DynaFed
@@ -55,10 +55,10 @@ def test_a_killed_federation_goes_on_bit_for_bit(method, tmp_path):
 def test_a_federation_killed_after_every_save_repeats_nothing(method, tmp_path):
     once, again = tmp_path / "once.safetensors", tmp_path / "again.safetensors"
     with keeping(deadly=False) as saves:
-        whole = run(method, Checkpoint(once), momentum=0.9)
+        whole = run(method, FederationCheckpoint(once), momentum=0.9)
     assert_same(whole, run(method, momentum=0.9))
     with keeping(deadly=True) as kills:
-        assert_same(survived(lambda: run(method, Checkpoint(again), momentum=0.9)), whole)
+        assert_same(survived(lambda: run(method, FederationCheckpoint(again), momentum=0.9)), whole)
     # Two clients in each of three rounds: two epochs each and a turn; and the round.
     assert len(kills) == len(saves) >= 3 * (2 * 3 + 1)
 
@@ -73,7 +73,7 @@ def test_a_finished_federation_is_read_from_its_checkpoint(tmp_path):
             trained.append(task.client)
             return super().finish(task, weights, steps)
 
-    checkpoint = Checkpoint(tmp_path / "progress.safetensors", every=0.0)
+    checkpoint = FederationCheckpoint(tmp_path / "progress.safetensors", every=0.0)
     first = run(Watched(), checkpoint)
     turns = len(trained)
     assert same(run(Watched(), checkpoint).weights, first.weights) and len(trained) == turns
@@ -81,13 +81,13 @@ def test_a_finished_federation_is_read_from_its_checkpoint(tmp_path):
 
 def test_a_checkpoint_is_written_now_and_then_only(tmp_path):
     file = tmp_path / "progress.safetensors"
-    run(checkpoint=Checkpoint(file))
+    run(checkpoint=FederationCheckpoint(file))
     assert not file.exists()
 
 
 def test_a_damaged_checkpoint_is_left_aside_with_a_warning(tmp_path):
     file = tmp_path / "progress.safetensors"
-    checkpoint = Checkpoint(file, every=0.0)
+    checkpoint = FederationCheckpoint(file, every=0.0)
     whole = run(checkpoint=checkpoint)
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.warns(UserWarning, match="damaged"):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from regl_core.files import STALE, put
+from regl_core.engine.files import STALE, put
 
 SPAWN = multiprocessing.get_context("spawn")
 OLD, NEW = b"old" * 10, b"new" * 10_000

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from regl_core import conditions, foundation, generation, sources, tuning
+from regl_core import conditions, foundation, generation, tuning
 from regl_core.errors import ReglError
+from regl_core.hub import sources
 from regl_core.params import load
 from regl_core.seeds import torch_generator
 

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 import torch
 
-from regl_core import frames
-from regl_core.analyses import DistanceRun, Distances, DrawnRun, LocalUpdates, UpdateRun
 from regl_core.params import load
 from regl_core.partition import IID, Dirichlet, SingleLabel
+from regl_core.report import figure_data
+from regl_core.report.analyses import DistanceRun, Distances, DrawnRun, LocalUpdates, UpdateRun
 
 SMOKE = load("smoke")
 MILD, SKEWED = Dirichlet(beta=0.5, clients=3), Dirichlet(beta=0.01, clients=4)
@@ -22,8 +22,8 @@ def run(kind=UpdateRun, method="FedAvg", partition=MILD, seed=0, **more):
 
 
 def test_ownership_has_every_image_once():
-    owned = frames.ownership("digits", [SKEWED, MILD, IID(clients=3)], (0, 1), SMOKE)
-    assert list(owned.columns) == [*frames.RUN, "client", "class", "images"]
+    owned = figure_data.ownership("digits", [SKEWED, MILD, IID(clients=3)], (0, 1), SMOKE)
+    assert list(owned.columns) == [*figure_data.RUN, "client", "class", "images"]
     assert len(owned) == 2 * 10 * (4 + 3 + 3)
     assert set(owned["method"]) == {"partition"} and set(owned["dataset"]) == {"digits"}
     sums = owned.groupby(["setting", "seed", "class"])["images"].sum()
@@ -34,14 +34,14 @@ def test_ownership_has_every_image_once():
 
 
 def test_ownership_of_single_labels_is_a_diagonal():
-    owned = frames.ownership("digits", [SingleLabel()], (0,), SMOKE)
-    assert np.array_equal(frames.matrix(owned), 6 * np.eye(10, dtype=int))
+    owned = figure_data.ownership("digits", [SingleLabel()], (0,), SMOKE)
+    assert np.array_equal(figure_data.matrix(owned), 6 * np.eye(10, dtype=int))
 
 
 def test_a_matrix_keeps_the_order_of_clients_and_classes():
     rows = [(client, name) for client in (0, 1, 10, 2) for name in ("zebra", "ape")]
     owned = pd.DataFrame(rows, columns=["client", "class"]).assign(images=range(8))
-    assert frames.matrix(owned).tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
+    assert figure_data.matrix(owned).tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
 
 
 def test_skew_by_hand():
@@ -52,10 +52,10 @@ def test_skew_by_hand():
                 for client, own in enumerate(counts)
                 for name, images in zip("ab", own, strict=True)
             ],
-            columns=[*frames.RUN, "client", "class", "images"],
+            columns=[*figure_data.RUN, "client", "class", "images"],
         )
 
-    found = frames.skew([part("x", [(5, 0), (1, 4), (0, 0)]), part("y", [(2, 3)])])
+    found = figure_data.skew([part("x", [(5, 0), (1, 4), (0, 0)]), part("y", [(2, 3)])])
     assert found.loc[("d", "x")].to_dict() == {
         "classes per client": 1.0,
         "fewest images": 0,
@@ -98,7 +98,7 @@ def test_clients_with_images_are_ordered_by_what_they_own():
 
 
 def test_per_class_has_a_row_per_client_with_images_and_class():
-    rows = frames.per_class([MADE], NAMES)
+    rows = figure_data.per_class([MADE], NAMES)
     assert list(rows.columns) == [
         *("dataset", "setting", "method", "seed"),
         *("client", "class", "real", "synthetic", "before_pct", "after_pct"),
@@ -110,7 +110,7 @@ def test_per_class_has_a_row_per_client_with_images_and_class():
 
 
 def test_separation_means_owned_and_lacking_classes_apart():
-    rows = frames.separation([MADE]).set_index("client")
+    rows = figure_data.separation([MADE]).set_index("client")
     means = rows.loc[0, ["silhouette_lacking", "silhouette_owned"]].tolist()
     assert means == pytest.approx([0.1, 0.4], abs=1e-6)
     assert np.isnan(rows.loc[2, "silhouette_lacking"])  # it lacks none
@@ -120,7 +120,7 @@ def test_separation_means_owned_and_lacking_classes_apart():
 
 def test_change_is_in_points_by_what_a_client_owns():
     other = updates([[1] + [0] * 9], [[70] * 10], [[0] * 10], method="ReGL (TF)")
-    found = frames.change(frames.per_class([MADE, other], NAMES))
+    found = figure_data.change(figure_data.per_class([MADE, other], NAMES))
     assert list(found.index) == ["FedAvg", "ReGL (TF)"]
     # Owned by FedAvg's clients: +40 and +30, and ten times +10; lacking: eight times −40.
     assert found.loc["FedAvg"].to_dict() == {
@@ -132,7 +132,7 @@ def test_change_is_in_points_by_what_a_client_owns():
 
 def test_images_are_read_from_the_setting():
     runs = pd.DataFrame({"setting": ["beta=0.5;images=0", "beta=0.5;images=4000"], "x": [1, 2]})
-    found = frames.with_images(runs)
+    found = figure_data.with_images(runs)
     assert found["images"].tolist() == [0, 4000] and found["x"].tolist() == [1, 2]
     assert "images" not in runs
 
@@ -143,15 +143,15 @@ def test_distances_have_a_row_per_run():
         for method in ("ReGL (TF)", "ReGL (FT)")
         for seed in (0, 1)
     ]
-    rows = frames.distances(made)
+    rows = figure_data.distances(made)
     assert rows.iloc[3].tolist() == ["digits", "beta=0.5", "ReGL (FT)", 1, 0.12346, 2.5]
     assert list(rows.columns[-2:]) == ["kernel_distance", "frechet_distance"]
 
 
 def test_real_images_are_of_their_class_and_stars_mark_what_a_client_lacks():
-    assert frames.real_images("digits", SMOKE, 4).shape == (10, 4, 3, 16, 16)
+    assert figure_data.real_images("digits", SMOKE, 4).shape == (10, 4, 3, 16, 16)
     drawn = run(DrawnRun, "ReGL (FT)", SKEWED, client=1)
-    owned = frames.matrix(frames.ownership("digits", [SKEWED], [0], SMOKE))[1]
+    owned = figure_data.matrix(figure_data.ownership("digits", [SKEWED], [0], SMOKE))[1]
     assert 0 < (owned > 0).sum() < 10
     expected = [name if n else f"{name} *" for name, n in zip(NAMES, owned, strict=True)]
-    assert frames.marked(drawn) == expected
+    assert figure_data.marked(drawn) == expected

@@ -8,15 +8,16 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from toy_stages import Draw
 
-from regl_core import digest, freshness
-from regl_core.outline import ABSENT, Outline
+from regl_core.engine import digest
+from regl_core.engine.stage import Stage
 from regl_core.params import load
 from regl_core.partition import Dirichlet
+from regl_core.plan.dry_run import ABSENT, Outline
+from regl_core.press import freshness
 from regl_core.runs import Run
-from regl_core.stage import Stage
 
 SETTINGS = load("smoke")
-DRAWS = "from regl_core.formats import markdown"
+DRAWS = "from regl_core.report.formats import markdown"
 
 
 @pytest.fixture
@@ -117,7 +118,10 @@ def test_libraries_and_edited_code_are_named(made):
 
 def test_the_code_a_notebook_imports_is_found():
     source = "import json\nfrom regl_core import artefact\nfrom regl_core.params import load\n"
-    assert digest.imported(source) == (("regl_core.artefact", "*"), ("regl_core.params", "load"))
+    assert digest.imported(source) == (
+        ("regl_core.report.artefact", "*"),
+        ("regl_core.params", "load"),
+    )
 
 
 def test_the_executed_copy_and_its_page_count(made):

@@ -2,13 +2,13 @@
 
 import pytest
 
-from regl_core import columns
-from regl_core.analyses import DistanceRun, DrawnRun, UpdateRun
-from regl_core.cells import DRAWN, Cell, cells
 from regl_core.paper import published
 from regl_core.params import ROOT, load
 from regl_core.pipeline import Pipeline
-from regl_core.planning import grid_of
+from regl_core.plan.planning import grid_of
+from regl_core.report import columns
+from regl_core.report.analyses import DistanceRun, DrawnRun, UpdateRun
+from regl_core.report.cells import DRAWN, Cell, cells
 from regl_core.runs import PersonalResult, PersonalRun, Result, Run
 
 PLACES = {

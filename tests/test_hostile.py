@@ -14,8 +14,8 @@ from test_params import KEYS, VALUES
 from regl_core import __main__ as cli
 from regl_core import methods
 from regl_core.errors import ReglError
+from regl_core.hub.sources import Sources
 from regl_core.params import ROOT, load, profiles
-from regl_core.sources import Sources
 
 LINES = (ROOT / "params/desk.yaml").read_text().splitlines()
 SETTING = re.compile(r"^( +)(\w+): +(?!\{)[^ #]")  # a line that gives one setting a value

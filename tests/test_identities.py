@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from torch import nn
 from toy_clients import client, clients, network, same, settings
 
-from regl_core import identities, methods
+from regl_core import methods
+from regl_core.evidence import identities
+from regl_core.evidence.identities import BITWISE, IDENTITIES, SINGLE, gap, table
 from regl_core.federation import federate
-from regl_core.identities import BITWISE, IDENTITIES, SINGLE, gap, table
 from regl_core.methods.base import Method, Round, Server
 from regl_core.methods.fedavg import FedAvg
 from regl_core.seeds import torch_generator

@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor
 
-from regl_core import foundation, leakage, tuning
-from regl_core.exposure import Images
-from regl_core.membership import denoising_losses
+from regl_core import foundation, tuning
 from regl_core.params import load
 from regl_core.partition import Dirichlet
 from regl_core.pipeline import Pipeline
-from regl_core.stages.attacked import candidates
-from regl_core.stages.vanilla import save_images
+from regl_core.privacy import leakage
+from regl_core.privacy.adapter_attack import candidates
+from regl_core.privacy.exposure import Images
+from regl_core.privacy.membership import denoising_losses
+from regl_core.stages.vanilla_images import save_images
 
 SMOKE = load("smoke")
 

@@ -8,10 +8,10 @@ from filelock import Timeout
 from toy_datasets import loader
 from toy_stages import Draw
 
+from regl_core.engine.locks import locked
+from regl_core.engine.store import Store
 from regl_core.errors import Halt
-from regl_core.locks import locked
-from regl_core.replica import datasets as replica
-from regl_core.store import Store
+from tools.replica import datasets as replica
 
 
 def test_one_holds_it_at_a_time(tmp_path):

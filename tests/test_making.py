@@ -8,11 +8,11 @@ from nbformat.v4 import new_code_cell, new_notebook
 from toy_stages import Draw
 
 from regl_core import runs
+from regl_core.engine.store import Store
 from regl_core.errors import Incomplete
-from regl_core.freshness import makings, states
 from regl_core.params import ROOT, load
-from regl_core.reporting import make
-from regl_core.store import Store
+from regl_core.press.freshness import makings, states
+from regl_core.press.making import make
 
 GRID = """
 from toy_stages import Broken, Draw

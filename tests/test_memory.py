@@ -6,10 +6,10 @@
 import pytest
 from toy_clients import client, settings
 
-from bench.memory import FIT, kept, size
 from regl_core import methods
 from regl_core.models import build
 from regl_core.weights import Weights
+from tools.bench.memory import FIT, kept, size
 
 NET = build("resnet_small", 3, 32, 16, seed=0)
 # Of the images' side, as the gate of larger ones is larger than a small network.

@@ -20,8 +20,8 @@ from toy_clients import (
 )
 
 from regl_core.errors import ReglError
+from regl_core.evidence.identities import gap
 from regl_core.federation import federate, select
-from regl_core.identities import gap
 from regl_core.methods.base import Server
 from regl_core.methods.fedamp import FedAMP, distance
 from regl_core.methods.fedavg import FedAvg

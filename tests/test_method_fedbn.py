@@ -18,8 +18,8 @@ from toy_clients import (
     tiny_clients,
 )
 
+from regl_core.evidence.identities import gap
 from regl_core.federation import federate, select
-from regl_core.identities import gap
 from regl_core.methods.fedavg import FedAvg
 from regl_core.methods.fedbn import FedBN, norm_layers
 from regl_core.models import build
@@ -55,7 +55,7 @@ def tensors(weights):
 
 
 class Watched(FedBN):
-    """Keeps what crosses from and to the clients."""
+    """Saves what crosses from and to the clients."""
 
     name = "watched"
 

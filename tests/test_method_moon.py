@@ -11,8 +11,8 @@ from toy_clients import assert_same, client, clients, killed_and_resumed, networ
 
 from regl_core import methods
 from regl_core.errors import ReglError
+from regl_core.evidence.identities import gap
 from regl_core.federation import federate
-from regl_core.identities import gap
 from regl_core.methods.base import Round, Server, Task
 from regl_core.methods.fedavg import FedAvg
 from regl_core.methods.moon import Moon, Projected

@@ -9,12 +9,12 @@ from toy_clients import assert_same, client, clients, killed_and_resumed, networ
 
 from regl_core import methods
 from regl_core.errors import ReglError
+from regl_core.evidence.identities import gap
+from regl_core.evidence.quadratic import Bowl, Client
 from regl_core.federation import federate, select
-from regl_core.identities import gap
 from regl_core.methods.base import Round, Server
 from regl_core.methods.fedavg import FedAvg
 from regl_core.methods.scaffold import Scaffold
-from regl_core.quadratic import Bowl, Client
 from regl_core.training import ClientData, Update
 from regl_core.weights import Weights
 

@@ -12,11 +12,11 @@ from safetensors.torch import load_file
 from toy_models import naming, pictures
 
 from regl_core import conditions, generation, tuning
+from regl_core.engine.checkpoints import Checkpoint
+from regl_core.engine.fitting import Fitting, batchwise
 from regl_core.errors import ReglError
-from regl_core.fitting import Fitting, batchwise
 from regl_core.foundation import Foundation
-from regl_core.keeper import Keeper
-from regl_core.replica import models
+from tools.replica import models
 
 SMOKE = naming({})
 CPU = torch.device("cpu")
@@ -67,8 +67,8 @@ def test_batches_are_kept_under_the_same_names_whatever_fits(tmp_path):
         return some
 
     def done(memory: Memory, folder: str) -> list[torch.Tensor]:
-        keeper = Keeper(tmp_path / folder / "x.safetensors")
-        return batchwise(make(memory), 10, 4, Fitting("making an item", CPU), keeper)
+        checkpoint = Checkpoint(tmp_path / folder / "x.safetensors")
+        return batchwise(make(memory), 10, 4, Fitting("making an item", CPU), checkpoint)
 
     names = {}
     for folder, first, second in (("a", 9, 1), ("b", 1, 9)):

@@ -10,7 +10,7 @@ from toy_models import IDS, cache, naming, written
 
 from regl_core import foundation
 from regl_core.errors import ReglError
-from regl_core.sources import Sources
+from regl_core.hub.sources import Sources
 
 __all__ = ["cache"]
 UNET = "unet/diffusion_pytorch_model"
@@ -197,7 +197,7 @@ def test_all_is_said_at_once(models, monkeypatch):
 
 
 def test_a_damaged_shipped_model_is_one_of_the_problems(tmp_path, monkeypatch):
-    from regl_core import sources
+    from regl_core.hub import sources
 
     shutil.copytree(sources.SHIPPED / "tiny", tmp_path / "tiny")
     (tmp_path / "tiny" / "captioner" / "model.safetensors").unlink()

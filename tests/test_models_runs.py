@@ -8,12 +8,12 @@ from safetensors.torch import load_file
 from toy_models import IDS, cache, cached, naming, written
 
 from regl_core import foundation
+from regl_core.engine.store import Store
 from regl_core.partition import Dirichlet
 from regl_core.pipeline import Pipeline
 from regl_core.runs import PersonalRun, Run, run_all
-from regl_core.stages.tailored import Tailored
-from regl_core.stages.vanilla import load_images
-from regl_core.store import Store
+from regl_core.stages.lora_images import LoraImages
+from regl_core.stages.vanilla_images import load_images
 
 __all__ = ["cache"]
 WIDTH = {"1.5": 32, "2.1": 48}
@@ -40,7 +40,7 @@ def test_the_whole_way(like, by_id, tmp_path, cache):
     stage = grid[1].stage(Pipeline())
     dataset = stage.source.load()
     for mine, (piece,) in zip(stage.parts, stage.synthetic, strict=True):
-        assert isinstance(piece, Tailored)
+        assert isinstance(piece, LoraImages)
         folders = {
             kind: store.ensure(it)
             for kind, it in (

@@ -10,9 +10,9 @@ from toy_models import naming, pictures, written
 from regl_core import conditions, foundation, generation, tuning
 from regl_core.data import resized
 from regl_core.foundation import Foundation
-from regl_core.membership import denoising_losses
-from regl_core.replica import models
+from regl_core.privacy.membership import denoising_losses
 from regl_core.seeds import torch_generator
+from tools.replica import models
 
 SMOKE = naming({})
 

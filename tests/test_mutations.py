@@ -48,7 +48,7 @@ def test_mutations_fit_the_method(file: Path) -> None:
 def outcome(file: Path, source: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """The tests of `file` in a copy in `folder`, with `source` in the place of its method."""
     shutil.copytree(
-        ROOT / "regl_core", folder / "regl_core", ignore=shutil.ignore_patterns("weights")
+        ROOT / "regl_core", folder / "regl_core", ignore=shutil.ignore_patterns("shipped")
     )
     shutil.copytree(ROOT / "tests", folder / "tests")
     shutil.copy(ROOT / "pyproject.toml", folder)

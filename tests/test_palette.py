@@ -9,9 +9,9 @@ from matplotlib.path import Path
 from toy_colours import EYES, contrast, distance
 
 from regl_core import methods
-from regl_core.drawing.looks import CLASSES, MARKERS, REAL, SYNTHETIC, ink
-from regl_core.drawing.palette import BASELINES, FIXED, RANGES, looks
 from regl_core.params import load
+from regl_core.report.drawing.palette import BASELINES, FIXED, RANGES, looks
+from regl_core.report.drawing.style import CLASSES, MARKERS, REAL, SYNTHETIC, ink
 
 eyes = pytest.mark.parametrize("eyes", EYES)
 NEW = [f"method {n}" for n in range(17)]

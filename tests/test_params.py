@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from regl_core import methods
 from regl_core.errors import ReglError
-from regl_core.frozen import Frozen
 from regl_core.params import ROOT, LoraSettings, load
+from regl_core.settings.frozen import Frozen
 
 PROFILES = ("smoke", "desk", "paper")
 

@@ -7,14 +7,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regl_core.engine.store import Store
 from regl_core.params import Settings, load
 from regl_core.partition import Dirichlet
 from regl_core.pipeline import Pipeline
 from regl_core.runs import Run
-from regl_core.stages.tailored import Tailored
+from regl_core.stages.lora_images import LoraImages
 from regl_core.stages.trained import Trained
-from regl_core.stages.vanilla import Vanilla, load_images, save_images
-from regl_core.store import Store
+from regl_core.stages.vanilla_images import Vanilla, load_images, save_images
 
 SMOKE = load("smoke")
 DRAWN = ("ReGL (TF)", "ReGL (FT)")
@@ -98,7 +98,7 @@ def test_no_image_asked_for_is_no_piece():
 
 def test_all_pieces_of_a_client_are_of_one_tuned_model():
     for pieces in trained("ReGL (FT)", 5, 2).synthetic:
-        assert len(pieces) == 3 and all(isinstance(piece, Tailored) for piece in pieces)
+        assert len(pieces) == 3 and all(isinstance(piece, LoraImages) for piece in pieces)
         assert len({piece.tuned.key for piece in pieces}) == 1
 
 
@@ -110,7 +110,7 @@ def near(one: torch.Tensor, other: torch.Tensor) -> bool:
 def test_pieces_drawn_by_the_models_continue_each_other(tmp_path):
     store = Store(tmp_path)
 
-    def images(stage: Vanilla | Tailored) -> torch.Tensor:
+    def images(stage: Vanilla | LoraImages) -> torch.Tensor:
         return load_images(store.ensure(stage))
 
     first, second = (images(piece) for piece in trained("ReGL (TF)", 4, 2).synthetic[0])

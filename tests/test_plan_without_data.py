@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from regl_core.outline import Outline
+from regl_core.engine.runner import closure
+from regl_core.engine.store import Store
 from regl_core.params import ROOT, load
 from regl_core.partition import Dirichlet, SingleLabel
-from regl_core.planning import plan_notebooks
-from regl_core.runner import closure
+from regl_core.plan.dry_run import Outline
+from regl_core.plan.planning import plan_notebooks
 from regl_core.runs import Run
-from regl_core.store import Store
 
 PAPER = load("paper", {"datasets": ["imagefruit", "imagenet100", "cub", "cars", "eurosat"]})
 ONE = {"datasets": ["eurosat"], "seeds": [0]}
@@ -134,9 +134,9 @@ def test_everything_is_said_once(text):
 
 
 def test_no_assumption_is_called_a_measurement(text):
-    """As long as no GPU is measured, here or in bench/results."""
-    if (ROOT / "bench/results/gpu.csv").exists() and "NVIDIA" in (
-        ROOT / "bench/results/gpu.csv"
+    """As long as no GPU is measured, here or in tools/bench/results."""
+    if (ROOT / "tools/bench/results/gpu.csv").exists() and "NVIDIA" in (
+        ROOT / "tools/bench/results/gpu.csv"
     ).read_text():
         pytest.skip("a GPU was measured and is shipped")
     known = [line for line in text.split("\n\n")[2].splitlines()[1:]]

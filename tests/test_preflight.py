@@ -11,15 +11,16 @@ import torch
 from nbformat.v4 import new_code_cell, new_notebook
 from toy_stages import Heavy
 
-from regl_core import footprint, preflight, rates, runs
+from regl_core import runs
 from regl_core.__main__ import main
+from regl_core.engine.store import Store
 from regl_core.errors import ReglError
-from regl_core.outline import Outline
 from regl_core.params import ROOT, load
-from regl_core.planning import checked
-from regl_core.replica.datasets import eurosat
-from regl_core.store import Store
-from regl_core.work import Unit
+from regl_core.plan import footprint, preflight, rates
+from regl_core.plan.dry_run import Outline
+from regl_core.plan.planning import checked
+from regl_core.plan.work import Unit
+from tools.replica.datasets import eurosat
 
 SMOKE = load("smoke")
 GB = 10**9
@@ -218,8 +219,8 @@ def test_desk_waits_for_no_model(tmp_path):
 import sys
 from pathlib import Path
 from regl_core.params import load
-from regl_core.planning import checked
-from regl_core.store import Store
+from regl_core.plan.planning import checked
+from regl_core.engine.store import Store
 settings = load("smoke")
 assert checked(["table2"], settings, {{}}, Store(Path({str(tmp_path)!r})))["table2"]
 heavy = {{"diffusers", "transformers", "peft", "huggingface_hub"}} & sys.modules.keys()

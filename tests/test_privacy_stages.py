@@ -1,4 +1,4 @@
-"""The privacy contract of the stages: up to `Tailored` each sees one client's data only."""
+"""The privacy contract of the stages: up to `LoraImages` each sees one client's data only."""
 
 import json
 from collections.abc import Iterator
@@ -10,21 +10,21 @@ import torch
 from safetensors.torch import load_file
 
 from regl_core.data import Dataset, Split
+from regl_core.engine.stage import CHECKPOINT, Stage
+from regl_core.engine.store import Store
 from regl_core.params import load
 from regl_core.partition import Dirichlet, GlobalShare, PartitionSpec
 from regl_core.pipeline import Pipeline
 from regl_core.runs import PersonalRun, Run
-from regl_core.stage import CHECKPOINT, Stage
 from regl_core.stages.inputs import Source
-from regl_core.stages.tailored import Tailored
+from regl_core.stages.lora_images import LoraImages
 from regl_core.stages.trained import Trained, network
-from regl_core.store import Store
 
 SMOKE = load("smoke")
 THREE = Dirichlet(beta=0.5, clients=3)
 KINDS = {
     "ReGL (TF)": {"Vanilla"},
-    "ReGL (FT)": {"Vanilla", "Described", "Tuned", "Tailored"},
+    "ReGL (FT)": {"Vanilla", "Captioned", "Tuned", "LoraImages"},
 }
 
 
@@ -95,7 +95,7 @@ def one_replaced(dataset: Dataset, image: int) -> Dataset:
     return Dataset(dataset.name, dataset.classes, Split(images, dataset.train.labels), dataset.test)
 
 
-def written(stage: Tailored, dataset: Dataset, folder: Path) -> dict[str, bytes]:
+def written(stage: LoraImages, dataset: Dataset, folder: Path) -> dict[str, bytes]:
     """What a client's stages write where `dataset` is the data set: content by path."""
     tuned = stage.tuned
     chain = (tuned.vanilla, tuned.described, tuned, stage)
@@ -119,11 +119,11 @@ def test_the_images_of_others_change_nothing_for_a_client(tmp_path):
     (piece,), part = stage.synthetic[client], stage.parts[client]
     dataset = piece.tuned.described.source.load()
     as_it_is = written(piece, dataset, tmp_path / "as it is")
-    assert {"Described/captions.json", "Tailored/images.safetensors"} < as_it_is.keys()
+    assert {"Captioned/captions.json", "LoraImages/images.safetensors"} < as_it_is.keys()
     assert written(piece, others_replaced(dataset, part), tmp_path / "others") == as_it_is
     own = written(piece, one_replaced(dataset, part[0]), tmp_path / "own")
     kinds = {path.partition("/")[0] for path in own if own[path] != as_it_is[path]}
-    assert kinds == {"Described", "Tuned", "Tailored"}
+    assert kinds == {"Captioned", "Tuned", "LoraImages"}
 
 
 @pytest.mark.parametrize("name", ["FedAvg", "FedBN", "FedCAC"])

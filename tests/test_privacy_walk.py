@@ -22,26 +22,33 @@ from toy_privacy import shows
 from regl_core import methods, stages
 from regl_core.data import Dataset, Split
 from regl_core.datasets.registry import find
+from regl_core.engine.runner import closure
+from regl_core.engine.stage import CHECKPOINT, Stage
+from regl_core.evidence.probed import Judge, Probed
 from regl_core.foundation import Foundation
 from regl_core.params import Settings, load
 from regl_core.partition import Dirichlet
 from regl_core.pipeline import Pipeline
-from regl_core.runner import closure
+from regl_core.privacy.adapter_attack import AdapterAttack
+from regl_core.privacy.neighbours import Neighbours
+from regl_core.privacy.update_attack import UpdateAttack
 from regl_core.runs import PersonalRun
-from regl_core.stage import CHECKPOINT, Stage
-from regl_core.stages.attacked import Attacked
 from regl_core.stages.embedded import Distance, Embedded, EmbeddedReal, EmbeddedTest
 from regl_core.stages.inputs import Source
-from regl_core.stages.neighbours import Neighbours
-from regl_core.stages.overheard import Overheard
 from regl_core.stages.personalized import Personalized
-from regl_core.stages.probed import Judge, Probed
 from regl_core.stages.trained import Trained
 from regl_core.stages.updated import Updated
 from regl_core.training import pixels
 
-OWN = {"Described", "Tuned", "Tailored", "Embedded", "Attacked", "Neighbours"}  # one client's
-EACH = {"Personalized", "Updated", "Overheard"}  # a part for each client, from the shared model
+OWN = {
+    "Captioned",
+    "Tuned",
+    "LoraImages",
+    "Embedded",
+    "AdapterAttack",
+    "Neighbours",
+}  # one client's
+EACH = {"Personalized", "Updated", "UpdateAttack"}  # a part for each client, from the shared model
 SHARED = {"Trained"}  # from weights that all clients sent
 NONE = {"Vanilla"}  # from no real image
 # Whoever measures has all real images, as no client has; nothing of it reaches one.
@@ -84,11 +91,11 @@ class Walk:
         described = piece.tuned.described
         real, test = (kind(piece.models, described.source) for kind in (EmbeddedReal, EmbeddedTest))
         near = Neighbours(real, test, Embedded(piece), described.indices)
-        return [Attacked(piece.tuned, self.settings.privacy.pairs), near]
+        return [AdapterAttack(piece.tuned, self.settings.privacy.pairs), near]
 
     def of_each(self) -> list[Stage]:
         """Those that hold a part for each client."""
-        return [self.personalized, Updated(self.trained), Overheard(self.trained)]
+        return [self.personalized, Updated(self.trained), UpdateAttack(self.trained)]
 
     def measured(self) -> list[Stage]:
         piece, source = self.trained.synthetic[self.client][0], self.trained.source

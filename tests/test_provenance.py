@@ -4,9 +4,9 @@ import subprocess
 
 import pytest
 
-from regl_core import provenance
 from regl_core.params import ROOT, load
-from regl_core.provenance import commit, digest, trace
+from regl_core.report import provenance
+from regl_core.report.provenance import commit, digest, trace
 
 
 def git(folder, *arguments):

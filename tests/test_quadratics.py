@@ -7,12 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from regl_core import methods
-from regl_core.methods.fedavg import FedAvg
-from regl_core.methods.fednova import FedNova
-from regl_core.methods.fedopt import FedOpt
-from regl_core.methods.fedprox import FedProx
-from regl_core.methods.scaffold import Scaffold
-from regl_core.quadratic import (
+from regl_core.evidence.quadratic import (
     CURVATURES,
     LIMITS,
     STEPS,
@@ -21,6 +16,11 @@ from regl_core.quadratic import (
     Quadratic,
     trajectory,
 )
+from regl_core.methods.fedavg import FedAvg
+from regl_core.methods.fednova import FedNova
+from regl_core.methods.fedopt import FedOpt
+from regl_core.methods.fedprox import FedProx
+from regl_core.methods.scaffold import Scaffold
 
 # One coordinate of CURVATURES, (h, b) = (1, 0) and (10, 1), with shorter steps and more of them.
 ONE = Quadratic((Client((1.0,), (0.0,)), Client((10.0,), (1.0,))), (3.0,), rate=0.02, epochs=10)

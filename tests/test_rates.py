@@ -4,10 +4,20 @@ import json
 
 import pytest
 
-from regl_core import rates
 from regl_core.errors import ReglError
-from regl_core.rates import HERE, REFERENCE, SHIPPED, TINY, Rates, Sample, keep, kept, machines
-from regl_core.work import BYTE, START, Unit
+from regl_core.plan import rates
+from regl_core.plan.rates import (
+    HERE,
+    REFERENCE,
+    SHIPPED,
+    TINY,
+    Rates,
+    Sample,
+    keep,
+    kept,
+    machines,
+)
+from regl_core.plan.work import BYTE, START, Unit
 
 SD = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 GPU = {"dtype": "bfloat16", "device": "cuda"}

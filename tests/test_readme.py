@@ -13,8 +13,8 @@ SAY = """
 from regl_core import runs
 from regl_core.partition import Dirichlet
 from regl_core.params import ROOT, load
-from regl_core.planning import grid_of
-from regl_core.store import Store
+from regl_core.plan.planning import grid_of
+from regl_core.engine.store import Store
 settings = load("smoke")
 grid = [
     runs.Run(dataset="digits", partition=Dirichlet(beta=0.5, clients=3), method=method, seed=0,

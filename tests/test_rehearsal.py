@@ -9,14 +9,14 @@ import shutil
 import pandas as pd
 import pytest
 
-from regl_core.cells import cells
-from regl_core.claims import CLAIMS
 from regl_core.errors import ReglError
 from regl_core.params import ROOT, Settings, load
-from regl_core.rehearsal import scene
-from regl_core.rehearsal.acts import Program, rehearse
-from regl_core.rehearsal.changes import ALL, changes, changes_for_resnet34
-from regl_core.rehearsal.checks import endings, faults, kept, unfinished
+from regl_core.report.cells import cells
+from regl_core.report.claims import CLAIMS
+from tools.rehearsal import scene
+from tools.rehearsal.acts import Program, rehearse
+from tools.rehearsal.changes import ALL, changes, changes_for_resnet34
+from tools.rehearsal.checks import endings, faults, kept, unfinished
 
 PLACES_AND_SIZES = {
     *("datasets", "seeds", "ablations", "betas"),

@@ -6,20 +6,20 @@ import pandas as pd
 import pytest
 from toy_results import DIGITS, METHODS, PAPERLIKE, SKEWED, result, results, settings
 
-from regl_core import report
 from regl_core.errors import ReglError
-from regl_core.formats import escape
 from regl_core.paper import published
 from regl_core.params import load
 from regl_core.partition import Dirichlet, Pooled, SingleLabel
-from regl_core.provenance import Provenance
+from regl_core.report import tables
+from regl_core.report.formats import escape
+from regl_core.report.provenance import Provenance
 
 SMOKE = load("smoke")
 MADE = Provenance("table2", "0123456789", "abcdef", "python 3, torch 2")
 
 
 def table(made=PAPERLIKE, number=2, its=DIGITS, changes=None):
-    return report.table(number, made, its, changes or {})
+    return tables.table(number, made, its, changes or {})
 
 
 def row(text, method):
@@ -45,7 +45,7 @@ def test_unknown_published_table_is_refused():
 
 def test_paper_stands_under_our_data_sets():
     its = settings(digits="imagefruit", ours=None, cub="cub")
-    rows = report.beside(3, its)
+    rows = tables.beside(3, its)
     assert list(dict.fromkeys(rows["dataset"])) == ["digits", "cub"]
     digits = rows[(rows["dataset"] == "digits") & (rows["method"] == "FedAvg")]
     assert digits["accuracy_pct"].tolist() == [11.9]

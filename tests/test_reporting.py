@@ -10,12 +10,13 @@ from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from toy_results import PAPERLIKE
 
-from regl_core import artefact, report
 from regl_core.errors import ReglError
-from regl_core.notebook_page import write_page
 from regl_core.params import load
-from regl_core.reporting import build
-from regl_core.reporting import report as make_report
+from regl_core.press.making import build
+from regl_core.press.making import report as make_report
+from regl_core.report import artefact
+from regl_core.report import tables as report
+from regl_core.report.notebook_page import write_page
 
 SMOKE = load("smoke")
 SVG = '<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg" id="drawn"><g/></svg>'

@@ -11,19 +11,20 @@ import torch
 from toy_clients import client, clients, network, settings
 from toy_kills import contents, keeping, survived
 
-from regl_core import conditions, foundation, generation, membership, training, tuning
-from regl_core.analyses import DistanceRun, UpdateRun
-from regl_core.exposure import Adapter, Exposed, Images, Sent
-from regl_core.keeper import Keeper
+from regl_core import conditions, foundation, generation, training, tuning
+from regl_core.engine.checkpoints import Checkpoint
+from regl_core.engine.stage import Stage
+from regl_core.engine.store import Store
+from regl_core.evidence.probes import Probe
 from regl_core.params import PersonalizationSettings, load
 from regl_core.partition import Dirichlet
 from regl_core.personalization import personalize
 from regl_core.pipeline import Pipeline
-from regl_core.probes import Probe
+from regl_core.privacy import membership
+from regl_core.privacy.exposure import Adapter, Exposed, Images, Sent
+from regl_core.report.analyses import DistanceRun, UpdateRun
 from regl_core.runs import PersonalRun, Run
-from regl_core.stage import Stage
 from regl_core.stages.tuned import Tuned
-from regl_core.store import Store
 from regl_core.training import Phase
 from regl_core.weights import Weights
 
@@ -61,47 +62,49 @@ def lesson(tiny: foundation.Foundation, n: int) -> tuning.Lesson:
     return tuning.Lesson(images, ["A photo of three"] * n, None)
 
 
-def tuned(tiny, folder: Path, keeper: Keeper | None) -> object:
+def tuned(tiny, folder: Path, checkpoint: Checkpoint | None) -> object:
     real, prior = lesson(tiny, 17), lesson(tiny, 9)
     folder = folder / "adapter"
-    losses = tuning.tune(tiny, real, prior, SETTINGS.lora, folder, (0, "lora"), keeper=keeper)
+    losses = tuning.tune(
+        tiny, real, prior, SETTINGS.lora, folder, (0, "lora"), checkpoint=checkpoint
+    )
     return losses, {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def sampled(tiny, folder: Path, keeper: Keeper | None) -> object:
+def sampled(tiny, folder: Path, checkpoint: Checkpoint | None) -> object:
     prompts, seeds = [f"A photo of {k}" for k in range(20)], [(0, "test", k) for k in range(20)]
-    drawn = generation.sample(tiny, prompts, None, seeds, SETTINGS.synthesis, keeper=keeper)
+    drawn = generation.sample(tiny, prompts, None, seeds, SETTINGS.synthesis, checkpoint=checkpoint)
     return drawn.tolist()
 
 
-def described(tiny, folder: Path, keeper: Keeper | None) -> object:
+def described(tiny, folder: Path, checkpoint: Checkpoint | None) -> object:
     images = lesson(tiny, 20).images
-    found = conditions.features(tiny, images, keeper and keeper / "features")
-    return found.tolist(), conditions.captions(tiny, images, ["three"], keeper)
+    found = conditions.features(tiny, images, checkpoint and checkpoint / "features")
+    return found.tolist(), conditions.captions(tiny, images, ["three"], checkpoint)
 
 
-def lossy(tiny, folder: Path, keeper: Keeper | None) -> object:
+def lossy(tiny, folder: Path, checkpoint: Checkpoint | None) -> object:
     images, prompts = lesson(tiny, 20).images, ["A photo of three"] * 20
-    losses = membership.denoising_losses(tiny, images, prompts, 2, (0, "attack"), keeper)
+    losses = membership.denoising_losses(tiny, images, prompts, 2, (0, "attack"), checkpoint)
     return losses.tolist()
 
 
-def personalized(tiny, folder: Path, keeper: Keeper | None) -> object:
+def personalized(tiny, folder: Path, checkpoint: Checkpoint | None) -> object:
     how = PersonalizationSettings(epochs=3, rate=0.05, synthetic="all")
     data, tests = [*clients(9, 0, 5), client(4)], [client(6), client(6), client(5), client(0)]
     start = Weights.of(network(seed=1))
     curves = personalize(
-        network(), start, data, tests, how, settings(), 5, lambda fraction: None, keeper
+        network(), start, data, tests, how, settings(), 5, lambda fraction: None, checkpoint
     )
     return [curve and list(curve) for curve in curves]
 
 
-def trained(tiny, folder: Path, keeper: Keeper | None) -> object:
+def trained(tiny, folder: Path, checkpoint: Checkpoint | None) -> object:
     """In two phases, the first of which leaves the last layer alone."""
     net = network()
     first = {name for name, _ in net.named_parameters() if not name.startswith("5.")}
     phases, path = [Phase(2, first), Phase(2)], (0, "batches")
-    steps = training.local_sgd(net, client(9), settings(), path, phases, keeper=keeper)
+    steps = training.local_sgd(net, client(9), settings(), path, phases, checkpoint=checkpoint)
     return steps, {name: tensor.tolist() for name, tensor in net.state_dict().items()}
 
 
@@ -122,10 +125,10 @@ WORKS = [
 def test_work_killed_after_every_save_repeats_nothing(work, saves, tiny, tmp_path):
     whole = work(tiny, tmp_path, None)
     with keeping(deadly=False) as once:
-        assert work(tiny, tmp_path, Keeper(tmp_path / "once" / "x.safetensors")) == whole
+        assert work(tiny, tmp_path, Checkpoint(tmp_path / "once" / "x.safetensors")) == whole
     with keeping(deadly=True) as again:
         file = tmp_path / "again" / "x.safetensors"
-        assert survived(lambda: work(tiny, tmp_path, Keeper(file))) == whole
+        assert survived(lambda: work(tiny, tmp_path, Checkpoint(file))) == whole
     assert once == again and len(once) == saves
 
 
@@ -134,11 +137,11 @@ def test_work_killed_after_every_save_repeats_nothing(work, saves, tiny, tmp_pat
 def test_a_damaged_file_is_told_and_its_work_done_anew(work, tiny, tmp_path):
     whole, file = work(tiny, tmp_path, None), tmp_path / "kept" / "x.safetensors"
     with keeping(deadly=False):
-        work(tiny, tmp_path, Keeper(file))
+        work(tiny, tmp_path, Checkpoint(file))
     for path in file.parent.iterdir():
         path.write_bytes(path.read_bytes()[:-1])
     with pytest.warns(UserWarning, match="damaged"):
-        assert work(tiny, tmp_path, Keeper(file)) == whole
+        assert work(tiny, tmp_path, Checkpoint(file)) == whole
 
 
 def personal(pipeline: Pipeline) -> Stage:

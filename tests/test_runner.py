@@ -13,14 +13,14 @@ import torch
 from test_store import contents
 from toy_stages import Broken, Draw, Logged, Seen, Threads
 
-from regl_core import machine, workers
+from regl_core.engine import machine, workers
+from regl_core.engine.runner import plan, run_stages
+from regl_core.engine.store import Store
+from regl_core.engine.workers import Workers
 from regl_core.errors import Halt, Incomplete, ReglError
-from regl_core.pace import Pace
-from regl_core.rates import HERE, Rates, Sample
-from regl_core.runner import plan, run_stages
-from regl_core.store import Store
-from regl_core.work import START, Unit
-from regl_core.workers import Workers
+from regl_core.plan.pace import Pace
+from regl_core.plan.rates import HERE, Rates, Sample
+from regl_core.plan.work import START, Unit
 
 PROGRAM = """
 import signal
@@ -28,8 +28,8 @@ import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
 import sys
 from pathlib import Path
-from regl_core.runner import run_stages
-from regl_core.store import Store
+from regl_core.engine.runner import run_stages
+from regl_core.engine.store import Store
 from toy_stages import Draw, Logged
 run_stages([Logged(sys.argv[1], "a", after=(Draw(1),))], Store(Path(sys.argv[2])), workers=1)
 """

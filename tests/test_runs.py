@@ -6,15 +6,15 @@ import pytest
 import torch
 from toy_kills import contents
 
+from regl_core.engine.store import Store
 from regl_core.errors import ReglError
 from regl_core.params import ROOT, Settings, load
 from regl_core.partition import IID, Dirichlet, Pooled, SingleLabel
 from regl_core.pipeline import Pipeline
-from regl_core.planning import grid_of, plan_notebooks
+from regl_core.plan.planning import grid_of, plan_notebooks
 from regl_core.runs import PersonalRun, Run, run_all
-from regl_core.stages.tailored import Tailored
-from regl_core.stages.vanilla import Vanilla
-from regl_core.store import Store
+from regl_core.stages.lora_images import LoraImages
+from regl_core.stages.vanilla_images import Vanilla
 
 SETTINGS = load("smoke")
 SKEWED = Dirichlet(beta=0.01, clients=2)
@@ -69,7 +69,7 @@ def test_a_partition_is_shared_by_all_methods_and_vanilla_images_by_all_partitio
     assert len({stage.key for (stage,) in other.synthetic}) == len(other.parts)
     for mine, (stage,) in zip(tuned.parts, tuned.synthetic, strict=True):
         if mine:
-            assert isinstance(stage, Tailored)
+            assert isinstance(stage, LoraImages)
             assert stage.tuned.described.indices == mine
 
 
@@ -82,7 +82,7 @@ def test_a_client_without_images_falls_back_to_the_vanilla_model() -> None:
     )
     stage = run("ReGL (FT)", Dirichlet(beta=0.01, clients=5), seed).stage(pipeline)
     for mine, (images,) in zip(stage.parts, stage.synthetic, strict=True):
-        assert isinstance(images, Tailored if mine else Vanilla)
+        assert isinstance(images, LoraImages if mine else Vanilla)
 
 
 def test_settings_that_play_no_part_leave_a_key_alone() -> None:

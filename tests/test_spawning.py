@@ -7,7 +7,7 @@ import time
 import pytest
 import toy_slow
 
-from regl_core.spawning import spawned
+from regl_core.engine.spawning import spawned
 
 
 def test_an_interrupt_while_it_imports_is_held_back(capfd):

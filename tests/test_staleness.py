@@ -34,10 +34,10 @@ METHODS = {"SCAFFOLD", "FedAvg"}
 IMAGES = {"decoder", "pictures"}
 RUN = {"Trained", *METHODS}
 FEDERATED = RUN | {"Personalized", "Updated"}
-DRAWN = {"Vanilla", "Tailored"}
+DRAWN = {"Vanilla", "LoraImages"}
 # Of these only the data sets are drawn, which keys know by the digest of their bytes.
-UNSEEDED = {"Described", "Embedded", "EmbeddedReal", "EmbeddedTest", "Distance"}
-SEEN = {"Described", "Tuned", "Embedded", "EmbeddedReal", "EmbeddedTest", "Probed"}
+UNSEEDED = {"Captioned", "Embedded", "EmbeddedReal", "EmbeddedTest", "Distance"}
+SEEN = {"Captioned", "Tuned", "Embedded", "EmbeddedReal", "EmbeddedTest", "Probed"}
 
 # (file, text, its replacement, stages whose result it can alter)
 ALTERING = [
@@ -88,8 +88,8 @@ HARMLESS = [
     ("frozen.py", "too long to show", "too long"),
     ("frozen.py", "problems:", "faults:"),
     ("models.py", "expected a multiple of 8", "expected 8, 16, 24 and so on"),
-    ("keeper.py", "EVERY = 30.0", "EVERY = 60.0"),
-    ("keeper.py", "LONG = 3.0", "LONG = 5.0"),
+    ("checkpoint.py", "EVERY = 30.0", "EVERY = 60.0"),
+    ("checkpoint.py", "LONG = 3.0", "LONG = 5.0"),
     ("compiling.py", 'f"user{', 'f"own{'),
     ("__init__.py", '__version__ = "0', '__version__ = "1'),
     ("workers.py", "INTERVAL = 0.2", "INTERVAL = 0.4"),
@@ -128,7 +128,7 @@ print(json.dumps(found))
 def digests(tmp_path_factory) -> list[dict[str, str]]:
     """Of every stage the digest of its code: as it is, then after each edit in turn, alone."""
     root = tmp_path_factory.mktemp("copy")
-    ignore = shutil.ignore_patterns("weights", "__pycache__")
+    ignore = shutil.ignore_patterns("shipped", "__pycache__")
     shutil.copytree(ROOT / "regl_core", root / "regl_core", ignore=ignore)
     edits = [edit[:3] for edit in [*ALTERING, *HARMLESS]]
     done = subprocess.run(

@@ -4,15 +4,15 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from regl_core import housekeeping
 from regl_core.datasets import packing
 from regl_core.datasets.files import FileLoader
 from regl_core.datasets.registry import find
-from regl_core.freshness import data_sets, makings, record
-from regl_core.outline import Outline
 from regl_core.params import load
-from regl_core.planning import targets_of
-from regl_core.replica import datasets as replica
+from regl_core.plan.dry_run import Outline
+from regl_core.plan.planning import targets_of
+from regl_core.press import housekeeping
+from regl_core.press.freshness import data_sets, makings, record
+from tools.replica import datasets as replica
 
 GRID = """
 from regl_core.params import load

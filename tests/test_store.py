@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_stages import Broken, Draw, Holder, Logged, Resumed, Threads
 
-from regl_core import entry
-from regl_core import store as store_module
+from regl_core.engine import entry
+from regl_core.engine import store as store_module
+from regl_core.engine.store import Store
 from regl_core.errors import ReglError
-from regl_core.store import Store
-from regl_core.work import START
+from regl_core.plan.work import START
 
 FILES = ["drawn.bin", "inner/empty.txt", entry.ENTRY]
 

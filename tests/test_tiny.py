@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from regl_core import foundation, generation, sources
+from regl_core import foundation, generation
+from regl_core.hub import sources
 from regl_core.params import load
 from regl_core.seeds import torch_generator
-from regl_core.tiny import build, loop
-from regl_core.tiny.clip import make_tokenizer, tokens
-from regl_core.tiny.type import (
+from tools.tiny import build, loop
+from tools.tiny.clip import make_tokenizer, tokens
+from tools.tiny.type import (
     COPIES,
     GLYPHS,
     PALETTE,
@@ -22,8 +23,8 @@ from regl_core.tiny.type import (
     random_style,
     render,
 )
-from regl_core.tiny.unet import StyleTokens
-from regl_core.tiny.words import APPENDIX_B, CLASS_NAMES, bert_vocabulary, describe, prompts
+from tools.tiny.unet import StyleTokens
+from tools.tiny.words import APPENDIX_B, CLASS_NAMES, bert_vocabulary, describe, prompts
 
 
 def test_sheets_repeat_and_show_one_style_each() -> None:

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from regl_core import methods
-from regl_core.analyses import UpdateRun
+from regl_core.engine.store import Store
 from regl_core.errors import ReglError
 from regl_core.federation import federate
 from regl_core.methods.base import Method
@@ -19,9 +19,9 @@ from regl_core.models import build
 from regl_core.params import load
 from regl_core.partition import Dirichlet
 from regl_core.pipeline import Pipeline
+from regl_core.report.analyses import UpdateRun
 from regl_core.stages import updated
 from regl_core.stages.trained import network, plain
-from regl_core.store import Store
 from regl_core.training import ClientData, evaluate, pixels
 from regl_core.weights import Weights
 

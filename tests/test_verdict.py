@@ -5,7 +5,7 @@ import math
 import pytest
 from toy_exposed import FT, LOUD, TF, USUAL, rows
 
-from regl_core.verdict import ADAPTER, IMAGES, QUESTIONS, changes, conclusion, excess
+from regl_core.privacy.findings import ADAPTER, IMAGES, QUESTIONS, changes, conclusion, excess
 
 FEATURES, PIXELS = IMAGES
 

@@ -6,19 +6,19 @@ from pathlib import Path
 import pytest
 
 from regl_core import methods
-from regl_core.analyses import DistanceRun, UpdateRun
-from regl_core.footprint import disk
-from regl_core.outline import Outline
+from regl_core.engine.runner import closure, run_stages
+from regl_core.engine.stage import Stage
+from regl_core.engine.store import Store
+from regl_core.evidence.probed import Judge, Probed
 from regl_core.params import load
 from regl_core.partition import Dirichlet, Pooled
 from regl_core.pipeline import Pipeline
-from regl_core.runner import closure, run_stages
+from regl_core.plan.dry_run import Outline
+from regl_core.plan.footprint import disk
+from regl_core.plan.work import BYTE, KEPT, START, Unit, sampled, total
+from regl_core.privacy.adapter_attack import AdapterAttack
+from regl_core.report.analyses import DistanceRun, UpdateRun
 from regl_core.runs import PersonalRun, Run
-from regl_core.stage import Stage
-from regl_core.stages.attacked import Attacked
-from regl_core.stages.probed import Judge, Probed
-from regl_core.store import Store
-from regl_core.work import BYTE, KEPT, START, Unit, sampled, total
 
 CHANGES = {
     "datasets.digits.train_per_class": 10,
@@ -132,7 +132,7 @@ def test_distances_take_time_for_every_pair_of_images():
 def test_probes_and_attacks():
     trained = run("ReGL (FT)").stage(PIPELINE)
     tailored = trained.synthetic[0][0]
-    attacked = amounts(Attacked(tailored.tuned, 5))
+    attacked = amounts(AdapterAttack(tailored.tuned, 5))
     # Members and as many strangers, five noises each, with the adapter and without.
     assert attacked["denoised"] == 2 * 2 * 5 * len(trained.parts[0])
     judge = Judge(trained.source, SETTINGS.training, SETTINGS.probe, 0)
@@ -166,7 +166,16 @@ def size(folder: Path) -> int:
 
 
 RUNS = run("ReGL (FT)"), run("FedAvg", UpdateRun), run("ReGL (FT)", DistanceRun)
-KINDS = ("Vanilla", "Described", "Tuned", "Tailored", "Trained", "Updated", "Embedded", "Distance")
+KINDS = (
+    "Vanilla",
+    "Captioned",
+    "Tuned",
+    "LoraImages",
+    "Trained",
+    "Updated",
+    "Embedded",
+    "Distance",
+)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from regl_core.checkpoint import Checkpoint
+from regl_core.checkpoint import FederationCheckpoint
 from regl_core.federation import History
 from regl_core.methods.base import State
 from regl_core.params import TrainingSettings
@@ -101,8 +101,8 @@ def killed_and_resumed(federation: Callable[..., History], folder: Path, turns: 
             raise Killed
 
     with pytest.raises(Killed):
-        federation(checkpoint=Checkpoint(file, every=0.0), tick=kill)
-    return federation(checkpoint=Checkpoint(file, every=0.0))
+        federation(checkpoint=FederationCheckpoint(file, every=0.0), tick=kill)
+    return federation(checkpoint=FederationCheckpoint(file, every=0.0))
 
 
 def assert_same(first: History, second: History) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from regl_core.datasets.base import Loader
 from regl_core.datasets.registry import find
 from regl_core.params import DatasetSettings
-from regl_core.replica import datasets as replica
+from tools.replica import datasets as replica
 
 FRUIT = [  # in the order of the published list
     f"n077{it}" for it in (53275, 53592, 45940, 47607, 49582, 68694, 53113, 20875, 18472, 42313)

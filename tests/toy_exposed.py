@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from regl_core.exposure import COLUMNS
+from regl_core.privacy.exposure import COLUMNS
 
 USUAL = "as in params"
 FT, TF = "ReGL (FT)", "ReGL (TF)"

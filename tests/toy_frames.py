@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from regl_core.claims import judge
+from regl_core.report.claims import judge
 
 NO_PAPER = pd.DataFrame(columns=["dataset", "setting", "method", "accuracy_pct", "std_pct"])
 

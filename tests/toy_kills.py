@@ -9,7 +9,7 @@ from typing import TypeVar
 import pytest
 from toy_clients import Killed
 
-from regl_core.keeper import Keeper
+from regl_core.engine.checkpoints import Checkpoint
 
 Found = TypeVar("Found")
 LIMIT = 500  # kills; who needs more never ends
@@ -19,9 +19,9 @@ LIMIT = 500  # kills; who needs more never ends
 def keeping(deadly: bool) -> Iterator[list[str]]:
     """Within the block all is saved at once, the names of the files told; if `deadly`, it kills."""
     told: list[str] = []
-    write = Keeper.write
+    write = Checkpoint.write
 
-    def watched(self: Keeper, value: object) -> None:
+    def watched(self: Checkpoint, value: object) -> None:
         write(self, value)
         told.append(self._path.name)
         if deadly:
@@ -29,8 +29,8 @@ def keeping(deadly: bool) -> Iterator[list[str]]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)  # slow, and for power cuts only
-        patch.setattr(Keeper, "due", True)
-        patch.setattr(Keeper, "write", watched)
+        patch.setattr(Checkpoint, "due", True)
+        patch.setattr(Checkpoint, "write", watched)
         yield told
 
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from regl_core.params import Settings, load
-from regl_core.replica import models
-from regl_core.replica.sizes import Like
+from tools.replica import models
+from tools.replica.sizes import Like
 
 IDS = {"name": "owner/drawing", "image_encoder": "owner/seeing", "captioner": "owner/saying"}
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from regl_core.engine.stage import CHECKPOINT, Stage
 from regl_core.errors import ReglError
-from regl_core.stage import CHECKPOINT, Stage
-from regl_core.work import BYTE, START, Unit, Work
+from regl_core.plan.work import BYTE, START, Unit, Work
 
 Tick = Callable[[float], None]
 

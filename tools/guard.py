@@ -9,14 +9,14 @@ import hashlib
 import json
 from pathlib import Path
 
-from regl_core.notebooks import known
+from regl_core.engine.runner import closure, run_stages
+from regl_core.engine.store import Store
 from regl_core.params import ROOT
 from regl_core.pipeline import Pipeline
-from regl_core.planning import targets_of
-from regl_core.provenance import COLUMNS
-from regl_core.runner import closure, run_stages
+from regl_core.plan.planning import targets_of
+from regl_core.press.notebooks import known
+from regl_core.report.provenance import COLUMNS
 from regl_core.runs import STORE
-from regl_core.store import Store
 
 RECORD = ROOT / "tests/guard.json"
 

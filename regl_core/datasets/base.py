@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from ..data import Dataset
+from ..engine.marks import not_in_key
 from ..errors import Halt, ReglError
-from ..marks import beforehand
 from ..params import DatasetSettings
 from .listing import Listing, Unfit
 
@@ -78,7 +78,7 @@ class Loader(ABC):
             return [str(error)]
         return []
 
-    @beforehand
+    @not_in_key
     def check(self) -> None:
         """Whether `settings` can be those of such a data set, there or not. Raises `Unfit`."""
         given = self.settings.class_list

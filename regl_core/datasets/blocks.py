@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from ..files import put
+from ..engine.files import put
 
 BLOCK = 250  # images; small enough to keep many cores busy with a small data set
 PIXELS, MANIFEST = "images.u8", "manifest.json"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ..data import PACKED
 from ..errors import Halt, ReglError
-from ..frozen import report
 from ..params import Settings
+from ..settings.frozen import report
 from .base import Loader
 from .registry import find
 

@@ -11,7 +11,7 @@ import numpy as np
 import PIL
 from PIL import ExifTags, Image, ImageOps
 
-from ..digest import code_digest
+from ..engine.digest import code_digest
 
 _OF_THE_FILE = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR)
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..data import Dataset, Split
-from ..digest import code_digest
+from ..engine.digest import code_digest
 from ..errors import ReglError
 from ..images import Images
 from ..params import ROOT

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from ..errors import ReglError
-from ..frozen import report
 from ..params import DatasetSettings
 from ..seeds import numpy_generator
+from ..settings.frozen import report
 
 TEST_SHARE = 0.2  # of a class, where no split is official; as Helber et al. 2019 split EuroSAT
 

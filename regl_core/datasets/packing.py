@@ -30,10 +30,10 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from ..access import explained
+from ..engine.access import explained
+from ..engine.locks import locked
+from ..engine.marks import not_in_key
 from ..errors import Halt, ReglError
-from ..locks import locked
-from ..marks import beforehand
 from .blocks import BLOCK, Blocks, Sums
 from .decoding import attempted, decoder, undecodable
 
@@ -65,7 +65,7 @@ def stat_of(path: Path) -> tuple[int, int]:
     return stat.st_size, stat.st_mtime_ns
 
 
-@beforehand
+@not_in_key
 def check_same(path: Path, stat: Sequence[int]) -> None:
     """Halt if `stat_of` the file in `path` is not `stat`: results are named by what it was."""
     try:

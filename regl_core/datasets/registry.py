@@ -6,8 +6,8 @@ from pathlib import Path
 
 from .. import datasets
 from ..errors import ReglError
-from ..frozen import nearest, shown
 from ..params import DatasetSettings
+from ..settings.frozen import nearest, shown
 from .base import Loader
 
 

@@ -1,8 +1,8 @@
 """The three parts of the interactive notebook."""
 
+from ..engine.store import Store
 from ..params import Settings
 from ..runs import STORE
-from ..store import Store
 from .gallery import Gallery
 from .job import Job
 from .race import Race

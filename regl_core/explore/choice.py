@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ..formats import spoken
-from ..frozen import Frozen
 from ..partition import IID, Clients, Dirichlet
+from ..report.formats import spoken
+from ..settings.frozen import Frozen
 
 # About evenly spaced on a logarithmic scale, with the paper's values among them.
 BETAS = (

@@ -7,8 +7,8 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from ..engine.stage import Stage
 from ..errors import ReglError
-from ..stage import Stage
 from .job import Job, Stopped
 
 

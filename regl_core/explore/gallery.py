@@ -9,7 +9,7 @@ import ipywidgets as widgets
 import torch
 
 from ..pipeline import Synthetic
-from ..stages.vanilla import Vanilla, load_images
+from ..stages.vanilla_images import Vanilla, load_images
 from . import mosaic
 from .computing import Computing
 from .setup import Setup

@@ -4,10 +4,10 @@ import threading
 from collections.abc import Sequence
 from typing import Protocol
 
+from ..engine.runner import run_stages
+from ..engine.stage import Stage
+from ..engine.store import Store
 from ..errors import ReglError
-from ..runner import run_stages
-from ..stage import Stage
-from ..store import Store
 
 
 class Stopped(Exception):

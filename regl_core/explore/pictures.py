@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from ..drawing.looks import REAL, SYNTHETIC, ink
-from ..drawing.palette import looks
+from ..report.drawing.palette import looks
+from ..report.drawing.style import REAL, SYNTHETIC, ink
 
 FRAME = "#D55E00"
 DPI = 100

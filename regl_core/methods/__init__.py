@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ReglError
-from ..frozen import nearest, shown
+from ..settings.frozen import nearest, shown
 from .base import Method
 
 

@@ -27,10 +27,10 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from ..frozen import Frozen
-from ..keeper import Keeps
-from ..marks import beforehand
+from ..engine.checkpoints import Saves
+from ..engine.marks import not_in_key
 from ..params import TrainingSettings
+from ..settings.frozen import Frozen
 from ..training import Phase, Update, cross_entropy
 from ..weights import Weights
 
@@ -64,7 +64,7 @@ class Round:
         Number of clients that have data, selected or not (N).
     image
         Shape of one image, (channels, side, side).
-    keeper
+    checkpoint
         In `aggregate`, where a turn of the server that can take minutes keeps how far it has come
         (`stepwise`, once in a turn); None: nowhere.
     """
@@ -75,7 +75,7 @@ class Round:
     training: TrainingSettings
     clients: int
     image: tuple[int, ...]
-    keeper: Keeps | None = None
+    checkpoint: Saves | None = None
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class Method(Frozen):
     fine_tuned: ClassVar[bool] = False  # each client tunes the last global model for itself
     looks_inside: ClassVar[bool] = False  # at layers, or differentiates twice: not compiled
 
-    @beforehand
+    @not_in_key
     def check(self, training: TrainingSettings) -> None:
         """ReglError if it cannot be run with `training`."""
 
@@ -168,7 +168,7 @@ class Method(Frozen):
         """The stretches of local training."""
         return (Phase(training.local_epochs),)
 
-    @beforehand
+    @not_in_key
     def passes(self, images: int, classes: int, training: TrainingSettings) -> float:
         """How many images, counted each time, go forward and backward in a federation.
 
@@ -178,7 +178,7 @@ class Method(Frozen):
         epochs = training.rounds * training.local_epochs
         return images * training.client_fraction * epochs
 
-    @beforehand
+    @not_in_key
     def held(self, classes: int, training: TrainingSettings) -> int:
         """Of how many images a device holds all activations at once, at most; for `make plan`."""
         return training.batch_size

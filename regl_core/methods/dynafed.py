@@ -11,11 +11,11 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ..engine.fitting import advised
+from ..engine.marks import not_in_key
+from ..engine.resuming import nested, resumed, stepwise
 from ..errors import ReglError
-from ..fitting import advised
-from ..marks import beforehand
 from ..params import Count, Positive, TrainingSettings
-from ..resuming import nested, resumed, stepwise
 from ..seeds import numpy_generator, torch_generator
 from ..training import ClientData, Update, batches, epoch, steps_of
 from ..weights import Weights, combine
@@ -121,7 +121,7 @@ class DynaFed(FedAvg):
     def server_state(self, weights: Weights) -> Server:
         return Server(weights, {_model(0): _params(weights)})
 
-    @beforehand
+    @not_in_key
     def passes(self, images: int, classes: int, training: TrainingSettings) -> float:
         some = self.images_per_class * classes
         # An unrolled step goes forward and backward, and backward through both.
@@ -129,14 +129,14 @@ class DynaFed(FedAvg):
         later = max(0, training.rounds - self.trajectory + 1) * self.server_epochs * some
         return super().passes(images, classes, training) + unrolled + later
 
-    @beforehand
+    @not_in_key
     def held(self, classes: int, training: TrainingSettings) -> int:
         unrolled = self.inner_steps * (self.inner_batch or self.images_per_class * classes)
         # Those of both directions, in float32 whatever the precision of other training.
         size = 2 if training.precision == "float32" else 4
         return max(size * unrolled, super().held(classes, training))
 
-    @beforehand
+    @not_in_key
     def check(self, training: TrainingSettings) -> None:
         if training.rounds < self.trajectory:
             raise ReglError(
@@ -171,7 +171,7 @@ class DynaFed(FedAvg):
             return epoch(now.net, adam, data, order, training, path, done, soft_cross_entropy)
 
         steps = nested(one_epoch, self.server_epochs, steps_of(data, training))
-        resumed(steps, (now.net, adam), now.keeper)
+        resumed(steps, (now.net, adam), now.checkpoint)
         now.net.zero_grad()
         place = next(iter(weights.params.values())).device
         return weights | Weights(Weights.of(now.net).to(place).params, {})
@@ -207,7 +207,7 @@ class DynaFed(FedAvg):
             f"method {self.name!r}: the GPU's memory does not hold {self.inner_steps} unrolled "
             f"steps of {size} images; lower its inner_batch or inner_steps"
         ):
-            stepwise(step, self.iterations, (learnt, adam), now.keeper)
+            stepwise(step, self.iterations, (learnt, adam), now.checkpoint)
         if not all(one.isfinite().all() for one in learnt):
             raise ReglError(
                 f"method {self.name!r}: the distillation diverged; lower its alpha or image_rate"

@@ -6,8 +6,8 @@ from typing import Annotated
 from pydantic import Field
 from torch import nn
 
+from ..engine.marks import not_in_key
 from ..errors import ReglError
-from ..marks import beforehand
 from ..params import TrainingSettings
 from ..training import Phase, Update
 from ..weights import Weights
@@ -53,7 +53,7 @@ class FedRep(FedAvg):
         ),
     ] = 1
 
-    @beforehand
+    @not_in_key
     def check(self, training: TrainingSettings) -> None:
         if training.local_epochs <= self.body_epochs:
             raise ReglError(

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from ..engine.marks import not_in_key
 from ..errors import ReglError
-from ..marks import beforehand
 from ..params import TrainingSettings
 from ..seeds import derive
 from ..training import Update
@@ -81,7 +81,7 @@ class Moon(FedAvg):
             return None
         return task.now.net.frozen(task.start, task.state["previous"])
 
-    @beforehand
+    @not_in_key
     def passes(self, images: int, classes: int, training: TrainingSettings) -> float:
         return 5 / 3 * super().passes(images, classes, training)  # the frozen ones go forward only
 

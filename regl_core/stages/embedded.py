@@ -9,15 +9,15 @@ from safetensors.torch import load_file, save_file
 
 from .. import conditions, distances
 from ..data import Dataset, Split
+from ..engine.checkpoints import Checkpoint
+from ..engine.marks import not_in_key
+from ..engine.stage import CHECKPOINT, Stage
 from ..foundation import Foundation
 from ..images import Images
-from ..keeper import Keeper
-from ..marks import beforehand
-from ..stage import CHECKPOINT, Stage
-from ..work import START, Work, generative
+from ..plan.work import START, Work, generative
 from .inputs import Models, Source, Tick
-from .tailored import Tailored
-from .vanilla import Vanilla, load_images
+from .lora_images import LoraImages
+from .vanilla_images import Vanilla, load_images
 
 PAIR = 1e-7  # seconds for two images of which `Distance` takes the kernel
 
@@ -26,12 +26,12 @@ PAIR = 1e-7  # seconds for two images of which `Distance` takes the kernel
 class Embedded(Stage):
     """Writes features.safetensors: float32 (classes, n, d), unit length, of synthetic images."""
 
-    images: Vanilla | Tailored
+    images: Vanilla | LoraImages
 
     def needs(self) -> tuple[Stage, ...]:
         return (self.images,)
 
-    @beforehand
+    @not_in_key
     def work(self) -> Work:
         return seen_work(self.images.models, self.images.count())
 
@@ -49,7 +49,7 @@ class EmbeddedReal(Stage):
     models: Models
     source: Source
 
-    @beforehand
+    @not_in_key
     def work(self) -> Work:
         return seen_work(self.models, self.source.size.train)
 
@@ -67,7 +67,7 @@ class EmbeddedReal(Stage):
 class EmbeddedTest(EmbeddedReal):
     """The same of all test images."""
 
-    @beforehand
+    @not_in_key
     def work(self) -> Work:
         return seen_work(self.models, self.source.size.test)
 
@@ -75,7 +75,7 @@ class EmbeddedTest(EmbeddedReal):
         return dataset.test
 
 
-@beforehand
+@not_in_key
 def seen_work(models: Models, count: int) -> Work:
     """What `seen` takes for `count` images."""
     return {
@@ -88,7 +88,7 @@ def seen_work(models: Models, count: int) -> Work:
 def seen(foundation: Foundation, images: torch.Tensor | Images, folder: Path) -> torch.Tensor:
     """`conditions.features`, whose batches outlive a kill of the stage that writes `folder`."""
     return conditions.features(
-        foundation, images, Keeper(folder / CHECKPOINT / "features.safetensors")
+        foundation, images, Checkpoint(folder / CHECKPOINT / "features.safetensors")
     )
 
 
@@ -107,7 +107,7 @@ class Distance(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return self.real, *self.synthetic
 
-    @beforehand
+    @not_in_key
     def work(self) -> Work:
         real = self.real.source.size.train
         drawn = sum(part.images.count() for part in self.synthetic)
@@ -118,9 +118,9 @@ class Distance(Stage):
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         real, *others = (load_file(path / "features.safetensors")["features"] for path in inputs)
         synthetic = torch.cat([features.flatten(0, 1) for features in others])
-        keeper = Keeper(folder / CHECKPOINT / "sums.safetensors")
+        checkpoint = Checkpoint(folder / CHECKPOINT / "sums.safetensors")
         found = {
-            "kernel": distances.kernel_distance(real, synthetic, keeper, tick),
+            "kernel": distances.kernel_distance(real, synthetic, checkpoint, tick),
             "frechet": distances.frechet_distance(real, synthetic),
         }
         (folder / "distance.json").write_text(json.dumps(found))

@@ -4,12 +4,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..keeper import Keeper
-from ..marks import beforehand
+from ..engine.checkpoints import Checkpoint
+from ..engine.marks import not_in_key
+from ..engine.stage import CHECKPOINT, Stage
 from ..params import PersonalizationSettings
 from ..personalization import of_own_classes, personalize
-from ..stage import CHECKPOINT, Stage
-from ..work import Work, classifier, tested
+from ..plan.work import Work, classifier, tested
 from .inputs import Tick
 from .trained import Trained, final, network, tests
 
@@ -31,7 +31,7 @@ class Personalized(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return self.trained, *self.trained.needs()
 
-    @beforehand
+    @not_in_key
     def work(self) -> Work:
         how, epochs = self.trained, self.settings.epochs
         side = how.source.size.side
@@ -61,6 +61,6 @@ class Personalized(Stage):
             how.training,
             how.seed,
             tick,
-            Keeper(folder / CHECKPOINT / "clients.safetensors"),
+            Checkpoint(folder / CHECKPOINT / "clients.safetensors"),
         )
         (folder / "personal.json").write_text(json.dumps(curves))

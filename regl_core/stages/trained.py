@@ -10,22 +10,22 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from .. import federation, models
-from ..checkpoint import Checkpoint, Progress
+from ..checkpoint import FederationCheckpoint, FederationState
 from ..data import Dataset, Split
-from ..files import put
+from ..engine.files import put
+from ..engine.marks import not_in_key
+from ..engine.stage import CHECKPOINT, Stage
 from ..foundation import pick_device
 from ..images import Images
-from ..marks import beforehand
 from ..methods.base import Method
 from ..params import TrainingSettings
 from ..partition import test_split
-from ..stage import CHECKPOINT, Stage
+from ..plan.work import START, Work, classifier, tested
 from ..training import ClientData, compiled
 from ..weights import Weights
-from ..work import START, Work, classifier, tested
 from .inputs import Source, Tick
-from .tailored import Tailored
-from .vanilla import Vanilla, load_images
+from .lora_images import LoraImages
+from .vanilla_images import Vanilla, load_images
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Trained(Stage):
 
     source: Source
     parts: tuple[tuple[int, ...], ...]
-    synthetic: tuple[tuple[Vanilla | Tailored, ...], ...]
+    synthetic: tuple[tuple[Vanilla | LoraImages, ...], ...]
     synthetic_per_class: int
     method: Method
     training: TrainingSettings
@@ -59,7 +59,7 @@ class Trained(Stage):
         drawn = self.source.size.classes * self.synthetic_per_class * len(self.synthetic)
         return sum(map(len, self.parts)) + drawn
 
-    @beforehand
+    @not_in_key
     def work(self) -> Work:
         how, side, classes = self.training, self.source.size.side, self.source.size.classes
         return {
@@ -124,14 +124,14 @@ def first_of_each(pieces: Sequence[Tensor], count: int) -> Images:
     )
 
 
-class _Followed(Checkpoint):
+class _Followed(FederationCheckpoint):
     """Also writes the accuracies so far to a file after each round, for whoever looks on."""
 
     def __init__(self, path: Path, accuracy: Path) -> None:
         super().__init__(path)
         self._accuracy, self._rounds = accuracy, 0
 
-    def save(self, progress: Progress) -> None:
+    def save(self, progress: FederationState) -> None:
         if progress.round > self._rounds:
             content = json.dumps(progress.accuracy).encode()
             put({self._accuracy.name: content}, self._accuracy.parent)

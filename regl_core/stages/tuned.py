@@ -10,15 +10,15 @@ from safetensors.torch import load_file, save_file
 
 from .. import conditions, tuning
 from ..data import Split
-from ..keeper import Keeper
-from ..marks import beforehand
+from ..engine.checkpoints import Checkpoint
+from ..engine.marks import not_in_key
+from ..engine.stage import CHECKPOINT, Stage
 from ..params import LoraSettings
+from ..plan.work import Work, generative
 from ..seeds import torch_generator
-from ..stage import CHECKPOINT, Stage
-from ..work import Work, generative
-from .described import Described
+from .captioned import Captioned
 from .inputs import Tick
-from .vanilla import Vanilla, load_images
+from .vanilla_images import Vanilla, load_images
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,14 +44,14 @@ class Tuned(Stage):
     it lacks, and, with `lora.prior_share`, they keep those classes in place while it tunes.
     """
 
-    described: Described
+    described: Captioned
     vanilla: Vanilla
     lora: LoraSettings
 
     def needs(self) -> tuple[Stage, ...]:
         return self.described, self.vanilla
 
-    @beforehand
+    @not_in_key
     def work(self) -> Work:
         settings, own, drawn = (
             self.described.models.settings,
@@ -72,14 +72,14 @@ class Tuned(Stage):
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         described, vanilla = inputs
-        keeper = Keeper(folder / CHECKPOINT / "tuning.safetensors")
+        checkpoint = Checkpoint(folder / CHECKPOINT / "tuning.safetensors")
         dataset, foundation = self.described.source.load(), self.described.models.load()
         index = torch.tensor(self.described.indices)
         labels = dataset.train.labels[index]
         texts = json.loads((described / "captions.json").read_text())
         real = load_file(described / "features.safetensors")["features"]
         drawn = load_images(vanilla)
-        typical = conditions.features(foundation, drawn.flatten(0, 1), keeper / "typical")
+        typical = conditions.features(foundation, drawn.flatten(0, 1), checkpoint / "typical")
         typical = typical.view(*drawn.shape[:2], -1).mean(1)
         visual = conditions.ClassFeatures.of(real, labels, typical, self.lora.missing_feature)
         save_file(vars(visual), folder / "visual.safetensors")
@@ -99,7 +99,7 @@ class Tuned(Stage):
         if lacking and self.lora.prior_share:
             shown = drawn[lacking].flatten(0, 1)
             of_class = torch.tensor(lacking).repeat_interleave(drawn.shape[1])
-            captions = conditions.captions(foundation, shown, names, keeper / "captions")
+            captions = conditions.captions(foundation, shown, names, checkpoint / "captions")
             prior = lesson(shown, of_class, captions)
         losses = tuning.tune(
             foundation,
@@ -109,7 +109,7 @@ class Tuned(Stage):
             folder / "adapter",
             path,
             tick,
-            keeper,
+            checkpoint,
         )
         (folder / "losses.json").write_text(json.dumps(losses))
 

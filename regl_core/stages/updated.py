@@ -8,17 +8,17 @@ from safetensors.torch import save_file
 from sklearn.metrics import silhouette_samples
 from torch import Tensor, nn
 
+from ..engine.checkpoints import Checkpoint
+from ..engine.fitting import Fitting
+from ..engine.marks import not_in_key
+from ..engine.resuming import piecewise
+from ..engine.stage import CHECKPOINT, Stage
 from ..errors import ReglError
-from ..fitting import Fitting
-from ..keeper import Keeper
-from ..marks import beforehand
 from ..methods.fedavg import FedAvg
 from ..placement import placed
-from ..resuming import piecewise
-from ..stage import CHECKPOINT, Stage
+from ..plan.work import BYTE, START, Work, classifier, tested
 from ..training import ClientData, Phase, cast, in_memory, local_sgd, repeatable
 from ..weights import Weights
-from ..work import BYTE, START, Work, classifier, tested
 from .inputs import Tick
 from .trained import Trained, final, network, plain
 
@@ -51,7 +51,7 @@ class Updated(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return self.trained, *self.trained.needs()
 
-    @beforehand
+    @not_in_key
     def work(self) -> Work:
         how, clients = self.trained.training, len(self.trained.parts)
         side = self.trained.source.size.side
@@ -79,18 +79,18 @@ class Updated(Stage):
         apart = torch.full_like(after, float("nan"))
         shown = torch.linspace(0, len(last) - 1, min(len(last), SHOWN)).long()
         features = torch.zeros(len(data), len(shown), last.shape[1])
-        keeper = Keeper(folder / CHECKPOINT / "clients.safetensors")
+        checkpoint = Checkpoint(folder / CHECKPOINT / "clients.safetensors")
 
         def turn(client: int) -> tuple[Tensor, Tensor, Tensor] | None:
             (own,) = placed([data[client]], device)
             if not len(own):
                 return None
-            once_more(how, net, start, own, client, keeper / f"within-{client}")
+            once_more(how, net, start, own, client, checkpoint / f"within-{client}")
             right, last = judged(net, test, how.training.precision)
             classes = by_class(right, dataset.test.labels, len(dataset.classes))
             return classes, separation(last, dataset.test.labels), last[shown]
 
-        for client, found in enumerate(piecewise(turn, range(len(data)), keeper, tick)):
+        for client, found in enumerate(piecewise(turn, range(len(data)), checkpoint, tick)):
             if found is not None:
                 after[client], apart[client], features[client] = found
         counts = [
@@ -106,17 +106,22 @@ class Updated(Stage):
 
 
 def once_more(
-    how: Trained, net: nn.Module, start: Weights, own: ClientData, client: int, keeper: Keeper
+    how: Trained,
+    net: nn.Module,
+    start: Weights,
+    own: ClientData,
+    client: int,
+    checkpoint: Checkpoint,
 ) -> None:
     """Leave in `net` what `client` makes of the weights `start`, as in a further round of `how`.
 
-    own : its images. keeper : as in `local_sgd`.
+    own : its images. checkpoint : as in `local_sgd`.
     """
     start.into(net)
     path = (how.seed, "batches", client, how.training.rounds)
     phases = [Phase(how.training.local_epochs)]
     with repeatable(), in_memory("a further update", how.training):
-        local_sgd(net, own, how.training, path, phases, keeper=keeper)
+        local_sgd(net, own, how.training, path, phases, checkpoint=checkpoint)
 
 
 def _as_in_fedavg(how: Trained) -> None:

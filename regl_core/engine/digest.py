@@ -1,0 +1,277 @@
+"""Digest of the code that can change a result; comments, docstrings and layout do not count.
+
+Nor do the texts of raised errors, and what gives a result nothing: how much work it is, say, or how
+often progress is saved (`marks.not_in_key`).
+
+Code is read, never run. Of every module only those statements count that the stage's class can
+reach, directly or by what it imports: a change to one stage leaves the others as they are, and a
+new setting, data set or partition leaves all that do not use it. Packages that hold a module count
+too, with what they do when they are imported.
+"""
+
+import ast
+import functools
+import hashlib
+import importlib.util
+import platform
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+from ..errors import ReglError
+
+PACKAGE = __name__.partition(".")[0]
+BEFOREHAND = "not_in_key"  # the mark of what gives a result nothing (`marks.not_in_key`)
+WHOLE = "*"  # in the place of a name in a module: all that stands there
+# Beside those that compute: tokenizers makes a prompt into numbers, pillow scales what captioner
+# and image encoder see, and scipy has the distribution behind `leakage`. Not among them are
+# safetensors, which stores the bits it is given, accelerate and huggingface-hub, which only bring
+# weights to where they are used, and all that draws, prints or checks settings.
+LIBRARIES = (
+    "torch", "torchvision", "diffusers", "transformers", "tokenizers", "peft", "numpy",
+    "scikit-learn", "scipy", "pillow",
+)  # fmt: skip
+
+
+@functools.cache
+def library_versions() -> dict[str, str]:
+    """Versions of Python and of the installed libraries whose code can change a result.
+
+    Of Python the feature release, as 3.11: those change numbers (3.12 the sum of floats), the
+    releases that mend errors do not.
+    """
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {"python": python, **{name: version(name) for name in LIBRARIES}}
+
+
+@functools.cache
+def code_digest(*names: tuple[str, str]) -> str:
+    """SHA-256 (hex) of the code behind the classes `names`, (module, class) each.
+
+    It is the code at the first call in this process: what is loaded then is what runs, even
+    where files change later. `check_unchanged` tells.
+
+    Raises
+    ------
+    ReglError
+        When a module has no source file, as classes defined in a notebook have none.
+    """
+    packages = {PACKAGE, *(module.partition(".")[0] for module, _ in names)}
+    wanted: dict[str, set[str]] = defaultdict(set)
+    waiting = list(names)
+    while waiting:
+        module, name = waiting.pop()
+        for package in _packages(module):
+            if package not in wanted:
+                wanted[package] = set()  # no name of it: what it does at any rate
+                waiting += _imports(package, _reached(_module(package)), packages)
+        if name not in wanted[module]:
+            wanted[module].add(name)
+            waiting += _imports(module, _reached(_module(module), name), packages)
+    digests = {module: _dump(_reached(_module(module), *roots)) for module, roots in wanted.items()}
+    return hashlib.sha256(repr([names[0], *sorted(digests.items())]).encode()).hexdigest()
+
+
+def check_unchanged(names: Iterable[tuple[tuple[str, str], ...]]) -> None:
+    """Make sure that the code behind each of `names` is still what `code_digest` saw.
+
+    Raises
+    ------
+    ReglError
+        When a file was edited since: the process would mix old code and new.
+    """
+    for classes in names:
+        if code_digest(*classes) != code_digest.__wrapped__(*classes):
+            raise ReglError(
+                f"the code behind {'.'.join(classes[0])} was edited after this program had loaded "
+                "it; start the program again (in a notebook: restart the kernel)"
+            )
+
+
+def _source(module: str) -> Path | None:
+    """The file of `module`, found by its path alone so that nothing is imported."""
+    top, *rest = module.split(".")
+    spec = None if top == "__main__" else importlib.util.find_spec(top)
+    if spec is None or not (rest or spec.origin):
+        return None
+    if not rest:
+        return Path(spec.origin)
+    for folder in spec.submodule_search_locations or ():
+        base = Path(folder, *rest)
+        for path in (base / "__init__.py", base.with_name(base.name + ".py")):
+            if path.is_file():
+                return path
+    return None
+
+
+def _packages(module: str) -> list[str]:
+    """The packages with code of their own that `module` lies in: importing it runs that."""
+    parts = module.split(".")
+    above = [".".join(parts[:count]) for count in range(1, len(parts))]
+    return [package for package in above if _source(package)]
+
+
+def _module(name: str) -> tuple[ast.stmt, ...]:
+    path = _source(name)
+    if path is None:
+        raise ReglError(
+            f"the code of {name} is in no file, so that its results cannot be kept; "
+            f"define it in a module of {PACKAGE} or in a module beside it"
+        )
+    stat = path.stat()
+    return _parsed(path, stat.st_mtime_ns, stat.st_size)
+
+
+@functools.cache
+def _parsed(path: Path, mtime_ns: int, size: int) -> tuple[ast.stmt, ...]:
+    """Top-level statements of a file, without docstrings, one name in each import."""
+    return tuple(_Bare().visit(ast.parse(path.read_bytes())).body)
+
+
+def _stub(name: str) -> ast.FunctionDef:
+    """In the place of a marked function: its name is still found, and nothing is behind it."""
+    arguments = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
+    return ast.FunctionDef(name, arguments, [ast.Pass()], decorator_list=[])
+
+
+class _Bare(ast.NodeTransformer):
+    def visit_Module(self, node: ast.Module) -> ast.Module:
+        found = [_stub(it.name) if _marked(it) else it for it in node.body]
+        return self.generic_visit(ast.Module(found, []))
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        # A bare text does nothing, wherever it stands.
+        text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if text else self.generic_visit(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef | None:
+        return None if _marked(node) else self.generic_visit(node)
+
+    def visit_Raise(self, node: ast.Raise) -> ast.Raise:
+        # The type of an error and when it is raised count, what it says does not. A name that
+        # begins with a small letter may be a function that goes by its text.
+        if isinstance(node.exc, ast.Call) and _last_name(node.exc.func)[:1].isupper():
+            node.exc.args = [_Speechless().visit(argument) for argument in node.exc.args]
+        return self.generic_visit(node)
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        # What only a type checker reads never runs.
+        unread = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        return node.orelse if unread else node
+
+    def visit_Import(self, node: ast.Import) -> list[ast.Import]:
+        return [ast.Import([alias]) for alias in node.names]
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> list[ast.ImportFrom]:
+        return [ast.ImportFrom(node.module, [alias], node.level) for alias in node.names]
+
+
+def _marked(node: ast.stmt) -> bool:
+    marks = node.decorator_list if isinstance(node, ast.FunctionDef) else []
+    return any(isinstance(mark, ast.Name) and mark.id == BEFOREHAND for mark in marks)
+
+
+class _Speechless(ast.NodeTransformer):
+    """Leaves no text in an expression, nor what is put into one."""
+
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
+        return ast.Constant("") if isinstance(node.value, str) else node
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.Constant:
+        return ast.Constant("")
+
+
+def _last_name(node: ast.expr) -> str:
+    return getattr(node, "attr", getattr(node, "id", ""))
+
+
+@functools.cache
+def _dump(statements: tuple[ast.stmt, ...]) -> str:
+    return hashlib.sha256("\n".join(map(ast.dump, statements)).encode()).hexdigest()
+
+
+@functools.cache
+def _reached(statements: tuple[ast.stmt, ...], *roots: str) -> tuple[ast.stmt, ...]:
+    """The statements that can matter to the names `roots`, in order.
+
+    A statement that binds no name of its own (a loop, a call, an ``if``) always can, and one whose
+    name stands in a text (a quoted annotation, ``getattr``). Where a root is not found at the top
+    level, all of them can.
+    """
+    binding = defaultdict(list)
+    for statement in statements:
+        for name in _bound(statement) or ("",):
+            binding[name].append(statement)
+    if not binding.keys() >= set(roots):
+        return statements
+    reached: set[ast.stmt] = set()
+    waiting = [statement for name in ("", *roots) for statement in binding[name]]
+    while waiting:
+        statement = waiting.pop()
+        if statement not in reached:
+            reached.add(statement)
+            for node in ast.walk(statement):
+                for name in _named(node):
+                    waiting += binding.get(name, ())
+    return tuple(statement for statement in statements if statement in reached)
+
+
+def _named(node: ast.AST) -> list[str]:
+    match node:
+        case ast.Name(id=name, ctx=ast.Load()):
+            return [name]
+        case ast.Constant(value=str(text)):
+            return re.findall(r"\w+", text)
+    return []
+
+
+def _bound(statement: ast.stmt) -> set[str]:
+    match statement:
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            return {statement.name}
+        case ast.Import() | ast.ImportFrom():
+            alias = statement.names[0]
+            return {alias.asname or alias.name.partition(".")[0]} - {"*"}
+        case ast.Assign() | ast.AnnAssign():
+            nodes = [node for node in ast.walk(statement) if isinstance(node, ast.Name)]
+            return {node.id for node in nodes if isinstance(node.ctx, ast.Store)}
+    return set()
+
+
+def _imports(
+    module: str, statements: tuple[ast.stmt, ...], packages: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """What `statements` of `module` import from `packages`, inside functions too: module, name."""
+    for node in _import_statements(statements):
+        name = node.names[0].name
+        found = [(name, WHOLE)]
+        if isinstance(node, ast.ImportFrom):
+            base = _base(module, node)
+            # `from package import name` means a module of that name where there is one.
+            found = [(f"{base}.{name}", WHOLE), (base, name)]
+        found = [(it, part) for it, part in found if it.partition(".")[0] in packages]
+        yield from [(it, part) for it, part in found if _source(it)][:1]
+
+
+@functools.cache
+def _import_statements(statements: tuple[ast.stmt, ...]) -> list[ast.Import | ast.ImportFrom]:
+    nodes = (node for statement in statements for node in ast.walk(statement))
+    return [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
+def _base(module: str, node: ast.ImportFrom) -> str:
+    """The absolute name of what `node`, standing in `module`, imports from."""
+    if not node.level:
+        return node.module or ""
+    source = _source(module)
+    above = node.level - (source is not None and source.name == "__init__.py")
+    return ".".join([*module.split(".")[: -above or None], *filter(None, [node.module])])
+
+
+def imported(source: str) -> tuple[tuple[str, str], ...]:
+    """What the Python text `source`, a notebook's say, imports from this package: module, name."""
+    statements = tuple(_Bare().visit(ast.parse(source)).body)
+    return tuple(dict.fromkeys(_imports("__main__", statements, {PACKAGE})))

@@ -1,0 +1,139 @@
+"""One stored result: a folder of files with an entry.json that holds their checksums."""
+
+import errno
+import hashlib
+import json
+import os
+import stat
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ..plan.rates import machines
+from .digest import library_versions
+from .stage import Stage, canonical, described
+
+ENTRY = "entry.json"
+Seen = set[tuple[Path, int, int, str]]  # path, time in ns, bytes and checksum of a verified file
+
+
+class Damage(Exception):
+    """An entry is not what was written; the text says in what."""
+
+
+def write(stage: Stage, folder: Path, seconds: float) -> None:
+    """Write entry.json about the files in `folder`, and bring them all safely to the disk."""
+    entry = {
+        "kind": stage.kind,
+        "key": stage.key,
+        "fields": described(stage),
+        "files": {
+            name: {"sha256": _sha256(path), "bytes": path.stat().st_size}
+            for name, path in _files(folder).items()
+        },
+        "seconds": seconds,
+        "work": [{**asdict(unit), "amount": amount} for unit, amount in stage.takes.items()],
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "libraries": library_versions(),
+        "machine": _machine(),
+    }
+    Path(folder, ENTRY).write_bytes(_rendered(entry).encode())
+    for path in [*folder.rglob("*"), folder]:
+        sync(path)
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The content of entry.json. Raises Damage where it is not as it was written."""
+    path = Path(folder, ENTRY)
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # who opens a pipe waits for ever
+            raise Damage(f"{ENTRY} is no file")
+        text = path.read_bytes().decode()
+        entry = json.loads(text)
+        if text == _rendered({name: entry[name] for name in entry if name != "checksum"}):
+            return entry
+    except OSError as error:
+        _refuse(ENTRY, error)
+    except (ValueError, TypeError, LookupError, RecursionError):
+        pass  # neither text nor JSON, or of another form
+    raise Damage(f"{ENTRY} has changed")
+
+
+def verify(folder: Path, key: str, seen: Seen) -> None:
+    """Raise Damage unless `folder` holds the stage `key`, whole and with nothing added.
+
+    A file in `seen` is not read again; one that is found intact is added to it.
+    """
+    entry, found = read(folder), _files(folder)
+    try:  # an older version of this program may have written it
+        of, expected = (
+            entry["key"],
+            {k: (v["bytes"], v["sha256"]) for k, v in entry["files"].items()},
+        )
+    except (LookupError, TypeError, AttributeError):
+        raise Damage(f"{ENTRY} is of another form") from None
+    if of != key:
+        raise Damage(f"{ENTRY} is of another stage")
+    for name in sorted(expected.keys() ^ found.keys()):
+        raise Damage(f"{name} is {'missing' if name in expected else 'foreign'}")
+    for name, path in found.items():
+        try:
+            now = path.stat()
+            size, sha = expected[name]
+            identity = path, now.st_mtime_ns, now.st_size, sha
+            if identity not in seen:
+                alike = stat.S_ISREG(now.st_mode) and now.st_size == size
+                if not alike or _sha256(path) != sha:
+                    raise Damage(f"{name} has changed")
+                seen.add(identity)
+        except OSError as error:
+            _refuse(name, error)
+
+
+def _refuse(name: str, error: OSError) -> NoReturn:
+    """Raise Damage where `error` says that `name` is not there; else `error` itself.
+
+    A disk that cannot be read, or may not be, says nothing of the entry.
+    """
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR):
+        raise Damage(f"{name} is missing") from None
+    if error.errno == errno.ELOOP:
+        raise Damage(f"{name} is a link to itself") from None
+    raise error
+
+
+def sync(path: Path) -> None:
+    """Make sure that a file, or the list of names in a folder, has reached the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _rendered(entry: dict[str, Any]) -> str:
+    """The text of entry.json, which holds a checksum of itself."""
+    checksum = hashlib.sha256(canonical(entry).encode()).hexdigest()
+    return json.dumps({**entry, "checksum": checksum}, indent=1, sort_keys=True) + "\n"
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """All files below `folder` but entry.json, by relative path."""
+    paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*"))}
+    return {name: path for name, path in paths.items() if name != ENTRY and not path.is_dir()}
+
+
+def _machine() -> dict[str, str]:
+    """What computed here: "cpu" and perhaps "cuda" by name, the "instructions" torch makes use of.
+
+    None of it is in a key: the same for another processor may differ in the last bits.
+    """
+    import torch  # which whoever computes a stage has loaded
+
+    return {**machines(), "instructions": torch.backends.cpu.get_cpu_capability()}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,110 @@
+"""Loops that go on where a kill ended them, bit for bit."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from .checkpoints import Checkpoint, Saves
+
+Made = TypeVar("Made")
+
+
+class Part(Protocol):
+    """A network, an optimiser or a schedule: what holds a state and can be given one."""
+
+    def state_dict(self) -> Mapping[str, Any]: ...
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any: ...
+
+
+def resumed(
+    left: Callable[[int], Iterator[Made]], parts: Sequence[Part], checkpoint: Saves | None = None
+) -> list[Made]:
+    """What ``left(0)`` yields, all of it, where each step goes on from what the last one left.
+
+    Parameters
+    ----------
+    left
+        ``left(n)`` yields what is left of it after n steps. A step changes `parts` and nothing else
+        that a later step sees; it draws by its number. What it yields is a value as a `Checkpoint`
+        keeps it.
+    checkpoint
+        Where to go on from and to save to, after any step; None: neither.
+    """
+    done: list[Made] = []
+    kept = None if checkpoint is None else checkpoint.load()
+    if kept is not None:
+        before, states = kept
+        done += before
+        for part, state in zip(parts, states, strict=True):
+            part.load_state_dict(state)
+    for made in left(len(done)):
+        done.append(made)
+        if checkpoint is not None and checkpoint.due:
+            checkpoint.save((done, [part.state_dict() for part in parts]))
+    return done
+
+
+def stepwise(
+    step: Callable[[int], Made],
+    count: int,
+    parts: Sequence[Part],
+    checkpoint: Saves | None = None,
+    tick: Callable[[float], None] = lambda fraction: None,
+) -> list[Made]:
+    """``[step(0), …, step(count − 1)]``, as `resumed`.
+
+    `tick` is called after each step with the share of them done, 0 to 1.
+    """
+
+    def left(done: int) -> Iterator[Made]:
+        for number in range(done, count):
+            yield step(number)
+            tick((number + 1) / count)
+
+    return resumed(left, parts, checkpoint)
+
+
+def nested(
+    part: Callable[[int, int], Iterator[Made]], count: int, length: int
+) -> Callable[[int], Iterator[Made]]:
+    """`count` parts of `length` steps each, one after the other, for `resumed`.
+
+    ``part(number, n)`` yields what is left of one after n steps of it.
+    """
+
+    def left(done: int) -> Iterator[Made]:
+        for number in range(done // length, count):
+            yield from part(number, max(0, done - number * length))
+
+    return left
+
+
+def piecewise(
+    make: Callable[[int], Made],
+    numbers: Sequence[int],
+    checkpoint: Checkpoint | None = None,
+    tick: Callable[[float], None] = lambda fraction: None,
+) -> list[Made]:
+    """``[make(number) for number in numbers]``, where no piece needs another.
+
+    Parameters
+    ----------
+    make
+        What it returns is a value as a `Checkpoint` keeps it; None is not kept.
+    checkpoint
+        Each piece is kept as soon as it is made, in a file beside the one of `checkpoint`; those
+        that are there are read. None: nothing is kept.
+    tick
+        Called after each piece with the share of them done, 0 to 1.
+    """
+    pieces: list[Made] = []
+    for number in numbers:
+        own = checkpoint and checkpoint / str(number)
+        piece = own and own.load()
+        if piece is None:
+            piece = make(number)
+            if own and piece is not None:
+                own.write(piece)
+        pieces.append(piece)
+        tick(len(pieces) / len(numbers))
+    return pieces

@@ -1,0 +1,236 @@
+"""Computing the stages that are missing, in parallel, and saying not_in_key what it will take."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from tqdm import tqdm
+
+from ..errors import Halt, Incomplete, ReglError
+from ..plan.pace import Pace
+from ..plan.rates import Rates, uses_gpu
+from .digest import check_unchanged
+from .machine import places
+from .stage import Stage
+from .store import Store
+from .workers import Failed, Finished, Progress, Workers
+
+Watch = Callable[[float, str], None]  # gets the share of the work done, and what is running
+
+
+@dataclass(frozen=True)
+class Count:
+    """Stages of one kind: `stages` counts each again for every target it serves, `unique` once.
+
+    Of the unique ones the `missing` have yet to be computed, in about `seconds` on one core or GPU.
+    """
+
+    kind: str
+    stages: int
+    unique: int
+    present: int
+    missing: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `run_stages` would do, by kind of stage and in `total`, and its estimated duration.
+
+    places : of each worker process, the GPU that it sees, or None.
+    """
+
+    kinds: tuple[Count, ...]
+    total: Count
+    seconds: float
+    places: tuple[str | None, ...]
+
+
+@dataclass(frozen=True)
+class Todo:
+    """Missing stages by key, each after those it needs, and the estimated seconds of each."""
+
+    stages: dict[str, Stage]
+    seconds: dict[str, float]
+
+    def chains(self) -> dict[str, float]:
+        """For each stage the seconds of the longest chain of stages that begins with it."""
+        chains = dict(self.seconds)
+        for key, stage in reversed(self.stages.items()):
+            for need in stage.inputs:
+                if need.key in chains:
+                    longer = self.seconds[need.key] + chains[key]
+                    chains[need.key] = max(chains[need.key], longer)
+        return chains
+
+    def places(self, workers: int | None) -> tuple[str | None, ...]:
+        """Where `workers` processes work; None: as many as there are GPUs, or cores."""
+        return places(any(uses_gpu(stage.takes) for stage in self.stages.values()), workers)
+
+    def span(self, workers: int) -> float:
+        """Seconds with so many workers: all must be done, and what needs another must wait."""
+        return max([sum(self.seconds.values()) / workers, *self.chains().values()])
+
+
+def plan(targets: Sequence[Stage], store: Store, workers: int | None = None) -> Plan:
+    """What it takes to have `targets` in `store`, with estimates from earlier durations there.
+
+    workers : as for `run_stages`.
+
+    Raises
+    ------
+    ReglError
+        As `run_stages`, before any computation.
+    """
+    todo = _lacking(targets, store, workers)
+    alone = [closure([target]) for target in targets]
+    unique = {key: stage for closure in alone for key, stage in closure.items()}
+    stages = Counter(stage.kind for closure in alone for stage in closure.values())
+
+    def count(name: str, kinds: set[str]) -> Count:
+        missing = [key for key, stage in todo.stages.items() if stage.kind in kinds]
+        different = sum(stage.kind in kinds for stage in unique.values())
+        return Count(
+            kind=name,
+            stages=sum(stages[kind] for kind in kinds),
+            unique=different,
+            present=different - len(missing),
+            missing=len(missing),
+            seconds=sum(todo.seconds[key] for key in missing),
+        )
+
+    total = count("total", set(stages))
+    where = todo.places(workers)
+    kinds = tuple(count(kind, {kind}) for kind in stages)
+    return Plan(kinds, total, todo.span(len(where)), where)
+
+
+def run_stages(
+    targets: Sequence[Stage],
+    store: Store,
+    workers: int | None = None,
+    progress: bool = True,
+    watch: Watch = lambda fraction, running: None,
+) -> None:
+    """Have every one of `targets` in `store`, computing with `workers` processes what is missing.
+
+    None: one for each GPU, or for each core where nothing that is missing needs a GPU.
+
+    What a target that is there was made from is not asked for. `progress` shows one bar.
+    The results are the same for any number of workers. `watch` is called at least once a second
+    while there is something to compute; what it raises kills the workers and leaves from here.
+
+    Raises
+    ------
+    Incomplete
+        Stages failed, or workers were killed. What does not need them has been computed all the
+        same; the error lists them, with what to do.
+    Halt
+        As soon as nothing further can succeed (the disk is full, say). What ran is finished.
+    ReglError
+        Before any computation, when `workers` is not positive or the code was edited.
+    """
+    todo = _lacking(targets, store, workers)
+    if not todo.stages:
+        return
+    store.sweep()
+    where = todo.places(workers)[: len(todo.stages)]
+    with Workers(store, where) as pool, _bar(todo, progress) as bar:
+        failures, unfinished = _drive(todo, pool, bar, watch)
+    if failures:
+        halted = any(failed.halts for _, failed in failures)
+        raise (Halt if halted else Incomplete)(_report(failures, len(todo.stages), unfinished))
+
+
+def _drive(
+    todo: Todo, pool: Workers, bar: tqdm, watch: Watch
+) -> tuple[list[tuple[Stage, Failed]], int]:
+    """Compute what is to do, the longest chain first; the failures, how many are unfinished.
+
+    What needs a stage that failed is not begun, and after a failure that halts nothing is.
+    """
+    chains = todo.chains()
+    waiting = sorted(todo.stages, key=lambda key: -chains[key])
+    needs = {key: {need.key for need in stage.inputs} for key, stage in todo.stages.items()}
+    unfinished = set(todo.stages)
+    fractions = dict.fromkeys(todo.stages, 0.0)
+    failures: list[tuple[Stage, Failed]] = []
+    while True:
+        halted = any(failed.halts for _, failed in failures)
+        ready = [key for key in waiting if needs[key].isdisjoint(unfinished) and not halted]
+        for key in ready[: len(pool.idle)]:
+            waiting.remove(key)
+            pool.start(todo.stages[key])
+        kinds = "+".join(sorted({stage.kind for stage in pool.running})) or "stages"
+        finished = len(fractions) - len(unfinished)
+        running = f"{kinds} {finished}/{len(fractions)}"
+        bar.set_description_str(running, refresh=False)
+        done = sum(todo.seconds[key] * fraction for key, fraction in fractions.items())
+        bar.update(max(done - bar.n, 0.0))
+        watch(done / sum(todo.seconds.values()), running)
+        if not pool.running:
+            break
+        for stage, news in pool.news(seconds=1.0):
+            match news:
+                case Progress(fraction):
+                    fractions[stage.key] = max(fractions[stage.key], min(fraction, 1.0))
+                case Finished():
+                    fractions[stage.key] = 1.0
+                    unfinished.remove(stage.key)
+                case Failed():
+                    failures.append((stage, news))
+    if ready:
+        raise ReglError("every worker process was killed; run again with fewer workers")
+    return failures, len(unfinished)
+
+
+def _report(failures: list[tuple[Stage, Failed]], count: int, unfinished: int) -> str:
+    """A summary in one line, a line for each failure, and the tracebacks of defects."""
+    lines = [f"{stage} failed: {failed.line}" for stage, failed in failures]
+    summary = (
+        f"{len(failures)} of {count} stages failed, {unfinished - len(failures)} were not begun, "
+        f"{count - unfinished} are finished and kept; run again to go on from there"
+    )
+    return "\n".join([summary, *lines, *(failed.traceback for _, failed in failures)]).rstrip()
+
+
+def _lacking(targets: Sequence[Stage], store: Store, workers: int | None) -> Todo:
+    if workers is not None and workers < 1:
+        raise ReglError(f"workers is {workers}; expected at least 1")
+    everything = closure(targets)
+    check_unchanged({stage.code() for stage in everything.values()})
+    stages = closure(targets, store.has)
+    return Todo(stages, Pace(store, Rates.known(store.root)).seconds(stages))
+
+
+def closure(
+    targets: Iterable[Stage], leave_out: Callable[[Stage], bool] = lambda stage: False
+) -> dict[str, Stage]:
+    """`targets` and all they need by key, needs first, without what only `leave_out` needs."""
+    found: dict[str, Stage] = {}
+    seen: set[str] = set()
+
+    def visit(stage: Stage) -> None:
+        if stage.key not in seen:
+            seen.add(stage.key)
+            if not leave_out(stage):
+                for need in stage.inputs:
+                    visit(need)
+                found[stage.key] = stage
+
+    for target in targets:
+        visit(target)
+    return found
+
+
+def _bar(todo: Todo, progress: bool) -> tqdm:
+    return tqdm(
+        desc=f"stages 0/{len(todo.stages)}",
+        total=sum(todo.seconds.values()),
+        disable=not progress,
+        bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}",
+        smoothing=0,  # the mean speed so far: stages differ too much for the last one to tell
+        mininterval=0.2 if sys.stderr.isatty() else 5.0,  # seconds; a log keeps every line
+        miniters=0,
+    )

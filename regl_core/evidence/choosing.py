@@ -1,0 +1,202 @@
+"""How hyper-parameters are chosen: one small budget for every method, and never the test set.
+
+First the learning rate, for FedAvg; it serves all methods, the paper gives none. Then each method
+that has something to choose names four values of one hyper-parameter (`Method.candidates`), its
+default among them. Each value is tried on images held out of the *training* set, with seeds that no
+table uses, at every β; the best mean is taken.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from .. import methods
+from ..errors import ReglError
+from ..params import Settings, load
+from ..partition import Dirichlet
+from ..report.drawing.style import CLASSES, MARKERS, finished
+from ..report.formats import spoken
+from ..runs import PersonalResult, PersonalRun, Result, Run
+
+GROUPS = {"methods": Run, "personal_methods": PersonalRun}
+TRIAL = ["group", "method", "parameter", "value"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A run that tries one value. group: of the settings, one of GROUPS, or "training"."""
+
+    run: Run
+    group: str
+    parameter: str
+    value: float
+
+
+def trials(profile: str, changes: Mapping[str, Any]) -> list[Trial]:
+    """Every value of the learning rate and of every method, at every β, with every seed.
+
+    Raises ReglError if no method of the profile has one to choose.
+    """
+    settings = load(profile, changes)
+    held_out = settings.held_out(settings.datasets, settings.choice.validation_share)
+    found = []
+    for kind, group, name, parameter, key, values, seeds in _questions(settings):
+        for value in values:
+            its = held_out.altered({key: value})
+            found += [
+                Trial(
+                    kind(
+                        dataset=dataset,
+                        partition=Dirichlet(beta=beta, clients=cut.clients),
+                        method=name,
+                        seed=seed,
+                        settings=its,
+                    ),
+                    group,
+                    parameter,
+                    value,
+                )
+                for dataset, cut in its.datasets.items()
+                for beta in its.betas
+                for seed in seeds
+            ]
+    if not found:
+        raise ReglError(
+            f"params/{profile}.yaml: no method in it has a hyper-parameter to choose; add one "
+            "that has, such as FedAvg or FedProx, below methods"
+        )
+    return found
+
+
+def _questions(
+    settings: Settings,
+) -> Iterator[tuple[type[Run], str, str, str, str, tuple[float, ...], tuple[int, ...]]]:
+    """Kind of run, group, method, parameter, its setting's dotted name, values to try, seeds."""
+    if "FedAvg" in settings.methods:
+        how = settings.choice
+        yield Run, "training", "FedAvg", "rate", "training.rate", how.rates, how.rate_seeds
+    known = methods.known()
+    for group, kind in GROUPS.items():
+        for name in getattr(settings, group):
+            if known[name].candidates:
+                parameter, values = known[name].candidates
+                key = f"{group}.{name}.{parameter}"
+                yield kind, group, name, parameter, key, values, settings.choice.seeds
+
+
+def scores(tried: Sequence[Trial], results: Sequence[Result | PersonalResult]) -> pd.DataFrame:
+    """A row per trial: what is tried, data set, setting, seed, validation accuracy in %."""
+    return pd.DataFrame(
+        {
+            "group": trial.group,
+            "method": trial.run.method,
+            "parameter": trial.parameter,
+            "value": trial.value,
+            "dataset": trial.run.dataset,
+            "setting": trial.run.partition.setting,
+            "seed": trial.run.seed,
+            "validation_accuracy_pct": round(result.accuracy_pct, 2),
+        }
+        for trial, result in zip(tried, results, strict=True)
+    )
+
+
+def candidates(trials: Sequence[Trial]) -> pd.DataFrame:
+    """What is tried: a row per method, with the values of its hyper-parameter and its runs."""
+    rows = pd.DataFrame(
+        [(it.group, it.run.method, it.parameter, it.value) for it in trials], columns=TRIAL
+    )
+    found = rows.groupby(TRIAL[:3], sort=False)["value"]
+    values = found.agg(lambda own: ", ".join(f"{value:g}" for value in dict.fromkeys(own)))
+    return pd.DataFrame({"values": values, "runs": found.size()}).reset_index()
+
+
+def conclusion(rows: pd.DataFrame) -> str:
+    """What `scores` say, as Markdown: of each method the best value, its lead, where it lies."""
+    lines = []
+    for (_, method), own in means(rows).groupby(["group", "method"], sort=False):
+        best = own.iloc[0]
+        if len(own) == 1:
+            lines.append(f"- {method}: {best['parameter']} = {best['value']:g}, the only one tried")
+            continue
+        second = own.iloc[1]
+        lead = best["validation_accuracy_pct"] - second["validation_accuracy_pct"]
+        at_end = best["value"] in (own["value"].min(), own["value"].max())
+        lines.append(
+            f"- {method}: **{best['parameter']} = {best['value']:g}**, {lead:.1f} points above "
+            f"{second['value']:g}" + (", at an end of the values tried" if at_end else "")
+        )
+    return "\n".join(lines)
+
+
+def means(rows: pd.DataFrame) -> pd.DataFrame:
+    """`scores` averaged over data sets, settings and seeds; % with one decimal.
+
+    The best value of a method stands first; values that score alike stand as they were tried.
+    """
+    mean = rows.groupby(TRIAL, sort=False)["validation_accuracy_pct"].mean().round(1).reset_index()
+    order = {method: place for place, method in enumerate(dict.fromkeys(mean["method"]))}
+    return mean.sort_values(
+        ["group", "method", "validation_accuracy_pct"],
+        key=lambda column: column.map(order) if column.name == "method" else column,
+        ascending=[True, True, False],
+        kind="stable",
+    ).reset_index(drop=True)
+
+
+def chosen(rows: pd.DataFrame) -> dict[tuple[str, str], tuple[str, float]]:
+    """The parameter and its best value by group and method."""
+    best = means(rows).groupby(["group", "method"], sort=False).first()
+    return {key: (row["parameter"], row["value"]) for key, row in best.iterrows()}
+
+
+def hyperparameters(settings: Settings) -> pd.DataFrame:
+    """Every hyper-parameter of every method, its value in a profile, and its source.
+
+    A method that is not in the profile has "–" there.
+    """
+    given = {**settings.personal_methods, **settings.methods}
+    return pd.DataFrame(
+        {
+            "method": name,
+            "hyper-parameter": parameter,
+            "default": field.default,
+            settings.profile: given[name].get(parameter, field.default) if name in given else "–",
+            "meaning and source": field.description,
+        }
+        for name, kind in methods.known().items()
+        for parameter, field in kind.model_fields.items()
+    )
+
+
+def picture(rows: pd.DataFrame) -> Figure:
+    """Validation accuracy (%) over the values tried: a panel per method, a line per setting."""
+    panels = list(rows.groupby(TRIAL[:3], sort=False))
+    columns = min(len(panels), 3)
+    height = -(-len(panels) // columns)
+    figure, grid = plt.subplots(
+        height, columns, figsize=(3.6 * columns, 2.6 * height), squeeze=False, layout="constrained"
+    )
+    for axes in grid.flat[len(panels) :]:
+        axes.remove()
+    for axes, ((_, method, parameter), own) in zip(grid.flat, panels, strict=False):
+        for (setting, line), colour, marker in zip(
+            own.groupby("setting", sort=False), cycle(CLASSES), cycle(MARKERS), strict=False
+        ):
+            mean = line.groupby("value", sort=True)["validation_accuracy_pct"].mean()
+            axes.plot(
+                [f"{value:g}" for value in mean.index],
+                mean,
+                color=colour,
+                marker=marker,
+                label=spoken(setting),
+            )
+        axes.set(title=method, xlabel=parameter, ylabel="validation accuracy (%)", ylim=(0, 104))
+        axes.grid(alpha=0.3)
+    grid[0, 0].legend(frameon=False)
+    return finished(figure)

@@ -1,0 +1,156 @@
+"""How good synthetic images are: what a network learns from them, and what one sees in them."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from .. import conditions
+from ..data import Dataset, resized
+from ..engine.checkpoints import Checkpoint
+from ..engine.marks import not_in_key
+from ..engine.resuming import nested, resumed
+from ..engine.stage import CHECKPOINT, Stage
+from ..images import Images
+from ..params import ProbeSettings, TrainingSettings
+from ..placement import placed
+from ..plan.work import START, Work, classifier, generative, tested
+from ..stages.inputs import Source, Tick
+from ..stages.lora_images import LoraImages
+from ..stages.trained import network, plain
+from ..stages.vanilla_images import Vanilla, load_images
+from ..training import ClientData, batches, epoch, evaluate, in_memory, repeatable, steps_of
+
+
+def _fit(
+    net: nn.Module,
+    data: ClientData,
+    training: TrainingSettings,
+    probe: ProbeSettings,
+    path: tuple[int | str, ...],
+    checkpoint: Checkpoint,
+    tick: Tick,
+) -> None:
+    """Train `net` on `data` alone until it has settled: momentum, and a cosine to rate zero."""
+    optimiser = torch.optim.SGD(
+        net.parameters(), probe.rate, probe.momentum, weight_decay=probe.weight_decay
+    )
+    decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, probe.epochs)
+
+    (data,) = placed([data], next(net.parameters()).device)
+
+    length = steps_of(data, training)
+
+    def one_epoch(number: int, done: int) -> Iterator[None]:
+        own = (*path, number)
+        order = batches(data, training.batch_size, *own)
+        steps = epoch(net, optimiser, data, order, training, own, done)
+        for step, _ in enumerate(steps, done + 1):
+            if step == length:
+                decay.step()
+            yield
+        tick((number + 1) / probe.epochs)
+
+    with repeatable(), in_memory("training a network that judges images", training):
+        resumed(nested(one_epoch, probe.epochs, length), (net, optimiser, decay), checkpoint)
+
+
+@dataclass(frozen=True)
+class Judge(Stage):
+    """A network trained on all real images, training and test set. Writes weights.safetensors."""
+
+    source: Source
+    training: TrainingSettings
+    probe: ProbeSettings
+    seed: int
+
+    @not_in_key
+    def work(self) -> Work:
+        side, images = self.source.size.side, self.source.size.train + self.source.size.test
+        return {
+            START: 5.0,
+            classifier("trained", self.training, side, self.training.batch_size): (
+                images * self.probe.epochs
+            ),
+            classifier("network", self.training, side): 1,
+        }
+
+    def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
+        dataset = self.source.load()
+        net = network(dataset, self.training, self.seed)
+        both = dataset.train, dataset.test
+        real = ClientData(
+            Images.joined([split.images for split in both]),
+            torch.cat([split.labels for split in both]),
+        )
+        path, checkpoint = (
+            (self.seed, "judge"),
+            Checkpoint(folder / CHECKPOINT / "epochs.safetensors"),
+        )
+        _fit(net, real, self.training, self.probe, path, checkpoint, tick)
+        save_file(net.state_dict(), folder / "weights.safetensors")
+
+
+@dataclass(frozen=True)
+class Probed(Stage):
+    """Writes probe.json: accuracy_pct, agreement_pct of every class, spread and real_spread.
+
+    accuracy_pct: of a network trained on the synthetic images alone, on the real test
+    images. agreement_pct: the share of a class's synthetic images that the judge, who knows
+    the real ones, takes for that class. spread: how much images of one class differ
+    (`conditions.spread`), and the same of the real training images.
+    """
+
+    judge: Judge
+    images: Vanilla | LoraImages
+
+    def needs(self) -> tuple[Stage, ...]:
+        return self.judge, self.images
+
+    @not_in_key
+    def work(self) -> Work:
+        how, source, made = self.judge.training, self.judge.source, self.images.count()
+        side = source.size.side
+        return {
+            START: 1.0,
+            classifier("trained", how, side, how.batch_size): made * self.judge.probe.epochs,
+            **tested(how, side, source.size.test + made),
+            generative("embedded", self.images.models.settings, conditions.BATCH): (
+                made + source.size.train
+            ),
+        }
+
+    def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
+        judge, synthetic = inputs
+        dataset = self.judge.source.load()
+        made = load_images(synthetic)
+        labels = torch.arange(len(made)).repeat_interleave(made.shape[1])
+        data = ClientData(made.flatten(0, 1), labels)
+        training, seed = self.judge.training, self.judge.seed
+        net = network(dataset, training, seed)
+        checkpoint = Checkpoint(folder / CHECKPOINT / "epochs.safetensors")
+        _fit(net, data, training, self.judge.probe, (seed, "probe"), checkpoint, tick)
+        accuracy = evaluate(net, plain(dataset.test), training.precision)
+        net.load_state_dict(load_file(judge / "weights.safetensors"))
+        agreement = [
+            evaluate(net, data.subset(labels == k), training.precision) for k in range(len(made))
+        ]
+        foundation = self.images.models.load()
+        real = _enlarged(dataset, foundation.image_side)
+        report = {
+            "accuracy_pct": accuracy,
+            "agreement_pct": agreement,
+            "spread": conditions.spread(foundation, made, checkpoint / "made"),
+            "real_spread": conditions.spread(foundation, real, checkpoint / "real"),
+        }
+        (folder / "probe.json").write_text(json.dumps(report))
+
+
+def _enlarged(dataset: Dataset, side: int) -> torch.Tensor:
+    """As many training images of each class as every class has, at `side` pixels."""
+    fewest = int(dataset.train.labels.bincount().min())
+    return resized(dataset.train.by_class(fewest), side)

@@ -1,0 +1,184 @@
+"""What is fresh and what can go: `make status` and `make clean-store`."""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ..data import PACKED
+from ..datasets import packing
+from ..datasets.listing import Unfit
+from ..datasets.registry import find
+from ..engine.runner import closure
+from ..engine.stage import Stage
+from ..engine.store import Store
+from ..errors import ReglError
+from ..hub.sources import Sources
+from ..params import ROOT, load, profiles
+from ..plan.dry_run import Outline
+from ..plan.planning import targets_of
+from ..report import catalogue
+from . import assembly, freshness
+from .notebooks import known
+
+
+def status(
+    profile: str, changes: Mapping[str, Any], root: Path = ROOT, packed: Path = PACKED
+) -> str:
+    """A line for each artefact: fresh, stale and why, missing, or unknown and why.
+
+    Nothing is decoded: data sets and models need not be at hand. root : where notebooks/ and
+    figures/ lie. packed : as for `data.load`. Raises ReglError as `planning.targets_of`.
+    """
+    settings, folder, notebooks = (
+        load(profile, changes),
+        root / "figures" / profile,
+        root / "notebooks",
+    )
+    paper = catalogue.artefacts(known(notebooks))
+    own = [it for it in known(notebooks) if it not in paper and any(folder.glob(f"{it}.*"))]
+    outline = Outline(packed)
+    asked: dict[str, list[Stage]] = {}
+    untold = {}
+    for name in [*paper, *own]:
+        try:
+            asked |= targets_of([name], profile, changes, notebooks, outline)
+        except Unfit as error:  # an image folder of which nothing is published
+            asked[name], untold[name] = [], error.problems
+    data = freshness.data_sets(settings, outline)
+    now = freshness.makings([*paper, *own], asked, settings, notebooks, data)
+    now |= {name: replace(now[name], lacking=problems) for name, problems in untold.items()}
+    found = freshness.states(now, folder)
+    found += assembly.states(folder, settings, root, found)
+    width = max((len(state.artefact) for state in found), default=0)
+    return "\n".join(f"{it.artefact:{width}}  {it.word:7}  {it.why}".rstrip() for it in found)
+
+
+@dataclass(frozen=True)
+class Held:
+    """Something in the store that can be deleted.
+
+    kind : of the entry, or what else it is. used : whether a notebook asks for it. remove :
+    deletes it; False, and nothing done, if it is being written.
+    """
+
+    kind: str
+    folder: Path
+    used: bool
+    remove: Callable[[Path], bool]
+
+
+def clean(
+    profile: str,
+    changes: Mapping[str, Any],
+    store: Store,
+    ask: Callable[[str], str] = input,
+    root: Path = ROOT,
+) -> None:
+    """Show what `store` holds, what no notebook asks for first, and delete what the user says.
+
+    Notebooks are asked at every profile as it stands, and at `profile` with `changes`. Results,
+    what unfinished ones have saved, and decoded images of data sets are shown. ask :
+    gets the question, returns the answer; what is neither "unused" nor "all" deletes nothing.
+    """
+    held = _held(store, *_used(profile, changes, store.root / "packed", root))
+    unused, wanted = ([it for it in held if it.used is used] for used in (False, True))
+    print(_shown("no notebook asks for", unused), _shown("notebooks ask for", wanted), sep="\n\n")
+    question = f"\ndelete the {len(unused)} unused ones, all, or nothing? [unused/all/nothing] "
+    try:
+        answer = ask(question).strip().lower()
+    except EOFError:
+        answer = ""
+    chosen = {"unused": unused, "all": held}.get(answer, [])
+    gone = [it for it in chosen if it.remove(it.folder)]
+    if chosen:
+        store.sweep()
+    left = f", {len(chosen) - len(gone)} are being computed and stay" if gone != chosen else ""
+    print(f"{len(gone)} deleted{left}")
+
+
+def _held(store: Store, keys: Collection[str], packs: Collection[Path]) -> list[Held]:
+    """All there is. keys, packs : what notebooks ask for."""
+    return [
+        *(Held(it.parts[-3], it, it.name in keys, store.remove) for it in sorted(store.folders())),
+        *(
+            Held("unfinished", it, store.key_of(it) in keys, store.remove)
+            for it in sorted(store.unfinished())
+        ),
+        *(
+            Held("decoded images", it, it in packs, packing.remove)
+            for it in packing.packs(store.root / "packed")
+        ),
+    ]
+
+
+def _used(
+    profile: str, changes: Mapping[str, Any], packed: Path, root: Path
+) -> tuple[set[str], set[Path]]:
+    """Keys of all that the notebooks of `root` ask for and of what that needs; and the packs.
+
+    What is not at hand is printed: nothing can be known of results that were made with it.
+    """
+    keys: set[str] = set()
+    packs: set[Path] = set()
+    for name in profiles():
+        own = changes if name == profile else {}
+        try:
+            settings = load(name, own)
+            loaders = [find(it, its, packed) for it, its in settings.datasets.items()]
+            there = [loader for loader in loaders if not loader.problems()]
+            packs |= {folder for loader in there if (folder := loader.decoded_at())}
+            absent = [loader.name for loader in loaders if loader not in there]
+            absent += ["its models"] * bool(Sources(settings.foundation).problems())
+            if absent:
+                print(f"profile {name}: not at hand, {_UNUSED}: {', '.join(absent)}")
+            if there:
+                notebooks = root / "notebooks"
+                asked = targets_of(known(notebooks), name, own, notebooks, Outline(packed))
+                keys |= closure(chain.from_iterable(asked.values())).keys()
+        except ReglError as error:
+            if name == profile:
+                raise
+            print(f"profile {name}: cannot be asked, {_UNUSED}: {str(error).splitlines()[0]}")
+    return keys, packs
+
+
+_UNUSED = "so what was made with it counts as unused"
+
+
+def _shown(what: str, held: Sequence[Held]) -> str:
+    """How many there are of each kind, how large, and when the last of them was made."""
+    rows: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    for it in held:
+        with suppress(FileNotFoundError):  # finished or deleted this very moment
+            found = _size(it.folder), it.folder.stat().st_mtime
+            rows[it.kind].append(found)
+    title = f"{what}: {len(held)} entries"
+    if not rows:
+        return title
+    frame = pd.DataFrame(
+        {
+            "kind": kind,
+            "entries": len(found),
+            "MB": sum(size for size, _ in found) / 1e6,
+            "last": pd.Timestamp(max(time for _, time in found), unit="s").strftime("%Y-%m-%d"),
+        }
+        for kind, found in rows.items()
+    )
+    total = f"{frame['MB'].sum():.1f} MB"
+    table = frame.to_string(index=False, float_format="{:.1f}".format)
+    return f"{title}, {total}\n{table}"
+
+
+def _size(folder: Path) -> int:
+    """Bytes of all files below it that are still there."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            total += path.stat().st_size * path.is_file()
+    return total

@@ -1,0 +1,111 @@
+"""From settings to finished files: what `make tables`, `make figures` and `make report` do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..engine.access import writable
+from ..engine.files import put
+from ..errors import Incomplete
+from ..params import ROOT, Settings, load
+from ..report import catalogue
+from .notebooks import execute, find, known
+
+if TYPE_CHECKING:
+    from ..report.claims import Verdict
+
+
+def make(names: Sequence[str], profile: str, changes: Mapping[str, Any], root: Path = ROOT) -> None:
+    """Compute all that the notebooks `names` ask for, together, and then run them.
+
+    Each that comes to its end leaves its page, figures/<profile>/notebooks/<name>.html, too.
+    root : where notebooks/ and figures/ lie.
+
+    Where stages failed, those notebooks run that need none of them.
+
+    Raises ReglError: before any computation where a name, a setting or a notebook is wrong, or
+    figures/<profile> cannot be written to, or data sets, models, devices, disk or memory are not
+    what it takes (`planning.checked`); else as `planning.compute` and `notebooks.execute`.
+    """
+    settings, notebooks = load(profile, changes), root / "notebooks"
+    find(names, notebooks)
+
+    # These take seconds, for which no error should wait.
+    from ..engine.store import Store
+    from ..plan.dry_run import Outline
+    from ..plan.planning import checked, compute
+    from ..report.notebook_page import write_page
+    from ..runs import STORE
+    from . import freshness
+
+    folder, store = root / "figures" / profile, Store(STORE)
+    writable(folder / "notebooks")
+    asked = checked(names, settings, changes, store, notebooks)
+    makings = freshness.makings(names, asked, settings, notebooks)
+
+    def run(ready: Sequence[str]) -> None:
+        def done(name: str) -> None:
+            write_page(folder / f"notebooks/{name}.ipynb")
+            own = makings[name]
+            if name not in asked:  # what it read of data sets has been decoded only now
+                found = freshness.data_sets(settings, Outline(store.root / "packed"))
+                own = replace(own, data=found)
+            freshness.record(name, {name: own}, folder)
+
+        execute(ready, profile, changes, folder / "notebooks", notebooks, done=done)
+
+    try:
+        compute(asked, store)
+    except Incomplete as error:
+        lacking = [name for name in asked if not all(map(store.has, asked[name]))]
+        run([name for name in names if name not in lacking])
+        raise Incomplete(f"{error}\nnot run: {', '.join(lacking)}") from None
+    run(names)
+
+
+def report(profile: str, changes: Mapping[str, Any], root: Path = ROOT) -> None:
+    """Make every table and figure, the verdicts on the claims, and the page that shows them.
+
+    Raises ReglError as `make`, and where figures/<profile> holds what no notebook makes.
+    """
+    folder, settings = root / "figures" / profile, load(profile, changes)
+    names = known(root / "notebooks")
+    catalogue.check(folder, names)
+    make(catalogue.artefacts(names), profile, changes, root)
+    print(f"all of it: {build(folder, settings, changes, root)}", flush=True)
+
+
+def build(folder: Path, settings: Settings, changes: Mapping[str, Any], root: Path = ROOT) -> Path:
+    """Make claims.csv and index.html of what lies in `folder`; the latter.
+
+    root : where notebooks/ lie.
+    """
+    from ..report import artefact, claims, page, provenance
+    from . import assembly
+
+    catalogue.check(folder, known(root / "notebooks"))
+    verdicts = judge(folder, settings)
+    found = sorted((it for own in verdicts.values() for it in own), key=lambda it: it.claim)
+    artefact.write_csv(claims.frame(found), "claims", settings, folder)
+    text = page.render(
+        folder, settings, changes, verdicts, provenance.trace("index", settings), root
+    )
+    put({"index.html": text.encode()}, folder)
+    assembly.record(folder, settings, root)
+    return folder / "index.html"
+
+
+def judge(folder: Path, settings: Settings) -> "dict[str, list[Verdict]]":
+    """The verdicts on the claims about each artefact whose CSV lies in `folder`."""
+    import pandas as pd
+
+    from ..report import tables
+    from ..report.provenance import COLUMNS
+
+    verdicts = {}
+    for name in catalogue.ORDER:
+        if (file := folder / f"{name}.csv").exists():
+            runs = pd.read_csv(file).drop(columns=list(COLUMNS), errors="ignore")
+            verdicts[name] = tables.judge(name, runs, settings)
+    return verdicts

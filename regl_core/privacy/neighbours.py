@@ -1,0 +1,97 @@
+"""Are synthetic images copies? Their nearest real neighbours (`leakage`)."""
+
+import json
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ..data import resized
+from ..engine.checkpoints import Checkpoint
+from ..engine.marks import not_in_key
+from ..engine.resuming import stepwise
+from ..engine.stage import CHECKPOINT, Stage
+from ..plan.work import START, Work
+from ..stages.embedded import Embedded, EmbeddedReal, EmbeddedTest
+from ..stages.inputs import Tick
+from ..stages.vanilla_images import load_images
+from . import leakage
+
+SHARES = (0.01, 0.05)  # of held-out images: what counts as suspiciously near
+
+
+@dataclass(frozen=True)
+class Neighbours(Stage):
+    """How near the images that a client draws of its own classes come to its training images.
+
+    Writes neighbours.json: for "features" (1 − cosine) and "pixels" (grey levels) each
+
+    made, held_out
+        Median distance to the nearest training image of the client of the same class, of drawn
+        images and of the test images of the class.
+    nearer_1_pct, nearer_5_pct
+        Share of drawn images nearer than 1 and 5 % of the test images of their class.
+    own_first_pct
+        Share of drawn images whose nearest neighbour is a training image, among as many of these
+        as of test images; 50 if nothing is copied (`leakage.own_first`).
+
+    indices: of the client's images in the training set.
+    """
+
+    real: EmbeddedReal
+    held_out: EmbeddedTest
+    made: Embedded
+    indices: tuple[int, ...]
+
+    def needs(self) -> tuple[Stage, ...]:
+        return self.real, self.held_out, self.made, self.made.images
+
+    @not_in_key
+    def work(self) -> Work:
+        return {START: 0.5}
+
+    def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
+        dataset, index = self.real.source.load(), list(self.indices)
+        labels, others = dataset.train.labels[index], dataset.test.labels
+        real, held_out, drawn = (load_file(it / "features.safetensors") for it in inputs[:3])
+        images = resized(load_images(inputs[3]), dataset.train.images.shape[-1])
+        embedded = drawn["features"], real["features"], held_out["features"]
+        seen = images, dataset.train.images, dataset.test.images
+        spaces = ((leakage.cosine_distances, *embedded), (leakage.pixel_distances, *seen))
+        classes = labels.unique().tolist()
+
+        def of_class(number: int) -> list[Tensor]:
+            distances, made, train, test = spaces[number // len(classes)]
+            k = classes[number % len(classes)]
+            own, strange = train[index][labels == k], test[others == k]
+            pairs = (made[k], own), (strange, own), (made[k], strange)
+            return [distances(*pair) for pair in pairs]
+
+        checkpoint, count = (
+            Checkpoint(folder / CHECKPOINT / "classes.safetensors"),
+            2 * len(classes),
+        )
+        near = iter(stepwise(of_class, count, (), checkpoint, tick))
+        found = {name: _near(list(islice(near, len(classes)))) for name in ("features", "pixels")}
+        (folder / "neighbours.json").write_text(json.dumps(found))
+
+
+def _near(classes: list[list[Tensor]]) -> dict[str, float]:
+    """The report on distances (made, own), (held-out, own) and (made, held-out) of each class."""
+    made = [to_own.min(1).values for to_own, _, _ in classes]
+    held_out = [to_own.min(1).values for _, to_own, _ in classes]
+    first = [leakage.own_first(to_own, to_others) for to_own, _, to_others in classes]
+    pairs = list(zip(made, held_out, strict=True))
+    nearer = {
+        f"nearer_{100 * share:.0f}_pct": torch.cat([leakage.nearer(*pair, share) for pair in pairs])
+        for share in SHARES
+    }
+    return {
+        "made": float(torch.cat(made).median()),
+        "held_out": float(torch.cat(held_out).median()),
+        **{name: 100 * float(found.double().mean()) for name, found in nearer.items()},
+        "own_first_pct": 100 * float(torch.cat(first).mean()),
+    }

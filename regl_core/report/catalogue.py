@@ -1,0 +1,77 @@
+"""What lies in figures/<profile>: the artefacts in the paper's order, and what made each file."""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from ..errors import ReglError
+from .provenance import COLUMNS
+
+# As the paper first shows them. Figure 2 is drawn by hand, regl_core/paper/fig2.svg.
+ORDER = (
+    *("fig1", "table1", "fig2", "fig3", "table2", "table3", "fig4", "table4"),
+    *("fig5", "fig6", "table5", "table6", "table7", "fig7", "fig8"),
+)
+DRAWN = "fig2"
+ENDINGS = ("csv", "md", "tex", "png", "pdf")  # of what a notebook makes
+PAGE = ("index.html", "claims.csv", "notebooks")
+Made = tuple[str, ...]  # commit, settings, libraries; empty where a file does not say
+
+
+def artefacts(known: Iterable[str]) -> list[str]:
+    """Those of the `known` notebooks that make a table or figure of the paper, in its order."""
+    known = set(known)
+    return [name for name in ORDER if name in known and name != DRAWN]
+
+
+def full_name(artefact: str) -> str:
+    """``table2`` is Table 2, ``fig5`` Figure 5."""
+    kind, number = re.fullmatch(r"([a-z]+)(\d+)", artefact).groups()
+    return f"{ {'fig': 'Figure'}.get(kind, kind.capitalize()) } {number}"
+
+
+def check(folder: Path, known: Iterable[str]) -> None:
+    """Make sure that every file in `folder` is made by one of the `known` notebooks.
+
+    Raises ReglError that names those which are not. Hidden files do not count.
+    """
+    own = {f"{name}.{ending}" for name in known for ending in ENDINGS} | set(PAGE)
+    found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    foreign = [name for name in found if name not in own and not name.startswith(".")]
+    if foreign:
+        raise ReglError(
+            f"{folder}: no notebook makes {', '.join(foreign)}; expected only what the files "
+            "notebooks/<name>.ipynb make: move the others away, or add the notebook"
+        )
+
+
+def made_by(file: Path) -> Made:
+    """What a CSV or PNG says that it was made with; empty where it does not."""
+    if file.suffix == ".png":
+        with Image.open(file) as image:
+            found = [image.info.get(column.capitalize(), "") for column in COLUMNS]
+    else:
+        with file.open(encoding="utf-8", newline="") as lines:
+            row = next(csv.DictReader(lines), {})
+            found = [row.get(column, "") for column in COLUMNS]
+    return tuple(found) if all(found) else ()
+
+
+def others(files: Sequence[Path]) -> tuple[Made, dict[str, str]]:
+    """What most of the CSV and PNG `files` were made with, and how the others differ, by name."""
+    made = {file.name: made_by(file) for file in files}
+    told = [it for it in made.values() if it]
+    usual = Counter(told).most_common(1)[0][0] if told else ()
+    odd = {name: it for name, it in made.items() if it != usual or not it}
+    return usual, {name: _difference(it, usual) for name, it in odd.items()}
+
+
+def _difference(made: Made, usual: Made) -> str:
+    if not made:
+        return "does not say what made it"
+    pairs = zip(COLUMNS, made, usual, strict=True)
+    return ", ".join(f"{column} {own}" for column, own, most in pairs if own != most)

@@ -1,0 +1,51 @@
+"""An executed notebook as a page of its own, which needs nothing but a browser."""
+
+from pathlib import Path
+
+import jinja2
+from nbconvert import HTMLExporter
+from pygments.formatters import HtmlFormatter
+
+from ..engine.files import put
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+def write_page(notebook: Path) -> Path:
+    """Write `notebook` as HTML beside it, its code folded; the file.
+
+    The title is the first heading. Nothing is fetched from anywhere when it is shown.
+    """
+    exporter = HTMLExporter(
+        template_name="basic",
+        template_file="notebook.html.j2",
+        extra_template_paths=[str(TEMPLATES)],
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+        exclude_anchor_links=True,
+    )
+    body, _ = exporter.from_filename(str(notebook))
+    page = environment().get_template("frame.html.j2")
+    text = page.render(title=notebook.stem, body=body, code=_code_styles())
+    file = notebook.with_suffix(".html")
+    put({file.name: text.encode()}, file.parent)
+    return file
+
+
+def environment() -> jinja2.Environment:
+    """Finds the templates; a name that a template misses is an error."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=jinja2.select_autoescape(["html", "html.j2"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _code_styles() -> str:
+    light, dark = (
+        HtmlFormatter(style=style, nobackground=True).get_style_defs(".highlight")
+        for style in ("default", "github-dark")
+    )
+    return f"{light}\n@media screen and (prefers-color-scheme: dark) {{\n{dark}\n}}"

@@ -1,0 +1,190 @@
+"""One page with everything that was made: the verdicts, then each table and figure.
+
+It is put together from the files in figures/<profile> alone and holds its pictures and styles:
+it can be sent, printed and read without a network.
+"""
+
+import base64
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pandas as pd
+from nbconvert.filters import markdown2html
+
+from ..params import ROOT, Settings
+from ..press.notebooks import known
+from . import catalogue
+from .claims import CLAIMS, Verdict
+from .formats import spoken
+from .layout import Cell, Layout, arrange
+from .notebook_page import environment
+from .provenance import COLUMNS, Provenance
+from .tables import beside
+
+STEPS = (2.0, 5.0, 10.0, 20.0)  # points of difference at which the shade gets darker
+Verdicts = Mapping[str, Sequence[Verdict]]  # by artefact
+
+
+@dataclass(frozen=True)
+class Number:
+    """A cell as it is shown: ours, the paper's and the difference, as texts; place as in Cell."""
+
+    ours: str
+    std: str
+    paper: str
+    difference: str
+    shade: str  # class of the style: "more3" is the third shade of those above the paper
+    place: int
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table as it is shown: the longer side runs down the page."""
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Number | None, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """An artefact as it is shown."""
+
+    name: str
+    full: str  # "Table 2"
+    title: str
+    lead: str  # HTML
+    caption: str
+    grid: Grid | None
+    picture: str  # base64 of a PNG, or empty
+    drawing: str  # SVG, or empty
+    links: tuple[tuple[str, str], ...]  # text and file
+
+
+def render(
+    folder: Path,
+    settings: Settings,
+    changes: Mapping[str, Any],
+    verdicts: Verdicts,
+    made: Provenance,
+    root: Path = ROOT,
+) -> str:
+    """The page on what lies in `folder`, as HTML.
+
+    `made` is what the page itself was made with. Files that most others disagree with are named.
+    """
+    notebooks = known(root / "notebooks")
+    made_here = catalogue.artefacts(notebooks)
+    names = [n for n in catalogue.ORDER if n in made_here or n == catalogue.DRAWN]
+    sections = [section for n in names if (section := _section(n, folder, settings, root))]
+    shown = [folder / f"{it.name}.{end}" for it in sections for end in ("csv", "png")]
+    usual, others = catalogue.others([file for file in shown if file.exists()])
+    judged = [verdict for own in verdicts.values() for verdict in own]
+    claims = [(claim, [v for v in judged if v.claim == claim.number]) for claim in CLAIMS]
+    return (
+        environment()
+        .get_template("index.html.j2")
+        .render(
+            profile=settings.profile,
+            changes=json.dumps(dict(changes), sort_keys=True) if changes else "",
+            claims=[(claim, own) for claim, own in claims if own],
+            counts=Counter(verdict.verdict for verdict in judged),
+            sections=sections,
+            beside=[
+                (_opening(root / f"notebooks/{name}.ipynb", name)[0], f"notebooks/{name}.html")
+                for name in notebooks
+                if name not in made_here and (folder / f"notebooks/{name}.html").exists()
+            ],
+            made=dict(zip(COLUMNS, usual or [getattr(made, c) for c in COLUMNS], strict=True)),
+            others=others,
+            full_name=catalogue.full_name,
+        )
+    )
+
+
+def _section(name: str, folder: Path, settings: Settings, root: Path) -> Section | None:
+    """What is there of the artefact `name`; None if nothing is."""
+    files = {ending: folder / f"{name}.{ending}" for ending in catalogue.ENDINGS}
+    drawing = root / f"regl_core/paper/{name}.svg"
+    files = {ending: file for ending, file in files.items() if file.exists()}
+    if not files and not drawing.exists():
+        return None
+    number = int(re.sub(r"\D", "", name))
+    title, lead = _opening(root / f"notebooks/{name}.ipynb", catalogue.full_name(name))
+    grid = None
+    if name.startswith("table") and "csv" in files:
+        grid = _grid(arrange(pd.read_csv(files["csv"]), beside(number, settings)))
+    links = [(ending.upper(), file.name) for ending, file in files.items()]
+    if (page := folder / f"notebooks/{name}.html").exists():
+        links.insert(0, ("notebook", f"notebooks/{page.name}"))
+    return Section(
+        name=name,
+        full=catalogue.full_name(name),
+        title=title,
+        lead=lead,
+        caption=_caption(files["md"]) if "md" in files else "",
+        grid=grid,
+        picture=base64.b64encode(files["png"].read_bytes()).decode() if "png" in files else "",
+        drawing=_inline(drawing.read_text(encoding="utf-8")) if drawing.exists() else "",
+        links=tuple(links),
+    )
+
+
+def _opening(notebook: Path, otherwise: str) -> tuple[str, str]:
+    """Heading and first paragraph (HTML) of a notebook."""
+    if not notebook.exists():
+        return otherwise, ""
+    heading, *paragraphs = nbformat.read(notebook, as_version=4).cells[0].source.split("\n\n")
+    text = paragraphs[0] if paragraphs and not paragraphs[0].startswith("|") else ""
+    return heading.lstrip("# ").replace("\n", " "), markdown2html(text)
+
+
+def _caption(table: Path) -> str:
+    """What stands below a table in Markdown."""
+    lines = table.read_text(encoding="utf-8").splitlines()
+    return " ".join(line for line in lines if line and not line.startswith(("|", "<!--")))
+
+
+def _inline(svg: str) -> str:
+    """An SVG file as it may stand within HTML, which needs no names of its languages."""
+    return re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg[svg.index("<svg") :])
+
+
+def _grid(layout: Layout) -> Grid:
+    several = len(layout.columns) > 1
+    columns = {
+        (dataset, setting): f"{dataset}, {spoken(setting)}" if several else spoken(setting)
+        for dataset, settings in layout.columns.items()
+        for setting in settings
+    }
+    cells = [
+        (method, [_number(layout.cell(*column, method)) for column in columns])
+        for method in layout.methods
+    ]
+    if len(columns) > len(layout.methods):
+        turned = zip(columns.values(), zip(*(own for _, own in cells), strict=True), strict=True)
+        return Grid(layout.methods, tuple(turned))
+    return Grid(tuple(columns.values()), tuple((method, tuple(own)) for method, own in cells))
+
+
+def _number(cell: Cell | None) -> Number | None:
+    if cell is None:
+        return None
+    compared = not math.isnan(cell.paper_mean)
+    # Of what is printed, so that it can be checked by eye.
+    difference = round(cell.mean, 1) - round(cell.paper_mean, 1) if compared else 0.0
+    darkness = sum(abs(difference) >= step for step in STEPS)
+    return Number(
+        ours=f"{cell.mean:.1f}",
+        std="" if math.isnan(cell.std) else f"± {cell.std:.1f}",
+        paper=f"{cell.paper_mean:.1f}" if compared else "",
+        difference=f"{difference + 0.0:+.1f}".replace("-", "−") if compared else "",
+        shade=f"{'more' if difference > 0 else 'less'}{darkness}" if darkness else "",
+        place=cell.place,
+    )

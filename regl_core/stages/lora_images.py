@@ -1,0 +1,86 @@
+"""Generation with a client's own tuned model (Sec. 4.1.2)."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from .. import conditions, generation, tuning
+from ..engine.checkpoints import Checkpoint
+from ..engine.marks import not_in_key
+from ..engine.stage import CHECKPOINT, Stage
+from ..plan.work import BYTE, Work, total
+from ..seeds import torch_generator
+from .inputs import Models, Tick
+from .tuned import Tuned, tokens
+from .vanilla_images import noise, save_images
+
+
+@dataclass(frozen=True)
+class LoraImages(Stage):
+    """As many images as a stage `Vanilla` makes, those of each class from number `start` on.
+
+    Writes images.safetensors, prompts.json.
+    """
+
+    tuned: Tuned
+    start: int
+
+    def needs(self) -> tuple[Stage, ...]:
+        return self.tuned, self.tuned.described
+
+    @property
+    def models(self) -> Models:
+        """The foundation that made the images."""
+        return self.tuned.vanilla.models
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Their names, in the order of the images."""
+        return self.tuned.vanilla.classes
+
+    def count(self) -> int:
+        """Number of images made."""
+        return self.tuned.vanilla.count()
+
+    @not_in_key
+    def work(self) -> Work:
+        return total(
+            self.tuned.vanilla.sampling(self.tuned.lora.guidance), {BYTE: 120 * self.count()}
+        )
+
+    def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
+        tuned, described = inputs
+        like, source = self.tuned.vanilla, self.tuned.described.source
+        foundation = like.models.load()
+        labels = source.load().train.labels[list(self.tuned.described.indices)].tolist()
+        texts = json.loads((described / "captions.json").read_text())
+        prompts: list[str] = []
+        count = like.synthesis.per_stage
+        for k, name in enumerate(like.classes):
+            # An owned class borrows the captions of its own images, a missing one any caption.
+            own = [text for text, label in zip(texts, labels, strict=True) if label == k]
+            pool = own or texts
+            generator = torch_generator(like.seed, "captions", like.client, name, self.start)
+            drawn = torch.randint(len(pool), (count,), generator=generator)
+            prompts += [conditions.multimodal_prompt(name, pool[i]) for i in drawn.tolist()]
+        visual = conditions.ClassFeatures(**load_file(tuned / "visual.safetensors"))
+        of_class = torch.arange(len(like.classes)).repeat_interleave(count)
+        path = like.seed, "features", like.client, self.start
+        features = tokens(self.tuned, visual, of_class, *path)
+        sampling = like.synthesis.model_copy(update={"guidance": self.tuned.lora.guidance})
+        with tuning.tuned(foundation, tuned / "adapter", self.tuned.lora.strength):
+            images = generation.sample(
+                foundation,
+                prompts,
+                features,
+                noise(like, "tailored", self.start),
+                sampling,
+                tick,
+                Checkpoint(folder / CHECKPOINT / "images.safetensors"),
+                like.side,
+            )
+        (folder / "prompts.json").write_text(json.dumps(prompts))
+        save_images(folder, images, len(like.classes))
