@@ -11,7 +11,7 @@ from regl_core.errors import Halt
 from regl_core.params import ROOT, Settings, load
 from regl_core.partition import Dirichlet
 from regl_core.pipeline import Pipeline
-from regl_core.plan.planning import grid_of
+from regl_core.press.grids import grid_of
 from regl_core.stages.inputs import Source
 from tools.replica import datasets as replica
 

@@ -8,7 +8,7 @@ from regl_core.engine.store import Store
 from regl_core.params import ROOT, load
 from regl_core.partition import Dirichlet
 from regl_core.pipeline import Pipeline
-from regl_core.plan.planning import grid_of
+from regl_core.press.grids import grid_of
 from regl_core.privacy.exposure import COLUMNS, Adapter, Images, Sent, look, owners
 from regl_core.runs import Run
 from regl_core.stages.lora_images import LoraImages

@@ -5,7 +5,7 @@ import pytest
 from regl_core.paper import published
 from regl_core.params import ROOT, load
 from regl_core.pipeline import Pipeline
-from regl_core.plan.planning import grid_of
+from regl_core.press.grids import grid_of
 from regl_core.report import columns
 from regl_core.report.analyses import DistanceRun, DrawnRun, UpdateRun
 from regl_core.report.cells import DRAWN, Cell, cells

@@ -6,7 +6,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from regl_core.engine.store import Store
 from regl_core.errors import ReglError
-from regl_core.plan.planning import compute, grid_of, targets_of
+from regl_core.press.grids import compute, grid_of, targets_of
 
 PARAMETERS = 'profile = "smoke"\nchanges = {}'
 GRID = """\

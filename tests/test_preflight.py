@@ -18,8 +18,8 @@ from regl_core.errors import ReglError
 from regl_core.params import ROOT, load
 from regl_core.plan import footprint, preflight, rates
 from regl_core.plan.dry_run import Outline
-from regl_core.plan.planning import checked
 from regl_core.plan.work import Unit
+from regl_core.press.grids import checked
 from tools.replica.datasets import eurosat
 
 SMOKE = load("smoke")
@@ -219,7 +219,7 @@ def test_desk_waits_for_no_model(tmp_path):
 import sys
 from pathlib import Path
 from regl_core.params import load
-from regl_core.plan.planning import checked
+from regl_core.press.grids import checked
 from regl_core.engine.store import Store
 settings = load("smoke")
 assert checked(["table2"], settings, {{}}, Store(Path({str(tmp_path)!r})))["table2"]

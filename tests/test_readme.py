@@ -13,7 +13,7 @@ SAY = """
 from regl_core import runs
 from regl_core.partition import Dirichlet
 from regl_core.params import ROOT, load
-from regl_core.plan.planning import grid_of
+from regl_core.press.grids import grid_of
 from regl_core.engine.store import Store
 settings = load("smoke")
 grid = [

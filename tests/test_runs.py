@@ -11,7 +11,8 @@ from regl_core.errors import ReglError
 from regl_core.params import ROOT, Settings, load
 from regl_core.partition import IID, Dirichlet, Pooled, SingleLabel
 from regl_core.pipeline import Pipeline
-from regl_core.plan.planning import grid_of, plan_notebooks
+from regl_core.plan.planning import plan_notebooks
+from regl_core.press.grids import grid_of
 from regl_core.runs import PersonalRun, Run, run_all
 from regl_core.stages.lora_images import LoraImages
 from regl_core.stages.vanilla_images import Vanilla

@@ -9,9 +9,9 @@ from regl_core.datasets.files import FileLoader
 from regl_core.datasets.registry import find
 from regl_core.params import load
 from regl_core.plan.dry_run import Outline
-from regl_core.plan.planning import targets_of
 from regl_core.press import housekeeping
 from regl_core.press.freshness import data_sets, makings, record
+from regl_core.press.grids import targets_of
 from tools.replica import datasets as replica
 
 GRID = """

@@ -13,7 +13,7 @@ from regl_core.engine.runner import closure, run_stages
 from regl_core.engine.store import Store
 from regl_core.params import ROOT
 from regl_core.pipeline import Pipeline
-from regl_core.plan.planning import targets_of
+from regl_core.press.grids import targets_of
 from regl_core.press.notebooks import known
 from regl_core.report.provenance import COLUMNS
 from regl_core.runs import STORE

@@ -73,7 +73,7 @@ def makings(
 ) -> dict[str, Making]:
     """What each artefact of `names` would be made from now.
 
-    asked : the stages that the notebooks in `notebooks` ask for (`planning.targets_of`).
+    asked : the stages that the notebooks in `notebooks` ask for (`grids.targets_of`).
     data : the data sets (`data_sets`), which count for the other notebooks.
     """
     return {

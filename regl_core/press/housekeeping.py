@@ -21,9 +21,9 @@ from ..errors import ReglError
 from ..hub.sources import Sources
 from ..params import ROOT, load, profiles
 from ..plan.dry_run import Outline
-from ..plan.planning import targets_of
 from ..report import catalogue
 from . import assembly, freshness
+from .grids import targets_of
 from .notebooks import known
 
 
@@ -33,7 +33,7 @@ def status(
     """A line for each artefact: fresh, stale and why, missing, or unknown and why.
 
     Nothing is decoded: data sets and models need not be at hand. root : where notebooks/ and
-    figures/ lie. packed : as for `data.load`. Raises ReglError as `planning.targets_of`.
+    figures/ lie. packed : as for `data.load`. Raises ReglError as `grids.targets_of`.
     """
     settings, folder, notebooks = (
         load(profile, changes),

@@ -26,7 +26,7 @@ def make(names: Sequence[str], profile: str, changes: Mapping[str, Any], root: P
 
     Raises ReglError: before any computation where a name, a setting or a notebook is wrong, or
     figures/<profile> cannot be written to, or data sets, models, devices, disk or memory are not
-    what it takes (`planning.checked`); else as `planning.compute` and `notebooks.execute`.
+    what it takes (`grids.checked`); else as `grids.compute` and `notebooks.execute`.
     """
     settings, notebooks = load(profile, changes), root / "notebooks"
     find(names, notebooks)
@@ -34,10 +34,10 @@ def make(names: Sequence[str], profile: str, changes: Mapping[str, Any], root: P
     # These take seconds, for which no error should wait.
     from ..engine.store import Store
     from ..plan.dry_run import Outline
-    from ..plan.planning import checked, compute
     from ..report.notebook_page import write_page
     from ..runs import STORE
     from . import freshness
+    from .grids import checked, compute
 
     folder, store = root / "figures" / profile, Store(STORE)
     writable(folder / "notebooks")
