@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from .clients import ClientData, placed
 from .engine.checkpoints import Checkpoint
 from .engine.resuming import nested, piecewise, resumed
 from .params import PersonalizationSettings, TrainingSettings
-from .placement import placed
-from .training import ClientData, batches, epoch, evaluate, in_memory, repeatable, sgd, steps_of
+from .training import batches, epoch, evaluate, in_memory, repeatable, sgd, steps_of
 from .weights import Weights
 
 

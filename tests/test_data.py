@@ -4,9 +4,9 @@ import torch
 from sklearn.datasets import load_digits
 
 from regl_core import data
+from regl_core.clients import pixels
 from regl_core.errors import ReglError
 from regl_core.params import DatasetSettings
-from regl_core.training import pixels
 
 
 def settings(**changes) -> DatasetSettings:

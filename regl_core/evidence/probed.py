@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from .. import conditions
+from ..clients import ClientData, placed
 from ..data import Dataset, resized
 from ..engine.checkpoints import Checkpoint
 from ..engine.marks import not_in_key
@@ -17,13 +18,12 @@ from ..engine.resuming import nested, resumed
 from ..engine.stage import CHECKPOINT, Stage
 from ..images import Images
 from ..params import ProbeSettings, TrainingSettings
-from ..placement import placed
 from ..plan.work import START, Work, classifier, generative, tested
 from ..stages.inputs import Source, Tick
 from ..stages.lora_images import LoraImages
 from ..stages.trained import network, plain
 from ..stages.vanilla_images import Vanilla, load_images
-from ..training import ClientData, batches, epoch, evaluate, in_memory, repeatable, steps_of
+from ..training import batches, epoch, evaluate, in_memory, repeatable, steps_of
 
 
 def _fit(

@@ -31,7 +31,7 @@ from ..engine.checkpoints import Saves
 from ..engine.marks import not_in_key
 from ..params import TrainingSettings
 from ..settings.frozen import Frozen
-from ..training import Phase, Update, cross_entropy
+from ..training import Phase, cross_entropy
 from ..weights import Weights
 
 State = Mapping[str, Weights | Tensor]  # what a client keeps between rounds, by name
@@ -46,6 +46,25 @@ class Server:
 
     weights: Weights
     extra: State
+
+
+@dataclass(frozen=True)
+class Update:
+    """All that a client sends to the server in one round.
+
+    Attributes
+    ----------
+    weights
+        A copy of the client's weights, or the part of them its method shares.
+    count
+        Number of images trained on.
+    extra
+        What the method declares in `Method.uploads` besides, by name.
+    """
+
+    weights: Weights
+    count: int
+    extra: Mapping[str, Weights | Tensor]
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,16 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ..clients import ClientData
 from ..engine.fitting import advised
 from ..engine.marks import not_in_key
 from ..engine.resuming import nested, resumed, stepwise
 from ..errors import ReglError
 from ..params import Count, Positive, TrainingSettings
 from ..seeds import numpy_generator, torch_generator
-from ..training import ClientData, Update, batches, epoch, steps_of
+from ..training import batches, epoch, steps_of
 from ..weights import Weights, combine
-from .base import Round, Server, State
+from .base import Round, Server, State, Update
 from .fedavg import FedAvg
 
 

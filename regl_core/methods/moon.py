@@ -13,9 +13,8 @@ from ..engine.marks import not_in_key
 from ..errors import ReglError
 from ..params import TrainingSettings
 from ..seeds import derive
-from ..training import Update
 from ..weights import Live, Weights
-from .base import State, Task, single
+from .base import State, Task, Update, single
 from .fedavg import FedAvg
 
 

@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 from sklearn.metrics import silhouette_samples
 from torch import Tensor, nn
 
+from ..clients import ClientData, placed
 from ..engine.checkpoints import Checkpoint
 from ..engine.fitting import Fitting
 from ..engine.marks import not_in_key
@@ -15,9 +16,8 @@ from ..engine.resuming import piecewise
 from ..engine.stage import CHECKPOINT, Stage
 from ..errors import ReglError
 from ..methods.fedavg import FedAvg
-from ..placement import placed
 from ..plan.work import BYTE, START, Work, classifier, tested
-from ..training import ClientData, Phase, cast, in_memory, local_sgd, repeatable
+from ..training import Phase, cast, in_memory, local_sgd, repeatable
 from ..weights import Weights
 from .inputs import Tick
 from .trained import Trained, final, network, plain
