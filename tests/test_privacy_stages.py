@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from regl_core.data import Dataset, Split
-from regl_core.engine.stage import CHECKPOINT, Stage
-from regl_core.engine.store import Store
+from regl_core.engine import Stage, Store
+from regl_core.engine.checkpoints import CHECKPOINT
 from regl_core.params import load
 from regl_core.partition import Dirichlet, GlobalShare, PartitionSpec
 from regl_core.pipeline import Pipeline

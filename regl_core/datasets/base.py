@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from ..data import Dataset
-from ..engine.marks import not_in_key
+from ..engine import not_in_key
 from ..errors import Halt, ReglError
 from ..params import DatasetSettings
 from .listing import Listing, Unfit

@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from ..engine.files import put
+from ..system import put
 
 BLOCK = 250  # images; small enough to keep many cores busy with a small data set
 PIXELS, MANIFEST = "images.u8", "manifest.json"

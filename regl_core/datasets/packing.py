@@ -30,10 +30,9 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from ..engine.access import explained
-from ..engine.locks import locked
-from ..engine.marks import not_in_key
+from ..engine import not_in_key
 from ..errors import Halt, ReglError
+from ..system import explained, locked
 from .blocks import BLOCK, Blocks, Sums
 from .decoding import attempted, decoder, undecodable
 

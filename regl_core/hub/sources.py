@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from ..engine.marks import not_in_key
+from ..engine import not_in_key
 from ..errors import Halt, ReglError
 from ..params import FoundationSettings
 from ..settings.frozen import shown

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from ..engine.marks import not_in_key
+from ..engine import not_in_key
 from ..errors import ReglError
 from ..params import TrainingSettings
 from ..seeds import derive

@@ -18,10 +18,9 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import default
 
-from ..engine.access import explained
-from ..engine.files import put
 from ..errors import Halt, ReglError
 from ..params import ROOT
+from ..system import explained, put
 
 # A kernel that is stopped while it starts would show a traceback; later it has a handler.
 KERNEL = """

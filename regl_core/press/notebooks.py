@@ -18,10 +18,10 @@ from typing import Any
 
 import nbformat
 
-from ..engine.spawning import heed, spawned
 from ..errors import ReglError
 from ..params import ROOT, load
 from ..settings.frozen import nearest
+from ..system import heed, spawned
 
 PARAMETERS = ("profile", "changes")
 

@@ -10,10 +10,7 @@ from torch import Tensor
 
 from .. import conditions, tuning
 from ..data import Dataset, Split
-from ..engine.checkpoints import Checkpoint
-from ..engine.marks import not_in_key
-from ..engine.resuming import piecewise
-from ..engine.stage import CHECKPOINT, Stage
+from ..engine import Checkpoint, Stage, not_in_key, piecewise
 from ..plan.work import BYTE, START, Work, generative
 from ..seeds import torch_generator
 from ..stages.inputs import Tick
@@ -65,7 +62,7 @@ class AdapterAttack(Stage):
             self.pairs,
             path,
         )
-        checkpoint = Checkpoint(folder / CHECKPOINT / "losses.safetensors")
+        checkpoint = Checkpoint(folder, "losses")
 
         def losses(adapters: int) -> Tensor:
             with ExitStack() as stack:

@@ -10,10 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ..data import resized
-from ..engine.checkpoints import Checkpoint
-from ..engine.marks import not_in_key
-from ..engine.resuming import stepwise
-from ..engine.stage import CHECKPOINT, Stage
+from ..engine import Checkpoint, Stage, not_in_key, stepwise
 from ..plan.work import START, Work
 from ..stages.embedded import Embedded, EmbeddedReal, EmbeddedTest
 from ..stages.inputs import Tick
@@ -71,7 +68,7 @@ class Neighbours(Stage):
             return [distances(*pair) for pair in pairs]
 
         checkpoint, count = (
-            Checkpoint(folder / CHECKPOINT / "classes.safetensors"),
+            Checkpoint(folder, "classes"),
             2 * len(classes),
         )
         near = iter(stepwise(of_class, count, (), checkpoint, tick))

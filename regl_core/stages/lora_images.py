@@ -8,9 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from .. import conditions, generation, tuning
-from ..engine.checkpoints import Checkpoint
-from ..engine.marks import not_in_key
-from ..engine.stage import CHECKPOINT, Stage
+from ..engine import Checkpoint, Stage, not_in_key
 from ..plan.work import BYTE, Work, total
 from ..seeds import torch_generator
 from .inputs import Models, Tick
@@ -79,7 +77,7 @@ class LoraImages(Stage):
                 noise(like, "tailored", self.start),
                 sampling,
                 tick,
-                Checkpoint(folder / CHECKPOINT / "images.safetensors"),
+                Checkpoint(folder, "images"),
                 like.side,
             )
         (folder / "prompts.json").write_text(json.dumps(prompts))

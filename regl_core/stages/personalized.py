@@ -4,9 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..engine.checkpoints import Checkpoint
-from ..engine.marks import not_in_key
-from ..engine.stage import CHECKPOINT, Stage
+from ..engine import Checkpoint, Stage, not_in_key
 from ..params import PersonalizationSettings
 from ..personalization import of_own_classes, personalize
 from ..plan.work import Work, classifier, tested
@@ -61,6 +59,6 @@ class Personalized(Stage):
             how.training,
             how.seed,
             tick,
-            Checkpoint(folder / CHECKPOINT / "clients.safetensors"),
+            Checkpoint(folder, "clients"),
         )
         (folder / "personal.json").write_text(json.dumps(curves))

@@ -12,9 +12,7 @@ from torch import Tensor, nn
 from .. import models
 from ..clients import ClientData
 from ..data import Dataset, Split
-from ..engine.files import put
-from ..engine.marks import not_in_key
-from ..engine.stage import CHECKPOINT, Stage
+from ..engine import Stage, not_in_key
 from ..federation import FederationCheckpoint, FederationState, federate
 from ..foundation import pick_device
 from ..images import Images
@@ -22,6 +20,7 @@ from ..methods.base import Method
 from ..params import TrainingSettings
 from ..partition import test_split
 from ..plan.work import START, Work, classifier, tested
+from ..system import put
 from ..training import compiled
 from ..weights import Weights
 from .inputs import Source, Tick
@@ -87,7 +86,7 @@ class Trained(Stage):
             self.training,
             self.seed,
             tick,
-            FederationCheckpoint(folder / CHECKPOINT / "progress.safetensors"),
+            FederationCheckpoint(folder, "progress"),
             tests(dataset, self.parts, self.seed) if self.personal else (),
             write_accuracy,
         )

@@ -7,9 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from .. import conditions, generation
-from ..engine.checkpoints import Checkpoint
-from ..engine.marks import not_in_key
-from ..engine.stage import CHECKPOINT, Stage
+from ..engine import Checkpoint, Stage, not_in_key
 from ..params import SynthesisSettings
 from ..plan.work import BYTE, START, Work, sampled
 from .inputs import Models, Tick
@@ -63,7 +61,7 @@ class Vanilla(Stage):
             noise(self, "vanilla", self.start),
             self.synthesis,
             tick,
-            Checkpoint(folder / CHECKPOINT / "images.safetensors"),
+            Checkpoint(folder, "images"),
             self.side,
         )
         save_images(folder, images, len(self.classes))
