@@ -16,7 +16,7 @@ import PIL
 from PIL import ExifTags, Image, ImageOps
 
 from ..engine.digest import code_digest
-from ..engine.marks import not_in_key
+from ..engine import not_in_key
 from ..errors import Halt, ReglError
 
 if TYPE_CHECKING:
