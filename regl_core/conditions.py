@@ -162,7 +162,7 @@ class ClassFeatures:
 
 
 @torch.inference_mode()
-def encode(
+def prompt_embeddings(
     foundation: Foundation, prompts: Sequence[str], tokens: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Prompt embeddings and their unconditional counterparts, each (n, length, d).

@@ -114,12 +114,6 @@ class TurnCheckpoint:
         self.checkpoint.save(replace(self.state, turn=value))
 
 
-def reported(history: History, report_rounds: int) -> float:
-    """Mean accuracy over the last `report_rounds` rounds (all, where there are fewer), percent."""
-    last = history.accuracy[-report_rounds:]
-    return sum(last) / len(last)
-
-
 def federate(
     method: Method,
     net: nn.Module,

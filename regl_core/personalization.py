@@ -16,7 +16,7 @@ from .weights import Weights
 
 
 @dataclass(frozen=True)
-class FineTuned:
+class PersonalModel:
     """One client's personal model.
 
     Attributes
@@ -68,7 +68,7 @@ def fine_tune(
     seed: int,
     client: int,
     checkpoint: Checkpoint | None = None,
-) -> FineTuned | None:
+) -> PersonalModel | None:
     """Fine-tune the model `weights` on `data` for ``settings.epochs`` epochs.
 
     SGD with the batch size, momentum and weight decay of `training` and the rate of
@@ -108,7 +108,7 @@ def fine_tune(
     with repeatable(), in_memory("fine-tuning", training):
         found = resumed(nested(one_epoch, settings.epochs, length), (net, optimizer), checkpoint)
     net.zero_grad()
-    return FineTuned(tuple(it for it in found if it is not None), Weights.of(net))
+    return PersonalModel(tuple(it for it in found if it is not None), Weights.of(net))
 
 
 def personalize(

@@ -79,7 +79,7 @@ class Run(Frozen):
             method,
             pipeline.training(self.settings),
             self.seed,
-            self.method in self.settings.personal_methods and not method.fine_tuned,
+            self.method in self.settings.personal_methods and not method.personalized,
         )
 
     def result(self, folder: Path) -> "Result":
@@ -97,7 +97,7 @@ class PersonalRun(Run):
     def stage(self, pipeline: Pipeline) -> Trained | Personalized:
         """The federation, and the fine-tuning by each client where it belongs to the method."""
         trained = super().stage(pipeline)
-        if not self.build().fine_tuned:
+        if not self.build().personalized:
             return trained
         return Personalized(trained, self.settings.personalization)
 

@@ -79,7 +79,7 @@ def encode(foundation: Foundation, lesson: Lesson, checkpoint: Checkpoint | None
 
     def state(part: slice) -> torch.Tensor:
         tokens = None if lesson.tokens is None else lesson.tokens[part]
-        return conditions.encode(foundation, lesson.prompts[part], tokens)[0]
+        return conditions.prompt_embeddings(foundation, lesson.prompts[part], tokens)[0]
 
     fitting = Fitting("encoding an image", foundation.device)
     # In bfloat16 the scheduler would round its noise levels with them; the lowest would be 0.

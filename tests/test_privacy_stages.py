@@ -98,7 +98,7 @@ def one_replaced(dataset: Dataset, image: int) -> Dataset:
 def written(stage: LoraImages, dataset: Dataset, folder: Path) -> dict[str, bytes]:
     """What a client's stages write where `dataset` is the data set: content by path."""
     tuned = stage.tuned
-    chain = (tuned.vanilla, tuned.described, tuned, stage)
+    chain = (tuned.vanilla, tuned.captioned, tuned, stage)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Source, "load", lambda self: dataset)
         for it in chain:
@@ -117,7 +117,7 @@ def test_the_images_of_others_change_nothing_for_a_client(tmp_path):
     stage = trained("ReGL (FT)")
     client = max(range(3), key=lambda one: len(stage.parts[one]))
     (piece,), part = stage.synthetic[client], stage.parts[client]
-    dataset = piece.tuned.described.source.load()
+    dataset = piece.tuned.captioned.source.load()
     as_it_is = written(piece, dataset, tmp_path / "as it is")
     assert {"Captioned/captions.json", "LoraImages/images.safetensors"} < as_it_is.keys()
     assert written(piece, others_replaced(dataset, part), tmp_path / "others") == as_it_is

@@ -292,9 +292,9 @@ IDENTITIES = (
     Identity(
         "ReGL (FT)", "no synthetic images: FedAvg", BITWISE, _like_fedavg("ReGL (FT)", CLIENTS)
     ),
-    Identity("FedRep", "aggregation leaves every head alone", BITWISE, _unmoved("FedRep", "head")),
+    Identity("FedRep", "aggregation leaves every head alone", BITWISE, _unmoved("FedRep", "own")),
     Identity(
-        "FedBN", "aggregation leaves every BatchNorm alone", BITWISE, _unmoved("FedBN", "norm")
+        "FedBN", "aggregation leaves every BatchNorm alone", BITWISE, _unmoved("FedBN", "own")
     ),
     Identity("FedBN", "no BatchNorm: FedAvg", BITWISE, _like_fedavg("FedBN", CLIENTS, norm=False)),
     Identity("FedAMP", "λ = 0: Separate", BITWISE, _alone("FedAMP", regularization=0.0)),

@@ -42,8 +42,8 @@ class AdapterAttack(Stage):
 
     @not_in_key
     def work(self) -> Work:
-        images = 2 * len(self.tuned.described.indices)  # members and strangers
-        settings = self.tuned.described.models.settings
+        images = 2 * len(self.tuned.captioned.indices)  # members and strangers
+        settings = self.tuned.captioned.models.settings
         return {
             START: 0.5,
             generative("denoised", settings, tuning.BATCH): 2 * images * self.pairs,
@@ -52,10 +52,10 @@ class AdapterAttack(Stage):
         }
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
-        described, (tuned,) = self.tuned.described, inputs
-        dataset, foundation = described.source.load(), described.models.load()
+        captioned, (tuned,) = self.tuned.captioned, inputs
+        dataset, foundation = captioned.source.load(), captioned.models.load()
         path = self.tuned.vanilla.seed, "attack", self.tuned.vanilla.client
-        members, strangers = candidates(dataset, described.indices, *path)
+        members, strangers = candidates(dataset, captioned.indices, *path)
         side = foundation.image_side  # as `Tuned` saw its images
         every = [own.pictures(torch.arange(len(own)), side) for own in (members, strangers)]
         labels = torch.cat([members.labels, strangers.labels])

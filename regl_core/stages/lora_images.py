@@ -29,7 +29,7 @@ class LoraImages(Stage):
     start: int
 
     def needs(self) -> tuple[Stage, ...]:
-        return self.tuned, self.tuned.described
+        return self.tuned, self.tuned.captioned
 
     @property
     def models(self) -> Models:
@@ -52,11 +52,11 @@ class LoraImages(Stage):
         )
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
-        tuned, described = inputs
-        like, source = self.tuned.vanilla, self.tuned.described.source
+        tuned, captioned = inputs
+        like, source = self.tuned.vanilla, self.tuned.captioned.source
         foundation = like.models.load()
-        labels = source.load().train.labels[list(self.tuned.described.indices)].tolist()
-        texts = json.loads((described / "captions.json").read_text())
+        labels = source.load().train.labels[list(self.tuned.captioned.indices)].tolist()
+        texts = json.loads((captioned / "captions.json").read_text())
         prompts: list[str] = []
         count = like.synthesis.per_stage
         for k, name in enumerate(like.classes):
