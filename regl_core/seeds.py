@@ -27,7 +27,7 @@ def derive(*path: int | str) -> int:
 
 def torch_generator(*path: int | str) -> "torch.Generator":
     """A CPU torch generator for the draw named by `path`."""
-    import torch  # a second, which only a process that draws with it should pay
+    import torch  # a second of imports, which listing a data set needs not
 
     return torch.Generator().manual_seed(derive(*path))
 

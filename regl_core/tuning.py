@@ -211,7 +211,7 @@ def target(
 
 
 @contextmanager
-def tuned(foundation: Foundation, folder: Path, strength: float) -> Iterator[None]:
+def with_adapter(foundation: Foundation, folder: Path, strength: float) -> Iterator[None]:
     """Within the block the U-Net carries the adapter in `folder` at `strength` (Appendix B's α)."""
     unet = foundation.pipeline.unet
     unet.load_lora_adapter(folder, prefix=None, adapter_name=ADAPTER, use_safetensors=True)

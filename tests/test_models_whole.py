@@ -10,7 +10,7 @@ from toy_models import naming, pictures, written
 from regl_core import conditions, foundation, generation, tuning
 from regl_core.data import resized
 from regl_core.foundation import Foundation
-from regl_core.privacy.membership import denoising_losses
+from regl_core.privacy.adapter_attack import denoising_losses
 from regl_core.seeds import torch_generator
 from tools.replica import models
 
@@ -57,7 +57,7 @@ def test_an_adapter_acts_and_goes(loaded, tmp_path):
     assert torch.equal(draw(loaded), plain)
     images = {}
     for strength in (0.0, 0.8):
-        with tuning.tuned(loaded, tmp_path, strength):
+        with tuning.with_adapter(loaded, tmp_path, strength):
             images[strength] = draw(loaded)
     assert (images[0.0] - plain).abs().max() <= 1
     assert (images[0.8] - plain).abs().max() > 5
@@ -178,7 +178,7 @@ def test_in_bfloat16_all_runs_and_adapters_are_of_float32(tmp_path):
     # In bfloat16 weights of about 0.5 would not notice steps of 1e-4.
     moved = [(adapters[0][it] - first[it]).abs().mean() for it in first if "lora_A" in it]
     assert torch.stack(moved).median() > 2e-4
-    with tuning.tuned(half, tmp_path / "half", 0.8):
+    with tuning.with_adapter(half, tmp_path / "half", 0.8):
         drawn = draw(half, side=32)
     assert drawn.shape == (3, 3, 32, 32) and drawn.float().std() > 1
 

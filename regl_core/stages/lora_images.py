@@ -9,9 +9,7 @@ from safetensors.torch import load_file
 
 from .. import conditions, generation, tuning
 from ..engine.checkpoints import Checkpoint
-from ..engine.marks import not_in_key
 from ..engine.stage import CHECKPOINT, Stage
-from ..plan.work import BYTE, Work, total
 from ..seeds import torch_generator
 from .inputs import Models, Tick
 from .tuned import Tuned, tokens
@@ -45,12 +43,6 @@ class LoraImages(Stage):
         """Number of images made."""
         return self.tuned.vanilla.count()
 
-    @not_in_key
-    def work(self) -> Work:
-        return total(
-            self.tuned.vanilla.sampling(self.tuned.lora.guidance), {BYTE: 120 * self.count()}
-        )
-
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         tuned, captioned = inputs
         like, source = self.tuned.vanilla, self.tuned.captioned.source
@@ -71,7 +63,7 @@ class LoraImages(Stage):
         path = like.seed, "features", like.client, self.start
         features = tokens(self.tuned, visual, of_class, *path)
         sampling = like.synthesis.model_copy(update={"guidance": self.tuned.lora.guidance})
-        with tuning.tuned(foundation, tuned / "adapter", self.tuned.lora.strength):
+        with tuning.with_adapter(foundation, tuned / "adapter", self.tuned.lora.strength):
             images = generation.sample(
                 foundation,
                 prompts,
