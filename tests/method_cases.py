@@ -11,7 +11,7 @@ from torch import nn
 from toy_clients import client, clients, network, settings
 
 from regl_core.clients import ClientData
-from regl_core.federation import FederationCheckpoint, History, federate
+from regl_core.federation import FederationCheckpoint, FederationState, federate
 from regl_core.methods.base import Method
 from regl_core.methods.dynafed import DynaFed
 from regl_core.methods.fedalign import FedAlign
@@ -88,14 +88,14 @@ def run(
     checkpoint: FederationCheckpoint | None = None,
     tick: Callable[[float], None] = lambda fraction: None,
     **changes,
-) -> History:
+) -> FederationState:
     """The federation of `method` on `data`, each client tested on its own of SPLITS."""
     own = SPLITS[: len(data)]
     net = net or net_of(method)
     return federate(method, net, data, TEST, settings(**changes), 0, tick, checkpoint, own)
 
 
-def start_of(method: Method, history: History, number: int) -> Weights:
+def start_of(method: Method, history: FederationState, number: int) -> Weights:
     """What client `number` would start from after the last round: its own model."""
     return method.start(method.answer(history.server, number), history.clients[number])
 

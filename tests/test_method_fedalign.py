@@ -17,7 +17,7 @@ from regl_core.federation import federate
 from regl_core.methods.base import Round, Server, Task
 from regl_core.methods.fedalign import FedAlign, Student, first
 from regl_core.methods.fedavg import FedAvg
-from regl_core.methods.spectral import Mismatch, by_place
+from regl_core.methods.spectral import SpectralGap, by_place
 from regl_core.models import ResNetSmall, build
 from regl_core.training import cross_entropy
 from regl_core.weights import Weights
@@ -217,7 +217,7 @@ def test_the_term_brings_student_and_teacher_together():
         inner, outer = seen[-1]
         part = inner[:, :8]
         student = Student.of(net.layer4, 0.25)(part)
-        seen.append(Mismatch.apply(student, part, (inner, outer), 10).item())
+        seen.append(SpectralGap.apply(student, part, (inner, outer), 10).item())
         on, off = (gradients(FedAlign(mu=mu), net, data) for mu in (1.0, 0.0))
         with torch.no_grad():
             for name, p in net.named_parameters():

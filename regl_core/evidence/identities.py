@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from ..clients import ClientData
-from ..federation import History, federate
+from ..federation import FederationState, federate
 from ..methods import get
 from ..methods.fedavg import FedAvg
 from ..methods.moon import Moon
@@ -114,7 +114,7 @@ def _run(
     hyperparameters: Mapping[str, Any] | None = None,
     norm: bool = True,
     **changes: Any,
-) -> History:
+) -> FederationState:
     built = get(method, hyperparameters or {}) if isinstance(method, str) else method
     return federate(built, small_network(norm), clients, TEST, _training(**changes), seed=0)
 

@@ -13,7 +13,7 @@ from ..errors import ReglError
 from ..training import cross_entropy
 from .base import Task
 from .fedavg import FedAvg
-from .spectral import Mismatch
+from .spectral import SpectralGap
 
 
 class FedAlign(FedAvg):
@@ -76,7 +76,7 @@ class FedAlign(FedAvg):
             supervised = cross_entropy(net, images, labels)
         inner, outer = (features.detach() for features in seen)
         part = first(inner, self.width, 1)
-        apart = Mismatch.apply(student(part), part, (inner, outer), self.power_iterations)
+        apart = SpectralGap.apply(student(part), part, (inner, outer), self.power_iterations)
         scale = supervised.detach() / apart.detach().clamp_min(_TINY)
         return supervised + self.mu * scale * apart
 
