@@ -130,8 +130,8 @@ def test_an_image_does_not_depend_on_its_batch(tiny: foundation.Foundation) -> N
 def test_a_visual_token_changes_the_image_and_zero_is_allowed(tiny: foundation.Foundation) -> None:
     width = tiny.pipeline.unet.config.cross_attention_dim
     token = torch.nn.functional.normalize(torch.ones(1, width), dim=1)
-    states, empty = conditions.encode(tiny, ["A photo of three"], token)
-    plain, _ = conditions.encode(tiny, ["A photo of three"], None)
+    states, empty = conditions.prompt_embeddings(tiny, ["A photo of three"], token)
+    plain, _ = conditions.prompt_embeddings(tiny, ["A photo of three"], None)
     assert states.shape == empty.shape == (1, plain.shape[1] + 1, width)
     assert torch.equal(states[:, :-1], plain)
     assert torch.allclose(states[0, -1].norm(), plain.norm(dim=2).mean())
@@ -174,7 +174,7 @@ def test_an_adapter_acts_in_proportion_to_its_strength(
     plain = draw()
     images = {}
     for strength in (0.0, 0.8):
-        with tuning.tuned(tiny, tmp_path / "a", strength):
+        with tuning.with_adapter(tiny, tmp_path / "a", strength):
             images[strength] = draw()
     assert (images[0.0].int() - plain.int()).abs().max() <= 1
     assert (images[0.8].int() - plain.int()).abs().max() > 10
@@ -211,7 +211,7 @@ def test_tuning_adds_the_noise_the_model_was_trained_with(
         config = tiny.pipeline.scheduler.config
         betas = torch.linspace(config.beta_start**0.5, config.beta_end**0.5, 1000) ** 2
         signal = (1 - betas).cumprod(0)[t].view(-1, 1, 1, 1)
-        states, _ = conditions.encode(tiny, lesson.prompts * 8, None)
+        states, _ = conditions.prompt_embeddings(tiny, lesson.prompts * 8, None)
         noisy = signal.sqrt() * clean + (1 - signal).sqrt() * noise
         velocity = signal.sqrt() * noise - (1 - signal).sqrt() * clean
         expected = (tiny.pipeline.unet(noisy, t, states).sample - velocity).square().mean()

@@ -47,7 +47,7 @@ def test_the_whole_way(like, by_id, tmp_path, cache):
                 ("drawn", piece),
                 ("vanilla", piece.tuned.vanilla),
                 ("tuned", piece.tuned),
-                ("described", piece.tuned.described),
+                ("described", piece.tuned.captioned),
             )
         }
         texts = json.loads((folders["described"] / "captions.json").read_text())

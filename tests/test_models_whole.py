@@ -57,7 +57,7 @@ def test_an_adapter_acts_and_goes(loaded, tmp_path):
     assert torch.equal(draw(loaded), plain)
     images = {}
     for strength in (0.0, 0.8):
-        with tuning.tuned(loaded, tmp_path, strength):
+        with tuning.with_adapter(loaded, tmp_path, strength):
             images[strength] = draw(loaded)
     assert (images[0.0] - plain).abs().max() <= 1
     assert (images[0.8] - plain).abs().max() > 5
@@ -78,7 +78,7 @@ def test_tuning_predicts_what_the_model_predicts(loaded, tmp_path):
         t = torch.randint(1000, (6,), generator=generator)
         betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2
         signal = (1 - betas).cumprod(0)[t].view(-1, 1, 1, 1)
-        states, _ = conditions.encode(loaded, own.prompts * 6, own.tokens.repeat(6, 1))
+        states, _ = conditions.prompt_embeddings(loaded, own.prompts * 6, own.tokens.repeat(6, 1))
         noisy = signal.sqrt() * clean + (1 - signal).sqrt() * noise
         velocity = signal.sqrt() * noise - (1 - signal).sqrt() * clean
         aim = velocity if pipeline.scheduler.config.prediction_type == "v_prediction" else noise
@@ -112,9 +112,9 @@ def test_every_scheduler_draws_and_leaves_the_model_its_own(loaded):
 def test_an_image_does_not_depend_on_its_batch_nor_its_token_on_others(loaded):
     prompts = ["A photo of three", "A photo of one, black on white, soft", "A photo of three"]
     tokens = conditions.features(loaded, pictures(3))
-    together = conditions.encode(loaded, prompts, tokens)
+    together = conditions.prompt_embeddings(loaded, prompts, tokens)
     for k, prompt in enumerate(prompts):
-        alone = conditions.encode(loaded, [prompt], tokens[k : k + 1])
+        alone = conditions.prompt_embeddings(loaded, [prompt], tokens[k : k + 1])
         for one, all_of_them in zip(alone, together, strict=True):
             assert torch.allclose(one[0], all_of_them[k], atol=1e-5)
 
@@ -127,7 +127,7 @@ def test_prompts_that_are_equal_are_encoded_once(loaded, monkeypatch):
         return forward(ids, **named)
 
     monkeypatch.setattr(loaded.pipeline.text_encoder, "forward", counted)
-    states, _ = conditions.encode(loaded, ["a", "b", "a", "a"], None)
+    states, _ = conditions.prompt_embeddings(loaded, ["a", "b", "a", "a"], None)
     assert encoded == [2, 1]  # and the empty one
     assert torch.equal(states[0], states[2]) and not torch.equal(states[0], states[1])
 
@@ -178,7 +178,7 @@ def test_in_bfloat16_all_runs_and_adapters_are_of_float32(tmp_path):
     # In bfloat16 weights of about 0.5 would not notice steps of 1e-4.
     moved = [(adapters[0][it] - first[it]).abs().mean() for it in first if "lora_A" in it]
     assert torch.stack(moved).median() > 2e-4
-    with tuning.tuned(half, tmp_path / "half", 0.8):
+    with tuning.with_adapter(half, tmp_path / "half", 0.8):
         drawn = draw(half, side=32)
     assert drawn.shape == (3, 3, 32, 32) and drawn.float().std() > 1
 
