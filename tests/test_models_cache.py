@@ -12,13 +12,12 @@ import huggingface_hub
 import pytest
 import torch
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
-from toy_models import IDS, Hub, cache, cached, naming, pictures, written
+from toy_models import IDS, Hub, cache, cached, naming, pictures
 
 from regl_core import conditions, foundation
 from regl_core.__main__ import main
 from regl_core.errors import Halt, ReglError
-from regl_core.hub import fetching
-from regl_core.hub.sources import Sources
+from regl_core.hub import Sources, fetch
 from regl_core.params import ROOT
 from regl_core.pipeline import Pipeline
 
@@ -26,9 +25,9 @@ __all__ = ["cache"]
 COMMITS = ("1" * 40, "2" * 40)
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory) -> dict[str, Path]:
-    return written(tmp_path_factory.mktemp("models"))
+@pytest.fixture
+def models(model_folders) -> dict[str, Path]:
+    return model_folders()
 
 
 @pytest.fixture
@@ -145,7 +144,7 @@ def hub(models, tmp_path, monkeypatch) -> Hub:
 def test_missing_models_are_downloaded_and_nothing_besides(hub, cache, models, capsys):
     cached(cache, IDS["captioner"], models["captioner"], COMMITS[0])
     settings = naming(IDS, revision="v1")
-    fetching.fetch(settings)
+    fetch(settings)
     assert hub.told == [IDS["name"], IDS["image_encoder"]]
     for key in ("name", "image_encoder"):
         own = (path for path in models[key].rglob("*") if path.is_file())
@@ -155,7 +154,7 @@ def test_missing_models_are_downloaded_and_nothing_besides(hub, cache, models, c
     assert f"{IDS['name']} at commit c0ffee" in said and f"at commit {COMMITS[0]}" in said
     assert foundation.problems(settings.foundation) == []
     assert foundation.load(settings.foundation).image_side == 64
-    fetching.fetch(settings)
+    fetch(settings)
     assert len(hub.told) == 2
 
 
@@ -163,7 +162,7 @@ def test_what_is_incomplete_is_downloaded_again(hub, filled):
     snapshot = filled / "models--owner--drawing" / "snapshots" / COMMITS[0]
     (snapshot / "vae" / "diffusion_pytorch_model.safetensors").unlink()
     assert foundation.problems(naming(IDS).foundation)
-    fetching.fetch(naming(IDS))
+    fetch(naming(IDS))
     assert list(hub.sent) == [IDS["name"]]
     assert foundation.problems(naming(IDS).foundation) == []
 
@@ -199,7 +198,7 @@ def test_too_small_a_disk_is_told_before_anything_is_downloaded(hub, cache, monk
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**12, 0, 10**9))
     hub.size = 10**9
     with pytest.raises(ReglError, match="HF_HOME"):
-        fetching.fetch(naming(IDS))
+        fetch(naming(IDS))
     assert not hub.sent and not cache.exists()
 
 
@@ -207,7 +206,7 @@ def test_folders_are_never_downloaded(hub, cache, models, tmp_path):
     broken = Path(shutil.copytree(models["name"], tmp_path / "broken"))
     (broken / "model_index.json").unlink()
     with pytest.raises(ReglError, match=r"model_index\.json is missing"):
-        fetching.fetch(naming({**models, "name": broken}))
+        fetch(naming({**models, "name": broken}))
     assert not hub.told
 
 

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from diffusers import DDPMScheduler
 from safetensors.torch import load_file
-from toy_models import naming, pictures, written
+from toy_models import naming, pictures
 
 from regl_core import conditions, foundation, generation, tuning
 from regl_core.data import resized
@@ -24,9 +24,8 @@ def lesson(loaded: Foundation, count: int = 4) -> tuning.Lesson:
 
 
 @pytest.fixture(scope="module", params=["1.5", "2.1", "2.1-v"])
-def loaded(request, tmp_path_factory) -> Foundation:
-    names = written(tmp_path_factory.mktemp("models"), request.param)
-    return foundation.load(naming(names).foundation)
+def loaded(request, model_folders) -> Foundation:
+    return foundation.load(naming(model_folders(request.param)).foundation)
 
 
 def draw(loaded: Foundation, count: int = 3, **more: object) -> torch.Tensor:
@@ -154,8 +153,8 @@ def test_a_caption_is_the_new_text_alone(loaded, monkeypatch):
     assert found == ["A on a table", "two figs"]
 
 
-def test_in_bfloat16_all_runs_and_adapters_are_of_float32(tmp_path):
-    names = written(tmp_path)
+def test_in_bfloat16_all_runs_and_adapters_are_of_float32(tmp_path, model_folders):
+    names = model_folders()
     half = foundation.load(naming(names, dtype="bfloat16").foundation)
     for model in (half.pipeline.unet, half.pipeline.vae, half.image_encoder, half.captioner):
         assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
@@ -204,10 +203,10 @@ def test_lessons_are_read_a_few_images_at_a_time(loaded, monkeypatch):
 
 
 @pytest.mark.parametrize("like", ["1.5", "2.1"])
-def test_files_in_their_published_form_are_read(like, tmp_path):
+def test_files_in_their_published_form_are_read(like, model_folders):
     """What older libraries wrote, under other names, comes back as it was made."""
     made = models.in_memory(like)
-    read = foundation.load(naming(written(tmp_path, like)).foundation)
+    read = foundation.load(naming(model_folders(like)).foundation)
     for name in ("unet", "vae", "text_encoder"):
         one, other = (getattr(it.pipeline, name).state_dict() for it in (made, read))
         assert one.keys() == other.keys()
