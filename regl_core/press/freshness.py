@@ -166,7 +166,7 @@ def data_sets(settings: Settings, pipeline: "Pipeline") -> dict[str, str]:
 
     pipeline : an `Outline`, for which none is decoded.
     """
-    from ..datasets.listing import Unfit
+    from ..datasets import Unfit
     from ..plan.dry_run import ABSENT
 
     found = {}

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..datasets import PACKED, Unfit
 from ..params import ROOT, Settings, load
 from ..report import catalogue
 from . import freshness
@@ -15,12 +16,12 @@ def status(
     profile: str,
     changes: Mapping[str, Any],
     root: Path = ROOT,
-    packed: Path = ROOT / ".store/packed",
+    packed: Path = PACKED,
 ) -> str:
     """What is fresh, stale, missing or unknown, and why: each word and reason once, with the names.
 
     Nothing is decoded: data sets and models need not be at hand. root : where notebooks/ and
-    figures/ lie. packed : as for `data.load`. Raises ReglError as `grids.grids`.
+    figures/ lie. packed : as for `datasets.load`. Raises ReglError as `grids.grids`.
     """
     settings, folder = load(profile, changes), root / "figures" / profile
     notebooks = root / "notebooks"
@@ -43,7 +44,6 @@ def _asked_anew(
     packed: Path,
 ) -> dict[str, freshness.Making]:
     """What the artefacts of `names` would be made from, by all stages behind them."""
-    from ..datasets.listing import Unfit
     from ..plan.dry_run import Outline
     from .grids import grids
 

@@ -13,7 +13,6 @@ from .. import models
 from ..clients import ClientData
 from ..data import Dataset, Split
 from ..engine.files import put
-from ..engine.marks import not_in_key
 from ..engine.stage import CHECKPOINT, Stage
 from ..federation import FederationCheckpoint, FederationState, federate
 from ..foundation import pick_device
@@ -21,7 +20,6 @@ from ..images import Images
 from ..methods.base import Method
 from ..params import TrainingSettings
 from ..partition import test_split
-from ..plan.work import START, Work, classifier, tested
 from ..training import compiled
 from ..weights import Weights
 from .inputs import Source, Tick
@@ -59,19 +57,6 @@ class Trained(Stage):
         """Number of images that all clients together train on."""
         drawn = self.source.size.classes * self.synthetic_per_class * len(self.synthetic)
         return sum(map(len, self.parts)) + drawn
-
-    @not_in_key
-    def work(self) -> Work:
-        how, side, classes = self.training, self.source.size.side, self.source.size.classes
-        return {
-            START: 1.0,
-            classifier("trained", how, side, self.method.held(classes, how)): (
-                self.method.passes(self.count(), classes, how)
-            ),
-            **tested(how, side, how.rounds * (1 + self.personal) * self.source.size.test),
-            classifier("network", how, side): 1,
-            classifier("client", how, side): len(self.parts),
-        }
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         dataset = self.source.load()
