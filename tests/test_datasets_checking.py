@@ -7,11 +7,11 @@ import pytest
 from toy_datasets import replicas
 
 from regl_core import datasets
-from regl_core.__main__ import main
 from regl_core.datasets import checking, find, known, packing
 from regl_core.datasets.eurosat import IMAGES, SPLIT, split_digest
 from regl_core.errors import ReglError
 from regl_core.params import load
+from regl_core.press import main
 from regl_core.seeds import numpy_generator
 
 PAPER = load("paper")

@@ -15,12 +15,12 @@ from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, Revi
 from toy_models import IDS, Hub, cache, cached, naming, pictures, written
 
 from regl_core import conditions, foundation
-from regl_core.__main__ import main
 from regl_core.errors import Halt, ReglError
 from regl_core.hub import fetching
 from regl_core.hub.sources import Sources
 from regl_core.params import ROOT
 from regl_core.pipeline import Pipeline
+from regl_core.press import main
 
 __all__ = ["cache"]
 COMMITS = ("1" * 40, "2" * 40)
