@@ -1,4 +1,4 @@
-"""What is fresh, what is stale and why, and what is missing; of artefacts and of what sums them up."""
+"""What is fresh, stale and why, or missing: artefacts, and what is put together from them."""
 
 import time
 from dataclasses import replace

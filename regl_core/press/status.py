@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..datasets import PACKED, Unfit
 from ..params import ROOT, Settings, load
 from ..report import catalogue
 from . import freshness
@@ -16,7 +15,7 @@ def status(
     profile: str,
     changes: Mapping[str, Any],
     root: Path = ROOT,
-    packed: Path = PACKED,
+    packed: Path | None = None,
 ) -> str:
     """What is fresh, stale, missing or unknown, and why: each word and reason once, with the names.
 
@@ -41,13 +40,14 @@ def _asked_anew(
     settings: Settings,
     changes: Mapping[str, Any],
     notebooks: Path,
-    packed: Path,
+    packed: Path | None,
 ) -> dict[str, freshness.Making]:
     """What the artefacts of `names` would be made from, by all stages behind them."""
+    from ..datasets import PACKED, Unfit
     from ..plan.dry_run import Outline
     from .grids import grids
 
-    outline, found = Outline(packed), {}
+    outline, found = Outline(packed or PACKED), {}
     data = freshness.data_sets(settings, outline)
     for name in names:
         path = notebooks / f"{name}.ipynb"
