@@ -1,15 +1,17 @@
 """The numbers that the paper publishes, as a table to set ours beside."""
 
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from ..errors import ReglError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PUBLISHED = Path(__file__).with_name("published_tables.csv")
 
 
-def published(table: int) -> pd.DataFrame:
+def published(table: int) -> "pd.DataFrame":
     """What the paper reports in Table `table`, one row per number, in the paper's order.
 
     Returns
@@ -22,6 +24,8 @@ def published(table: int) -> pd.DataFrame:
     ReglError
         If the paper has no such table.
     """
+    import pandas as pd
+
     rows = pd.read_csv(PUBLISHED)
     known = sorted(set(rows["table"]))
     if table not in known:

@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from PIL import Image
-
 from ..errors import ReglError
 from .provenance import COLUMNS
 
@@ -52,6 +50,8 @@ def check(folder: Path, known: Iterable[str]) -> None:
 def made_by(file: Path) -> Made:
     """What a CSV or PNG says that it was made with; empty where it does not."""
     if file.suffix == ".png":
+        from PIL import Image
+
         with Image.open(file) as image:
             found = [image.info.get(column.capitalize(), "") for column in COLUMNS]
     else:

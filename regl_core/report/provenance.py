@@ -10,7 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ..engine.digest import library_versions
+from ..errors import ReglError
 from ..params import ROOT, Settings
+from ..runs import handed
 
 CHANGED = "+changes"  # after a commit: the files were not those of the commit
 COLUMNS = ("commit", "settings", "libraries")  # of a CSV, after its own
@@ -40,8 +42,17 @@ class Provenance:
 
 
 def trace(artefact: str, settings: Settings) -> Provenance:
-    """The provenance of what is written now, from `settings`."""
-    return Provenance(artefact, commit(), digest(settings), libraries())
+    """The provenance of what is written now, from `settings`.
+
+    Raises ReglError in a notebook that `make` started before the settings were edited.
+    """
+    now, known = digest(settings), handed()
+    if known and known.settings != now:
+        raise ReglError(
+            f"{artefact}: settings were edited while the notebook ran ({known.settings}, now "
+            f"{now}): run it again"
+        )
+    return Provenance(artefact, commit(), now, libraries())
 
 
 def digest(settings: Settings) -> str:
