@@ -10,7 +10,7 @@ from regl_core.params import load
 from regl_core.press import assembly
 from regl_core.press.freshness import State
 from regl_core.press.making import build
-from regl_core.report import artefact, tables
+from regl_core.report import save_figure, table
 
 SMOKE = load("smoke")
 
@@ -24,8 +24,8 @@ def root(tmp_path):
     folder = tmp_path / "figures/smoke"
     write(tmp_path, "table2", "Table 2: a")
     write(tmp_path, "fig1", "Figure 1: b")
-    tables.table(2, PAPERLIKE, SMOKE, {}).write(SMOKE, folder)
-    artefact.save(Figure(figsize=(0.01, 0.01)), "fig1", SMOKE, folder)
+    table(2, PAPERLIKE, SMOKE, {}).write(SMOKE, folder)
+    save_figure(Figure(figsize=(0.01, 0.01)), "fig1", SMOKE, folder)
     build(folder, SMOKE, {}, tmp_path)
     return tmp_path
 

@@ -1,6 +1,6 @@
 import pytest
 from scipy import stats
-from toy_frames import judged
+from toy_results import judged
 
 from regl_core.report.claims import in_words
 

@@ -10,8 +10,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from regl_core.report import image_grids
-from regl_core.report.drawing import classes, labels, scatter, volume
+from regl_core.report.drawing import classes, image_grids, labels, scatter, volume
 from regl_core.report.drawing.palette import FIXED
 from regl_core.report.drawing.style import REAL, SYNTHETIC, finished
 
@@ -45,8 +44,8 @@ def test_a_finished_figure_is_closed():
 @of_any_size
 def test_ownership_is_a_heat_map_per_title(names):
     panels = {"β = 0.01": counts(5, names), "β = 0.5": 2 * counts(4, names)}
-    figure = labels.ownership(panels, names)
-    one, other = drawn(lambda: labels.ownership(panels, names), 2)
+    figure = labels.ownership_maps(panels, names)
+    one, other = drawn(lambda: labels.ownership_maps(panels, names), 2)
     assert [axes.get_title() for axes in (one, other)] == list(panels)
     for axes, count in zip((one, other), panels.values(), strict=True):
         (image,) = axes.images
@@ -66,7 +65,7 @@ def test_recovery_stacks_synthetic_on_real_images(names):
 
     def draw() -> Figure:
         figure, (one, other) = plt.subplots(1, 2)
-        labels.recovery(one, real, [0] * len(names), names)
+        labels.recovery(one, real, None, names)
         labels.recovery(other, real, [7] * len(names), names)
         one.set_title("(a)"), other.set_title("(b)")
         return finished(figure)
@@ -114,7 +113,7 @@ def test_a_local_update_is_lines_of_accuracy_over_bars_of_images(names):
     columns = ["method", "class", "real", "synthetic", "before_pct", "after_pct"]
     frame = pd.DataFrame(rows, columns=columns)
     mixed = frame.sample(frac=1, random_state=0)
-    panels = drawn(lambda: classes.update(mixed, methods, names, "client 2"), 3)
+    panels = drawn(lambda: classes.local_update(mixed, methods, names, "client 2"), 3)
     assert [axes.get_title() for axes in panels] == [f"{method}, client 2" for method in methods]
     assert panels[0].get_ylabel() == "accuracy on the class (%)"
     for place, axes in enumerate(panels):
@@ -145,7 +144,7 @@ def test_features_by_class_are_hollow_where_owned(names):
     n = 2 * len(names)
     panels = {t: (features(seed, n), np.arange(n) % len(names)) for seed, t in enumerate("ab")}
     owned = [1, 3]
-    for axes in drawn(lambda: scatter.by_class(panels, names, owned), 2):
+    for axes in drawn(lambda: scatter.scatter_by_class(panels, names, owned), 2):
         assert len(axes.collections) == len(names)
         assert sum(len(points.get_offsets()) for points in axes.collections) == n
         hollow = [k for k, points in enumerate(axes.collections) if not len(points.get_facecolor())]
@@ -169,7 +168,7 @@ def test_the_same_features_give_the_same_picture():
 def test_real_images_stand_in_the_same_place_in_every_panel():
     real = features(0, 20)
     panels = {"TF": (real, features(1, 15) + 3), "FT": (real, features(2, 12))}
-    one, other = drawn(lambda: scatter.together(panels), 2)
+    one, other = drawn(lambda: scatter.scatter_together(panels), 2)
     for axes, n in ((one, 15), (other, 12)):
         _, mine, theirs = axes.collections
         assert [len(part.get_offsets()) for part in (mine, theirs)] == [20, n]
@@ -189,7 +188,7 @@ def test_volume_is_a_panel_per_data_set_with_a_level_for_none():
     rows += [(d, "FedAvg", s, 0, 30.0 + s) for d in ("digits", "mine") for s in range(3)]
     frame = pd.DataFrame(rows, columns=["dataset", "method", "seed", "images", "accuracy_pct"])
     drawn_by = ("ReGL (TF)", "ReGL (FT)")
-    panels = drawn(lambda: volume.volume(frame, "FedAvg", drawn_by, "β = 0.5"), 2)
+    panels = drawn(lambda: volume.accuracy_by_volume(frame, "FedAvg", drawn_by, "β = 0.5"), 2)
     assert [axes.get_title() for axes in panels] == ["digits, β = 0.5", "mine, β = 0.5"]
     for axes, base, bottom in zip(panels, (40.0, 20.0), (25, 15), strict=True):
         assert set(axes.lines[0].get_ydata()) == {31.0}  # the level

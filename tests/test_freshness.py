@@ -119,7 +119,7 @@ def test_libraries_and_edited_code_are_named(made):
 def test_the_code_a_notebook_imports_is_found():
     source = "import json\nfrom regl_core import artefact\nfrom regl_core.params import load\n"
     assert digest.imported(source) == (
-        ("regl_core.report.artefact", "*"),
+        ("regl_core.report.provenance", "*"),
         ("regl_core.params", "load"),
     )
 

@@ -6,10 +6,10 @@ from regl_core.paper import published
 from regl_core.params import ROOT, load
 from regl_core.pipeline import Pipeline
 from regl_core.press.grids import grid_of
-from regl_core.report import columns
-from regl_core.report.analyses import DistanceRun, DrawnRun, UpdateRun
-from regl_core.report.cells import DRAWN, Cell, cells
+from regl_core.report import rows as columns
+from regl_core.report.analyses import ClientImagesRun, DistanceRun, UpdateRun
 from regl_core.runs import PersonalResult, PersonalRun, Result, Run
+from tools.expected import DRAWN, Cell, cells
 
 PLACES = {
     "table1": columns.by_task,
@@ -60,7 +60,7 @@ def test_at_the_papers_settings_a_table_has_the_cells_that_are_published(table):
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("fig4", UpdateRun), ("fig6", DistanceRun), ("fig7", UpdateRun), ("fig8", DrawnRun)],
+    [("fig4", UpdateRun), ("fig6", DistanceRun), ("fig7", UpdateRun), ("fig8", ClientImagesRun)],
 )
 def test_a_figure_asks_for_what_it_shows(name, kind):
     assert {type(run) for run in grid(name, "smoke")} == {kind}

@@ -10,7 +10,7 @@ from toy_colours import EYES, contrast, distance
 
 from regl_core import methods
 from regl_core.params import load
-from regl_core.report.drawing.palette import BASELINES, FIXED, RANGES, looks
+from regl_core.report.drawing.palette import BASELINES, FIXED, RANGES, method_styles
 from regl_core.report.drawing.style import CLASSES, MARKERS, REAL, SYNTHETIC, ink
 
 eyes = pytest.mark.parametrize("eyes", EYES)
@@ -24,13 +24,13 @@ def colour_and_dashes(look) -> tuple[str, str]:
 @pytest.mark.parametrize("profile", ["smoke", "desk", "paper"])
 @pytest.mark.parametrize("group", ["methods", "personal_methods"])
 def test_no_two_methods_of_a_table_share_colour_and_dashes(profile, group):
-    found = looks(list(getattr(load(profile), group))).values()
+    found = method_styles(list(getattr(load(profile), group))).values()
     assert len({colour_and_dashes(look) for look in found}) == len(found)
 
 
 @eyes
 def test_what_is_to_be_found_at_a_glance_is_far_from_all_else(eyes):
-    found = looks([*FIXED, *BASELINES])
+    found = method_styles([*FIXED, *BASELINES])
     assert set(RANGES) < set(FIXED)
     for name in FIXED:
         assert not found[name].thin
@@ -40,17 +40,17 @@ def test_what_is_to_be_found_at_a_glance_is_far_from_all_else(eyes):
 
 def test_every_method_but_the_fixed_ones_is_thin_and_none_is_forgotten():
     assert set(FIXED) | set(BASELINES) == set(methods.known())
-    assert all(look.thin for look in looks(BASELINES).values())
+    assert all(look.thin for look in method_styles(BASELINES).values())
 
 
 def test_a_look_hangs_on_the_name_alone():
     names = [*FIXED, *BASELINES]
-    assert looks(names) == looks(names[::-1])
-    assert looks([*NEW[:1], "FedAvg"])["FedAvg"] == looks(["FedAvg"])["FedAvg"]
+    assert method_styles(names) == method_styles(names[::-1])
+    assert method_styles([*NEW[:1], "FedAvg"])["FedAvg"] == method_styles(["FedAvg"])["FedAvg"]
 
 
 def test_a_method_of_your_own_is_in_colour():
-    found = looks([*FIXED, *BASELINES, *NEW])
+    found = method_styles([*FIXED, *BASELINES, *NEW])
     known = {colour_and_dashes(found[name]) for name in (*FIXED, *BASELINES)}
     for name in NEW:
         assert not found[name].thin and colour_and_dashes(found[name]) not in known
@@ -58,7 +58,7 @@ def test_a_method_of_your_own_is_in_colour():
 
 
 def test_where_baselines_are_the_subject_they_are_in_colour():
-    found = looks(["FedAvg", "FedProx, μ = 1", "FedNova", "SCAFFOLD"], loud=True)
+    found = method_styles(["FedAvg", "FedProx, μ = 1", "FedNova", "SCAFFOLD"], loud=True)
     assert found["FedAvg"] == FIXED["FedAvg"]
     assert not any(look.thin for look in found.values())
     assert len({look.colour for look in found.values()}) == 4

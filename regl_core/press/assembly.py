@@ -31,9 +31,9 @@ MADE = {"claims": "claims.csv", "index": "index.html"}  # file, by the name of i
 READ = {"claims": ("csv",), "index": ("csv", "md", "png")}  # of each artefact, the others linked
 # What `reporting.build` calls, that itself being reached from too much else.
 JUDGED = (
-    ("regl_core.report.tables", "judge"),
-    ("regl_core.report.claims", "frame"),
-    ("regl_core.report.artefact", "write_csv"),
+    ("regl_core.report.claims", "judge"),
+    ("regl_core.report.claims", "claims_frame"),
+    ("regl_core.report.provenance", "write_csv"),
 )
 CODE = {"claims": JUDGED, "index": (*JUDGED, ("regl_core.report.page", "render"))}
 

@@ -1,12 +1,14 @@
 """An executed notebook as a page of its own, which needs nothing but a browser."""
 
-from pathlib import Path
+from __future__ import annotations
 
-import jinja2
-from nbconvert import HTMLExporter
-from pygments.formatters import HtmlFormatter
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..engine.files import put
+
+if TYPE_CHECKING:
+    import jinja2
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -16,6 +18,8 @@ def write_page(notebook: Path) -> Path:
 
     The title is the first heading. Nothing is fetched from anywhere when it is shown.
     """
+    from nbconvert import HTMLExporter
+
     exporter = HTMLExporter(
         template_name="basic",
         template_file="notebook.html.j2",
@@ -34,6 +38,8 @@ def write_page(notebook: Path) -> Path:
 
 def environment() -> jinja2.Environment:
     """Finds the templates; a name that a template misses is an error."""
+    import jinja2
+
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=jinja2.select_autoescape(["html", "html.j2"]),
@@ -44,6 +50,8 @@ def environment() -> jinja2.Environment:
 
 
 def _code_styles() -> str:
+    from pygments.formatters import HtmlFormatter
+
     light, dark = (
         HtmlFormatter(style=style, nobackground=True).get_style_defs(".highlight")
         for style in ("default", "github-dark")

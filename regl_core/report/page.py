@@ -14,18 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nbformat
-import pandas as pd
-from nbconvert.filters import markdown2html
-
 from ..params import ROOT, Settings
-from ..press.notebooks import known
 from . import catalogue
 from .claims import CLAIMS, Verdict
-from .formats import spoken
-from .layout import Cell, Layout, arrange
+from .layout import Cell, TableLayout, arrange
 from .notebook_page import environment
-from .provenance import COLUMNS, Provenance
+from .provenance import COLUMNS, Provenance, others
+from .rows import spoken
 from .tables import beside
 
 STEPS = (2.0, 5.0, 10.0, 20.0)  # points of difference at which the shade gets darker
@@ -79,12 +74,12 @@ def render(
 
     `made` is what the page itself was made with. Files that most others disagree with are named.
     """
-    notebooks = known(root / "notebooks")
+    notebooks = sorted(path.stem for path in root.glob("notebooks/*.ipynb"))
     made_here = catalogue.artefacts(notebooks)
     names = [n for n in catalogue.ORDER if n in made_here or n == catalogue.DRAWN]
     sections = [section for n in names if (section := _section(n, folder, settings, root))]
     shown = [folder / f"{it.name}.{end}" for it in sections for end in ("csv", "png")]
-    usual, others = catalogue.others([file for file in shown if file.exists()])
+    usual, odd = others([file for file in shown if file.exists()])
     judged = [verdict for own in verdicts.values() for verdict in own]
     claims = [(claim, [v for v in judged if v.claim == claim.number]) for claim in CLAIMS]
     return (
@@ -102,7 +97,7 @@ def render(
                 if name not in made_here and (folder / f"notebooks/{name}.html").exists()
             ],
             made=dict(zip(COLUMNS, usual or [getattr(made, c) for c in COLUMNS], strict=True)),
-            others=others,
+            others=odd,
             full_name=catalogue.full_name,
         )
     )
@@ -117,6 +112,8 @@ def _section(name: str, folder: Path, settings: Settings, root: Path) -> Section
         return None
     number = int(re.sub(r"\D", "", name))
     title, lead = _opening(root / f"notebooks/{name}.ipynb", catalogue.full_name(name))
+    import pandas as pd
+
     grid = None
     if name.startswith("table") and "csv" in files:
         grid = _grid(arrange(pd.read_csv(files["csv"]), beside(number, settings)))
@@ -140,6 +137,9 @@ def _opening(notebook: Path, otherwise: str) -> tuple[str, str]:
     """Heading and first paragraph (HTML) of a notebook."""
     if not notebook.exists():
         return otherwise, ""
+    import nbformat
+    from nbconvert.filters import markdown2html
+
     heading, *paragraphs = nbformat.read(notebook, as_version=4).cells[0].source.split("\n\n")
     text = paragraphs[0] if paragraphs and not paragraphs[0].startswith("|") else ""
     return heading.lstrip("# ").replace("\n", " "), markdown2html(text)
@@ -156,7 +156,7 @@ def _inline(svg: str) -> str:
     return re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg[svg.index("<svg") :])
 
 
-def _grid(layout: Layout) -> Grid:
+def _grid(layout: TableLayout) -> Grid:
     several = len(layout.columns) > 1
     columns = {
         (dataset, setting): f"{dataset}, {spoken(setting)}" if several else spoken(setting)

@@ -1,17 +1,20 @@
 """Accuracy over the number of synthetic images."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
-import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from .palette import method_styles
+from .style import panels
 
-from .palette import looks
-from .style import finished
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
-def volume(
+def accuracy_by_volume(
     frame: pd.DataFrame, without: str, methods: Sequence[str], where: str | None = None
 ) -> Figure:
     """Mean, worst and best of the seeds, a panel per data set (Fig. 5).
@@ -21,21 +24,20 @@ def volume(
     where : what else the title says, as the partition.
     """
     datasets = list(dict.fromkeys(frame["dataset"]))
-    figure, grid = plt.subplots(
-        1, len(datasets), figsize=(5.2 * len(datasets), 3.8), squeeze=False, layout="constrained"
-    )
-    styles = looks([without, *methods])
-    for axes, dataset in zip(grid.flat, datasets, strict=True):
+    figure, grid = panels(len(datasets), 5.2 * len(datasets), 3.8)
+    styles = method_styles([without, *methods])
+    keywords = {name: style.keywords for name, style in styles.items()}
+    for axes, dataset in zip(grid, datasets, strict=True):
         own = frame[frame["dataset"] == dataset]
-        level = own.loc[own["method"] == without, "accuracy_pct"]
-        axes.axhline(level.mean(), color=styles[without].colour, linestyle=":", linewidth=1)
         nothing = own[own["method"] == without].assign(images=0)
-        _series(axes, nothing, styles[without].style, f"{without}, none", 0)
+        level = nothing["accuracy_pct"].mean()
+        axes.axhline(level, color=styles[without].colour, linestyle=":", linewidth=1)
+        _series(axes, nothing, keywords[without], f"{without}, none", 0)
         counts = sorted(set(own.loc[own["method"].isin(methods), "images"]))
         step = 0.012 * counts[-1]  # so far a method's marks stand aside, or they hid each other
         for place, method in enumerate(methods):
             aside = step * (2 * place - len(methods) + 1)
-            _series(axes, own[own["method"] == method], styles[method].style, method, aside)
+            _series(axes, own[own["method"] == method], keywords[method], method, aside)
         axes.set_xticks([0, *counts])
         bottom = max(0, 5 * int((own["accuracy_pct"].min() - 1) // 5))
         cut = f", from {bottom} up" if bottom else ""
@@ -46,16 +48,15 @@ def volume(
             ylim=(bottom, None),
         )
         axes.grid(alpha=0.3)
-    count = frame["seed"].nunique()
-    grid[0, 0].legend(
+    grid[0].legend(
         frameon=False,
-        title=f"mean, worst and best of {count} seeds",
+        title=f"mean, worst and best of {frame['seed'].nunique()} seeds",
         loc="upper center",
         bbox_to_anchor=(0.5, -0.16),
         ncols=3,
         handlelength=3,
     )
-    return finished(figure)
+    return figure
 
 
 def _series(axes: Axes, rows: pd.DataFrame, style: dict, name: str, aside: float) -> None:

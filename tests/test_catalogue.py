@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 
 from regl_core.errors import ReglError
 from regl_core.params import load
-from regl_core.report import artefact, catalogue
-from regl_core.report.provenance import trace
+from regl_core.report import catalogue
+from regl_core.report.provenance import others, save_figure, trace, write_csv
 
 SMOKE = load("smoke")
 
@@ -34,15 +34,15 @@ def test_a_file_that_no_notebook_makes_is_an_error(tmp_path):
 
 def test_files_say_what_made_them_and_the_odd_one_is_named(tmp_path):
     frame, changed = pd.DataFrame({"a": [1]}), load("smoke", {"seeds": [7]})
-    artefact.write_csv(frame, "table2", SMOKE, tmp_path)
-    artefact.save(Figure(), "fig1", SMOKE, tmp_path)
-    artefact.save(Figure(), "fig5", changed, tmp_path)
+    write_csv(frame, "table2", SMOKE, tmp_path)
+    save_figure(Figure(), "fig1", SMOKE, tmp_path)
+    save_figure(Figure(), "fig5", changed, tmp_path)
     frame.to_csv(tmp_path / "table3.csv")
     names = ("table2.csv", "fig1.png", "fig5.png", "table3.csv")
     made = trace("table2", SMOKE)
-    usual, others = catalogue.others([tmp_path / name for name in names])
+    usual, odd = others([tmp_path / name for name in names])
     assert usual == (made.commit, made.settings, made.libraries)
-    assert others == {
+    assert odd == {
         "fig5.png": f"settings {trace('fig5', changed).settings}",
         "table3.csv": "does not say what made it",
     }
@@ -51,5 +51,5 @@ def test_files_say_what_made_them_and_the_odd_one_is_named(tmp_path):
 def test_nothing_known_is_told_of_every_file(tmp_path):
     (tmp_path / "table2.csv").write_text("a\n1\n")
     (tmp_path / "table3.csv").write_text("")
-    usual, others = catalogue.others([tmp_path / "table2.csv", tmp_path / "table3.csv"])
-    assert usual == () and list(others) == ["table2.csv", "table3.csv"]
+    usual, odd = others([tmp_path / "table2.csv", tmp_path / "table3.csv"])
+    assert usual == () and list(odd) == ["table2.csv", "table3.csv"]

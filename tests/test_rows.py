@@ -5,7 +5,7 @@ import pytest
 from regl_core.paper import published
 from regl_core.params import load
 from regl_core.partition import IID, Dirichlet, GlobalShare, Pooled, SingleLabel
-from regl_core.report import columns
+from regl_core.report import rows
 from regl_core.runs import PersonalResult, PersonalRun, Result, Run
 
 PAPER = load("paper")
@@ -18,13 +18,13 @@ def result(partition, method="FedAvg", dataset="imagefruit", settings=PAPER):
 
 
 def settings_of(table: int, dataset: str = "imagefruit") -> set[str]:
-    rows = published(table)
-    return set(rows.loc[rows["dataset"] == dataset, "setting"])
+    paper = published(table)
+    return set(paper.loc[paper["dataset"] == dataset, "setting"])
 
 
 def test_concentrations_and_iid_are_those_of_table_5():
     partitions = [Dirichlet(beta=beta, clients=5) for beta in BETAS] + [IID(clients=5)]
-    found = [columns.by_partition(result(partition)) for partition in partitions]
+    found = [rows.by_partition(result(partition)) for partition in partitions]
     assert {setting for setting, _ in found} == settings_of(5)
     assert {method for _, method in found} == {"FedAvg"}
 
@@ -39,9 +39,9 @@ def test_concentrations_and_iid_are_those_of_table_5():
 )
 def test_partitions_are_those_of_tables_2_to_4(table, partitions):
     found = {
-        columns.by_partition(
-            result(partition, "Centralized" if partition == Pooled() else "FedAvg")
-        )[0]
+        rows.by_partition(result(partition, "Centralized" if partition == Pooled() else "FedAvg"))[
+            0
+        ]
         for partition in partitions
     }
     assert found == settings_of(table)
@@ -50,7 +50,7 @@ def test_partitions_are_those_of_tables_2_to_4(table, partitions):
 @pytest.mark.parametrize("dataset", ["imagefruit", "imagenet100"])
 def test_epochs_are_those_of_table_6(dataset):
     found = {
-        columns.by_epochs(
+        rows.by_epochs(
             result(
                 Dirichlet(beta=beta, clients=5),
                 dataset=dataset,
@@ -68,8 +68,7 @@ def test_epochs_are_those_of_table_6(dataset):
 )
 def test_clients_are_those_of_table_7(dataset, clients):
     found = {
-        columns.by_clients(result(Dirichlet(beta=0.01, clients=n), dataset=dataset))
-        for n in clients
+        rows.by_clients(result(Dirichlet(beta=0.01, clients=n), dataset=dataset)) for n in clients
     }
     assert found == {(setting, "FedAvg") for setting in settings_of(7, dataset)}
 
@@ -80,11 +79,11 @@ def test_shares_and_tasks_are_those_of_table_1():
     for share in (0.0, 0.05, 0.1, 0.2, 0.3):
         fields = dict(dataset="imagefruit", method="FedAvg", seed=0, settings=PAPER)
         given = GlobalShare(share=share, base=base)
-        found.add(columns.by_task(Result(Run(partition=given, **fields), (50.0,))))
+        found.add(rows.by_task(Result(Run(partition=given, **fields), (50.0,))))
         personal = PersonalRun(partition=given, **fields)
-        found.add(columns.by_task(PersonalResult(personal, ((50.0,),))))
-    rows = published(1)
-    assert found == set(zip(rows["setting"], rows["method"], strict=True)) and len(found) == 10
+        found.add(rows.by_task(PersonalResult(personal, ((50.0,),))))
+    paper = published(1)
+    assert found == set(zip(paper["setting"], paper["method"], strict=True)) and len(found) == 10
 
 
 @pytest.mark.parametrize(
@@ -99,4 +98,4 @@ def test_shares_and_tasks_are_those_of_table_1():
 def test_images_of_figure_5_are_those_a_method_uses(method, count, setting):
     settings = PAPER.altered({"datasets.imagefruit.synthetic_per_class": count})
     one = result(Dirichlet(beta=0.5, clients=5), method, settings=settings)
-    assert columns.by_volume(one) == (setting, method)
+    assert rows.by_volume(one) == (setting, method)
