@@ -73,6 +73,3 @@ def _new(place: int) -> MethodStyle:
     # From the other end: where it covers FedAvg's line, that one shows through the gaps.
     colour, line, marker = (own[place % len(own)] for own in (COLOURS, LINES[::-1], MARKERS[::-1]))
     return MethodStyle(colour, line, marker)
-
-
-looks = method_styles
