@@ -10,15 +10,13 @@ from .analyses import ClientImagesRun, DistanceRun, UpdateRun
 from .catalogue import ENDINGS, ORDER, artefacts, check, full_name
 from .claims import CLAIMS, Verdict, claims_frame, judge, verdicts
 from .comparison import MIN_SEEDS, Comparison, Quantity
-from .drawing.classes import local_update
-from .drawing.curves import accuracy_curves
+from .drawing.accuracies import accuracy_bars, accuracy_by_volume, accuracy_curves
+from .drawing.clients import local_update, ownership_maps, recovery
 from .drawing.image_grids import agreement, image_grid
-from .drawing.labels import accuracies, ownership_maps, recovery
 from .drawing.leaks import intervals
 from .drawing.palette import method_styles
 from .drawing.scatter import scatter_by_class, scatter_together
 from .drawing.style import CLASSES, MARKERS, REAL, SYNTHETIC, finished, ink, panels
-from .drawing.volume import accuracy_by_volume
 from .figure_data import (
     accuracy_per_class,
     class_names,
@@ -45,7 +43,7 @@ __all__ += ["by_clients", "by_epochs", "by_task", "by_volume"]
 __all__ += ["references", "rules", "save_figure", "table", "verdicts", "write_csv"]
 __all__ += ["accuracy_per_class", "class_names", "image_distances", "marked_classes", "mean_change"]
 __all__ += ["ownership", "ownership_matrix", "real_images", "separation", "skew", "with_images"]
-__all__ += ["accuracies", "accuracy_by_volume", "accuracy_curves", "agreement", "image_grid"]
+__all__ += ["accuracy_bars", "accuracy_by_volume", "accuracy_curves", "agreement", "image_grid"]
 __all__ += ["intervals", "local_update", "ownership_maps", "panels", "recovery"]
 __all__ += ["scatter_by_class", "scatter_together"]
 # Of press.

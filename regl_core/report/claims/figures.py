@@ -6,10 +6,18 @@ from dataclasses import replace
 
 from ..comparison import POINTS, Comparison
 from ..scores import FT, REGL, TF, Scores
-from .judging import WIDE, Claim, Statement
+from .judging import WIDE, Statement, claim
 
 
-def _separates(scores: Scores) -> Iterator[Statement]:
+@claim(
+    14,
+    "fig4",
+    "ReGL (FT) separates classes that a client lacks, FedAvg does not: their silhouette after "
+    "a local update is above 0 with the one, below 0 with the other.",
+    "At the profile desk, a single local update of FedAvg does not undo all that the global "
+    "model knows of a class: its silhouette stays above 0, but well below ReGL's.",
+)
+def separates(scores: Scores) -> Iterator[Statement]:
     """By the silhouette of the classes that a client lacks, mean over clients.
 
     It is above 0 with FT (an image is nearer to its own class than to the next), below 0 with
@@ -30,7 +38,12 @@ def _separates(scores: Scores) -> Iterator[Statement]:
         yield Statement(setting, comparisons, after=means)
 
 
-def _closer(scores: Scores) -> Iterator[Statement]:
+@claim(
+    12,
+    "fig6",
+    "ReGL (FT) images lie closer to the real ones than ReGL (TF) images, by the kernel distance.",
+)
+def closer(scores: Scores) -> Iterator[Statement]:
     """The kernel distance of FT's images to the real ones is smaller than that of TF's.
 
     The Fréchet distance is told besides: it is biased where images are few.
@@ -58,7 +71,16 @@ def _means(what: str, scores: Scores, setting: str, methods: tuple[str, ...]) ->
     return [f"{what}: mean {told}".replace("-", "−")]
 
 
-def _local_updates(scores: Scores) -> Iterator[Statement]:
+@claim(
+    13,
+    "fig7",
+    "A local FedAvg update wrecks the accuracy of classes that the client lacks, by more than "
+    f"{WIDE:.0f} points; a ReGL update raises every class, in the mean over clients.",
+    "At the profile desk, a client's update with ReGL raises classes of which it has real "
+    "images and lowers those it only draws, far less than FedAvg's update does: drawn images "
+    "are no full substitute for real ones.",
+)
+def local_updates(scores: Scores) -> Iterator[Statement]:
     """What one local update does to the accuracies of classes, FedAvg's and ReGL's apart."""
     yield from _wrecked(scores)
     yield from _raised(scores)
@@ -101,31 +123,4 @@ def _raised(scores: Scores) -> Iterator[Statement]:
             yield Statement(setting, [gain], method, after=[count] if len(own) else [])
 
 
-CLAIMS = (
-    Claim(
-        12,
-        "fig6",
-        "ReGL (FT) images lie closer to the real ones than ReGL (TF) images, by the kernel "
-        "distance.",
-        _closer,
-    ),
-    Claim(
-        13,
-        "fig7",
-        "A local FedAvg update wrecks the accuracy of classes that the client lacks, by more than "
-        f"{WIDE:.0f} points; a ReGL update raises every class, in the mean over clients.",
-        _local_updates,
-        "At the profile desk, a client's update with ReGL raises classes of which it has real "
-        "images and lowers those it only draws, far less than FedAvg's update does: drawn images "
-        "are no full substitute for real ones.",
-    ),
-    Claim(
-        14,
-        "fig4",
-        "ReGL (FT) separates classes that a client lacks, FedAvg does not: their silhouette after "
-        "a local update is above 0 with the one, below 0 with the other.",
-        _separates,
-        "At the profile desk, a single local update of FedAvg does not undo all that the global "
-        "model knows of a class: its silhouette stays above 0, but well below ReGL's.",
-    ),
-)
+CLAIMS = (closer, local_updates, separates)

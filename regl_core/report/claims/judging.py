@@ -60,6 +60,13 @@ class Claim:
     remark: str = ""  # why it may not hold, told below verdicts that are not "holds"
 
 
+def claim(
+    number: int, artefact: str, text: str, remark: str = ""
+) -> Callable[[Callable[[Scores], Iterable[Statement]]], Claim]:
+    """Makes a Claim of the function that follows."""
+    return lambda statements: Claim(number, artefact, text, statements, remark)
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What the runs say about one statement of a claim on one data set."""

@@ -1,21 +1,59 @@
-"""Accuracy on each class before and after one local update, with the images behind it."""
+"""Who owns what, what that makes of a client's labels, and what a local update does to classes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from .style import GREY, images_of_classes, legend_below, panels
+from .style import GREY, heat_map, images_of_classes, legend_below, panels
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+FEW = 30  # with more classes than this their names do not fit beside an axis
 SHOWN = (-3, 103)  # % of accuracy: a little more than there can be, so that no mark is cut
 STYLES = {  # neither colour means a method or a kind of image
     "before": {"color": "#555555", "linestyle": "--", "marker": "o", "markerfacecolor": "white"},
     "after": {"color": "black", "marker": "s"},
 }
+
+
+def recovery(
+    axes: Axes, real: Sequence[int], synthetic: Sequence[int] | None, classes: Sequence[str]
+) -> None:
+    """Bars of one client's images per class, real and on top synthetic (Fig. 1 a, b)."""
+    edges = {"edgecolor": "white", "linewidth": 0.5}
+    images_of_classes(axes, real, synthetic, ("real", "synthetic"), **edges)
+    _name(axes, classes)
+    axes.set_ylabel("images")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def ownership_maps(owned: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
+    """Heat maps clients × classes of numbers of images, one panel per title (Fig. 3)."""
+    clients = max(len(counts) for counts in owned.values())
+    few = len(classes) <= FEW
+    width = (0.42 if few else 0.09) * len(classes) + 0.6  # inches
+    size = (len(owned) * width + 1.3, 0.34 * clients + 1.6)
+    figure, grid = panels(len(owned), *size, sharey=True)
+    top = max(int(counts.max()) for counts in owned.values())
+    for axes, (title, counts) in zip(grid, owned.items(), strict=True):
+        drawn = heat_map(axes, counts, top, "d" if few else "", size=7)
+        axes.set_title(title, fontsize=10)
+        _name(axes, classes)
+        axes.set_yticks(range(len(counts)))
+    grid[0].set_ylabel("client")
+    figure.colorbar(drawn, ax=grid, label="images", pad=0.01)
+    return figure
+
+
+def _name(axes: Axes, classes: Sequence[str]) -> None:
+    if len(classes) <= FEW:
+        axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right", fontsize=8)
+    axes.set_xlabel("class", fontsize=9)
 
 
 def local_update(
