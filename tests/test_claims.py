@@ -72,12 +72,6 @@ def test_two_seeds_decide_no_claim():
     assert "95 % interval" not in text
 
 
-def test_only_seeds_that_have_all_runs_are_compared():
-    made = [r for r in PAPERLIKE if (r.run.method, r.run.seed) != ("ReGL (TF)", 1)]
-    verdict = outcomes(made)[2, "beta=0.01"]
-    assert (verdict.verdict, verdict.seeds) == ("not decided", 2)
-
-
 @pytest.mark.parametrize("missing", ["FedAvg", "ReGL (TF)", "ReGL (FT)"])
 def test_claim_with_a_missing_method_never_holds(missing):
     made = [r for r in PAPERLIKE if r.run.method != missing]
@@ -133,22 +127,13 @@ def test_the_papers_own_numbers_bear_out_every_claim_on_its_tables(number):
     assert {verdict.verdict for verdict in found} == {"holds"}
 
 
-def test_every_claim_of_the_notes_is_there():
-    assert [claim.number for claim in CLAIMS] == list(range(1, 15))
-
-
 @pytest.mark.parametrize("claim", [claim for claim in CLAIMS if "table" in claim.artefact])
 def test_claim_without_its_settings_says_so(claim):
+    assert [it.number for it in CLAIMS] == list(range(1, 15))
     found = judged(claim.artefact, {("elsewhere", "FedAvg"): [1.0] * 3})
     (verdict,) = [verdict for verdict in found if verdict.claim == claim.number]
     assert (verdict.outcome, verdict.seeds) == ("not decided (runs missing)", 0)
     assert verdict.evidence[0].startswith("cannot be judged: it needs")
-
-
-def test_one_beta_cannot_show_what_skew_does():
-    numbers = {("beta=0.5", m): [50.0] * 3 for m in METHODS}
-    (verdict,) = [v for v in judged("table2", numbers) if v.claim == 4]
-    assert verdict.outcome == "not decided (runs missing)"
 
 
 def test_remark_is_told_only_below_a_claim_that_does_not_hold():
@@ -165,9 +150,8 @@ def test_frame_has_a_row_per_verdict_that_says_where():
     numbers = {("beta=0.5", "Separate"): [60.0] * 2, ("beta=0.5", "FedRep"): [50.0, 52.0]}
     rows = claims_frame(v for v in judged("table4", numbers) if v.claim == 7)
     assert list(rows) == ["claim", "artefact", "verdict", "evidence", "seeds"]
-    (row,) = rows.to_dict("records")
-    evidence = row.pop("evidence")
-    expected = {"claim": 7, "artefact": "table4", "seeds": 2}
-    assert row == expected | {"verdict": "not decided"}
-    assert evidence.startswith("digits, β = 0.5 (too few seeds): 0 of 1 do, 0 do not; FedRep")
+    assert rows.drop(columns="evidence").values.tolist() == [[7, "table4", "not decided", 2]]
+    assert rows["evidence"][0].startswith(
+        "digits, β = 0.5 (too few seeds): 0 of 1 do, 0 do not; FedRep"
+    )
     assert list(claims_frame([])) == list(rows)

@@ -1,14 +1,9 @@
 """An executed notebook as a page of its own, which needs nothing but a browser."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ..engine.files import put
-
-if TYPE_CHECKING:
-    import jinja2
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -29,24 +24,24 @@ def write_page(notebook: Path) -> Path:
         exclude_anchor_links=True,
     )
     body, _ = exporter.from_filename(str(notebook))
-    page = environment().get_template("frame.html.j2")
-    text = page.render(title=notebook.stem, body=body, code=_code_styles())
+    text = render_template("frame.html.j2", title=notebook.stem, body=body, code=_code_styles())
     file = notebook.with_suffix(".html")
     put({file.name: text.encode()}, file.parent)
     return file
 
 
-def environment() -> jinja2.Environment:
-    """Finds the templates; a name that a template misses is an error."""
+def render_template(name: str, **values: Any) -> str:
+    """The template `name` with `values` in it; one that it misses is an error."""
     import jinja2
 
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=jinja2.select_autoescape(["html", "html.j2"]),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    return environment.get_template(name).render(**values)
 
 
 def _code_styles() -> str:

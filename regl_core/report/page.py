@@ -18,7 +18,7 @@ from ..params import ROOT, Settings
 from . import catalogue
 from .claims import CLAIMS, Verdict
 from .layout import Cell, TableLayout, arrange
-from .notebook_page import environment
+from .notebook_page import render_template
 from .provenance import COLUMNS, Provenance, others
 from .rows import spoken
 from .tables import beside
@@ -43,8 +43,8 @@ class Number:
 class Grid:
     """A table as it is shown: the longer side runs down the page."""
 
-    heads: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[Number | None, ...]], ...]
+    heads: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[Number | None]]]
 
 
 @dataclass(frozen=True)
@@ -82,24 +82,22 @@ def render(
     usual, odd = others([file for file in shown if file.exists()])
     judged = [verdict for own in verdicts.values() for verdict in own]
     claims = [(claim, [v for v in judged if v.claim == claim.number]) for claim in CLAIMS]
-    return (
-        environment()
-        .get_template("index.html.j2")
-        .render(
-            profile=settings.profile,
-            changes=json.dumps(dict(changes), sort_keys=True) if changes else "",
-            claims=[(claim, own) for claim, own in claims if own],
-            counts=Counter(verdict.verdict for verdict in judged),
-            sections=sections,
-            beside=[
-                (_opening(root / f"notebooks/{name}.ipynb", name)[0], f"notebooks/{name}.html")
-                for name in notebooks
-                if name not in made_here and (folder / f"notebooks/{name}.html").exists()
-            ],
-            made=dict(zip(COLUMNS, usual or [getattr(made, c) for c in COLUMNS], strict=True)),
-            others=odd,
-            full_name=catalogue.full_name,
-        )
+    pages = {name: f"notebooks/{name}.html" for name in notebooks if name not in made_here}
+    return render_template(
+        "index.html.j2",
+        profile=settings.profile,
+        changes=json.dumps(dict(changes), sort_keys=True) if changes else "",
+        claims=[(claim, own) for claim, own in claims if own],
+        counts=Counter(verdict.verdict for verdict in judged),
+        sections=sections,
+        beside=[
+            (_opening(root / f"notebooks/{name}.ipynb", name)[0], page)
+            for name, page in pages.items()
+            if (folder / page).exists()
+        ],
+        made=dict(zip(COLUMNS, usual or [getattr(made, c) for c in COLUMNS], strict=True)),
+        others=odd,
+        full_name=catalogue.full_name,
     )
 
 
@@ -163,14 +161,11 @@ def _grid(layout: TableLayout) -> Grid:
         for dataset, settings in layout.columns.items()
         for setting in settings
     }
-    cells = [
-        (method, [_number(layout.cell(*column, method)) for column in columns])
-        for method in layout.methods
-    ]
-    if len(columns) > len(layout.methods):
-        turned = zip(columns.values(), zip(*(own for _, own in cells), strict=True), strict=True)
-        return Grid(layout.methods, tuple(turned))
-    return Grid(tuple(columns.values()), tuple((method, tuple(own)) for method, own in cells))
+    numbers = [[_number(layout.cell(*it, method)) for it in columns] for method in layout.methods]
+    heads, sides = list(columns.values()), layout.methods
+    if len(heads) > len(sides):
+        heads, sides, numbers = sides, heads, zip(*numbers, strict=True)
+    return Grid(heads, list(zip(sides, numbers, strict=True)))
 
 
 def _number(cell: Cell | None) -> Number | None:
