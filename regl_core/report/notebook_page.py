@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ..engine.files import put
+from ..system import put
 
 TEMPLATES = Path(__file__).with_name("templates")
 

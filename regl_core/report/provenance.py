@@ -20,9 +20,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..engine.digest import library_versions
-from ..engine.files import put
+from ..engine import library_versions
 from ..params import ROOT, Settings
+from ..system import put
 
 if TYPE_CHECKING:
     import pandas as pd
