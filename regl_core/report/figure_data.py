@@ -70,6 +70,8 @@ def ownership_matrix(owned: pd.DataFrame) -> np.ndarray:
 
 def skew(owned: pd.DataFrame) -> pd.DataFrame:
     """Of `ownership`: classes a client owns on average, its images, and clients that own none."""
+    import pandas as pd
+
     clients = owned.groupby(["dataset", "setting", "seed", "client"], sort=False)["images"]
     images, classes = clients.sum(), clients.agg(lambda own: (own > 0).sum())
     groups = images.groupby(["dataset", "setting"], sort=False)
@@ -79,7 +81,7 @@ def skew(owned: pd.DataFrame) -> pd.DataFrame:
         "most images": groups.max(),
         "clients without images, %": groups.agg(lambda own: 100 * (own == 0).mean()),
     }
-    return groups.min().to_frame().assign(**found)[list(found)].round(1)
+    return pd.DataFrame(found).round(1)
 
 
 def marked_classes(run: ClientImagesRun) -> list[str]:
