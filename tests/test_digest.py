@@ -235,7 +235,7 @@ def test_what_has_no_canonical_form_is_refused(value):
 
 def test_what_a_notebook_imports_is_the_code_behind_it():
     source = (
-        "import json\nfrom regl_core.report import artefact\nfrom regl_core.params import load\n"
+        "import json\nfrom regl_core.report import provenance\nfrom regl_core.params import load\n"
     )
-    names = ("regl_core.report.artefact", "*"), ("regl_core.params", "load")
+    names = ("regl_core.report.provenance", "*"), ("regl_core.params", "load")
     assert code_digest(program=source) == code_digest(*names) != code_digest(*names[1:])

@@ -18,7 +18,7 @@ from regl_core.plan.dry_run import ABSENT, Outline
 from regl_core.press import freshness
 from regl_core.press.freshness import State
 from regl_core.press.making import build
-from regl_core.report import artefact, tables
+from regl_core.report import provenance, tables
 from regl_core.runs import Run
 
 SMOKE = load("smoke")
@@ -213,7 +213,7 @@ def summed(tmp_path):
     write_notebook(tmp_path, "table2", "Table 2: a")
     write_notebook(tmp_path, "fig1", "Figure 1: b")
     tables.table(2, PAPERLIKE, SMOKE, {}).write(SMOKE, folder)
-    artefact.save(Figure(figsize=(0.01, 0.01)), "fig1", SMOKE, folder)
+    provenance.save_figure(Figure(figsize=(0.01, 0.01)), "fig1", SMOKE, folder)
     build(folder, SMOKE, {}, tmp_path)
     return tmp_path
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ..system import explained
 from ..errors import ReglError
 from ..params import ROOT, load
 from ..settings.reading import parse
+from ..system import explained
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

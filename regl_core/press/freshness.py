@@ -32,9 +32,9 @@ SUMMARIES = {"claims": "claims.csv", "index": "index.html"}  # file, by the name
 READ = {"claims": ("csv",), "index": ("csv", "md", "png")}  # of each artefact, the others linked
 # What `making.build` calls, that itself being reached from too much else.
 JUDGED = (
-    ("regl_core.report.tables", "judge"),
-    ("regl_core.report.claims", "frame"),
-    ("regl_core.report.artefact", "write_csv"),
+    ("regl_core.report.claims", "judge"),
+    ("regl_core.report.claims", "claims_frame"),
+    ("regl_core.report.provenance", "write_csv"),
 )
 CODE = {"claims": JUDGED, "index": (*JUDGED, ("regl_core.report.page", "render"))}
 PACKAGE = ROOT / "regl_core"
