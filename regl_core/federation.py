@@ -1,22 +1,29 @@
-"""The round loop: select, train locally, aggregate, evaluate. It runs every method."""
+"""The round loop: select, train locally, aggregate, evaluate. It runs every method.
+
+Where the time goes, from the outside in:
+    stages.trained.Trained.compute   one federation, stored once
+    federation.federate              its rounds, and in each the selected clients
+    federation._client_turn          one client's turn: what it receives, trains and sends
+    training.local_sgd               the epochs of its training
+    training.epoch                   the hot loop: one optimiser step for each batch
+"""
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from .checkpoint import FederationCheckpoint, FederationState, TurnCheckpoint
-from .engine.checkpoints import Saves
+from .clients import ClientData, placed, shelf
+from .engine.checkpoints import Checkpoint, Saves
 from .errors import ReglError
-from .methods.base import Method, Round, Server, State, Task
+from .methods.base import Method, Round, Server, State, Task, Update
 from .params import TrainingSettings
-from .placement import placed, shelf
 from .seeds import numpy_generator
-from .training import ClientData, Update, compiled, evaluate, in_memory, local_sgd, repeatable
+from .training import compiled, evaluate, in_memory, local_sgd, repeatable
 from .weights import Live, Weights
 
 T = TypeVar("T")
@@ -49,6 +56,64 @@ class History:
         return self.server.weights
 
 
+@dataclass(frozen=True)
+class FederationState:
+    """A federation between two clients, or within the turn of one.
+
+    Attributes
+    ----------
+    round
+        Number of rounds finished.
+    server, clients
+        Their states; of a client that has taken its turn in the round under way, the new one.
+    updates
+        What the clients have sent in the round under way, by client.
+    accuracy
+        Of the global model on the global test set after each round, in percent.
+    personal
+        After each round, every client's own accuracy in percent; None for a client left out.
+    turn
+        How far the next client, or after all of them the server, has come (`stepwise`); None if
+        it has not begun.
+    """
+
+    round: int
+    server: Server
+    clients: tuple[State, ...]
+    updates: Mapping[int, Update]
+    accuracy: tuple[float, ...]
+    personal: tuple[tuple[float | None, ...], ...]
+    turn: Any = None
+
+
+class FederationCheckpoint(Checkpoint):
+    """Saves the latest `FederationState`, and writes no weights twice."""
+
+    kinds = (FederationState, Server, Update, Weights)
+    lasting = (Weights,)
+
+
+@dataclass(frozen=True)
+class TurnCheckpoint:
+    """Saves how far a turn has come, as part of the `state` that it started from."""
+
+    checkpoint: FederationCheckpoint
+    state: FederationState
+
+    @property
+    def due(self) -> bool:
+        """Whether the checkpoint would save now."""
+        return self.checkpoint.due
+
+    def load(self) -> Any:
+        """How far it had come."""
+        return self.state.turn
+
+    def save(self, value: Any) -> None:
+        """Save it with all the rest."""
+        self.checkpoint.save(replace(self.state, turn=value))
+
+
 def reported(history: History, report_rounds: int) -> float:
     """Mean accuracy over the last `report_rounds` rounds (all, where there are fewer), percent."""
     last = history.accuracy[-report_rounds:]
@@ -65,6 +130,7 @@ def federate(
     tick: Callable[[float], None] = lambda fraction: None,
     checkpoint: FederationCheckpoint | None = None,
     personal: Sequence[ClientData] = (),
+    after_round: Callable[[FederationState], None] = lambda state: None,
 ) -> History:
     """Train `method` for ``training.rounds`` rounds.
 
@@ -85,13 +151,14 @@ def federate(
         Where to go on from and to save to; the result is the same bit for bit.
     personal
         Each client's own test split, for methods compared on those (Table 4).
+    after_round
+        Told how far it has come after each round, and at first where it goes on after some.
 
     Raises
     ------
     ReglError
         No client has an image, or there are no test images; the method does not go with
-        `training` (`Method.check`); or a batch does not fit into the
-        memory of the device.
+        `training` (`Method.check`); or a batch does not fit into the memory of the device.
     """
     method.check(training)
     owners = [client for client, data in enumerate(clients) if len(data)]
@@ -107,28 +174,31 @@ def federate(
         placed(several, device) for several in (clients, [test, *personal])
     )
     away = shelf(device, live.weights().bytes, len(owners))
-    progress = checkpoint.load(away) if checkpoint else None
-    if progress is None:
+    state = checkpoint.load(away) if checkpoint else None
+    if state is None:
         weights = live.weights().to(away)
         states = (method.client_state(weights),) * len(clients)
-        progress = FederationState(0, method.server_state(weights), states, {}, (), ())
+        state = FederationState(0, method.server_state(weights), states, {}, (), ())
+    elif state.round:
+        after_round(state)
     with repeatable(), in_memory("federated training", training):
-        for number in range(progress.round, training.rounds):
+        for number in range(state.round, training.rounds):
             image = tuple(clients[owners[0]].images.shape[1:])
             now = Round(number, seed, net, training, len(owners), image)
             selected = select(owners, training.client_fraction, seed, number)
             for turn, client in enumerate(selected, 1):
-                if client not in progress.updates:
-                    data, own = clients[client], checkpoint and TurnCheckpoint(checkpoint, progress)
-                    progress = _client_turn(method, now, live, client, data, progress, own)
+                if client not in state.updates:
+                    data, own = clients[client], checkpoint and TurnCheckpoint(checkpoint, state)
+                    state = _client_turn(method, now, live, client, data, state, own)
                     if checkpoint:
-                        checkpoint.save(progress)
+                        checkpoint.save(state)
                 tick((number + turn / len(selected)) / training.rounds)
-            now = replace(now, checkpoint=checkpoint and TurnCheckpoint(checkpoint, progress))
-            progress = _server_turn(method, now, live, clients, test, personal, progress)
+            now = replace(now, checkpoint=checkpoint and TurnCheckpoint(checkpoint, state))
+            state = _server_turn(method, now, live, clients, test, personal, state)
+            after_round(state)
             if checkpoint:
-                checkpoint.save(progress)
-    return History(progress.accuracy, progress.personal, progress.server, progress.clients)
+                checkpoint.save(state)
+    return History(state.accuracy, state.personal, state.server, state.clients)
 
 
 def select(owners: Sequence[int], fraction: float, seed: int, number: int) -> list[int]:
@@ -144,13 +214,13 @@ def _client_turn(
     live: Live,
     client: int,
     data: ClientData,
-    progress: FederationState,
+    before: FederationState,
     checkpoint: Saves | None,
 ) -> FederationState:
     """One client trains and sends its update."""
-    device, away = next(now.net.parameters()).device, _place(progress.server)
-    received = _moved(method.answer(progress.server, client), device)
-    state = _moved(progress.clients[client], device)
+    device, away = next(now.net.parameters()).device, _place(before.server)
+    received = _moved(method.answer(before.server, client), device)
+    state = _moved(before.clients[client], device)
     start = method.start(received, state)
     live.become(start)
     task = Task(now, client, len(data), received, state, start)
@@ -168,9 +238,9 @@ def _client_turn(
     state, update = method.finish(task, live.weights(), steps)
     _only_declared(method, update)
     state, update = _moved(state, away), _moved(update, away)
-    states = (*progress.clients[:client], state, *progress.clients[client + 1 :])
-    updates = {**progress.updates, client: update}
-    return replace(progress, clients=states, updates=updates, turn=None)
+    states = (*before.clients[:client], state, *before.clients[client + 1 :])
+    updates = {**before.updates, client: update}
+    return replace(before, clients=states, updates=updates, turn=None)
 
 
 def _place(server: Server) -> torch.device:
@@ -209,11 +279,11 @@ def _server_turn(
     clients: Sequence[ClientData],
     test: ClientData,
     personal: Sequence[ClientData],
-    progress: FederationState,
+    before: FederationState,
 ) -> FederationState:
     """The server aggregates the round's updates, and the outcome is measured."""
-    updates = dict(sorted(progress.updates.items()))
-    server = method.aggregate(progress.server, updates, now)
+    updates = dict(sorted(before.updates.items()))
+    server = method.aggregate(before.server, updates, now)
     live.become(server.weights)
     accuracy = evaluate(now.net, test, now.training.precision)
     own: list[float | None] = []
@@ -221,9 +291,9 @@ def _server_turn(
         if not len(split) or not len(clients[client]):
             own.append(None)
             continue
-        live.become(method.start(method.answer(server, client), progress.clients[client]))
+        live.become(method.start(method.answer(server, client), before.clients[client]))
         own.append(evaluate(now.net, split, now.training.precision))
-    history = (*progress.personal, tuple(own)) if personal else ()
+    history = (*before.personal, tuple(own)) if personal else ()
     return FederationState(
-        now.number + 1, server, progress.clients, {}, (*progress.accuracy, accuracy), history
+        now.number + 1, server, before.clients, {}, (*before.accuracy, accuracy), history
     )

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from .clients import ClientData, placed
 from .engine.checkpoints import Checkpoint
 from .engine.resuming import nested, piecewise, resumed
-from .errors import ReglError
 from .params import PersonalizationSettings, TrainingSettings
-from .placement import placed
-from .training import ClientData, batches, epoch, evaluate, in_memory, repeatable, sgd, steps_of
+from .training import batches, epoch, evaluate, in_memory, repeatable, sgd, steps_of
 from .weights import Weights
 
 
@@ -29,27 +28,6 @@ class FineTuned:
 
     accuracy: tuple[float, ...]
     weights: Weights
-
-
-@dataclass(frozen=True)
-class Personal:
-    """Means over the clients that have training and test images, in percent.
-
-    Attributes
-    ----------
-    best
-        The paper's rule (Sec. 5.1): of each client's best round or epoch. Chosen on the test
-        split, hence favourable, and the more so the longer the curve: federated methods have one
-        point per round, ReGL one per epoch of fine-tuning.
-    last
-        Of each client's last round or epoch.
-    left_out
-        Number of clients without training or without test images.
-    """
-
-    best: float
-    last: float
-    left_out: int
 
 
 def of_own_classes(data: ClientData, real: int) -> ClientData:
@@ -139,22 +117,3 @@ def personalize(
         return None if tuned is None else tuned.accuracy
 
     return piecewise(curve, range(len(both)), checkpoint, tick)
-
-
-def summary(curves: Sequence[Sequence[float] | None]) -> Personal:
-    """The paper's accuracy beside the last one's.
-
-    curves: of each client the accuracy on its own test split after each round or epoch, in
-    percent; None for one left out. Raises ReglError if every client was.
-    """
-    kept = [curve for curve in curves if curve is not None]
-    if not kept:
-        raise ReglError(
-            f"none of the {len(curves)} clients has both training and test images; "
-            "there is nothing to personalise"
-        )
-    return Personal(
-        best=sum(map(max, kept)) / len(kept),
-        last=sum(curve[-1] for curve in kept) / len(kept),
-        left_out=len(curves) - len(kept),
-    )

@@ -1,7 +1,6 @@
-"""One client's local training: the hot loop, and the only message a client ever sends."""
+"""One client's local training: the hot loop (`epoch`), and how a network is tested."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -10,123 +9,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .augmentation import augmented
+from .clients import ClientData
 from .engine.checkpoints import Saves
 from .engine.compiling import keep_private
 from .engine.fitting import Fitting, advised
 from .engine.resuming import nested, resumed
 from .errors import ReglError
-from .images import Images
 from .params import TrainingSettings
 from .seeds import torch_generator
-from .weights import Weights
 
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]  # (net, images, labels) -> scalar
 Correct = Callable[[nn.Module], None]
-
-
-@dataclass(frozen=True)
-class ClientData:
-    """Images and labels that stay with their owner.
-
-    Attributes
-    ----------
-    images
-        uint8 (n, channels, side, side), 0 to 255, or floating point, as a network reads them.
-        They can lie in files, mapped into memory (`Images`).
-    labels
-        int64 (n,), on the device of the images.
-    """
-
-    images: Tensor | Images
-    labels: Tensor
-
-    def __post_init__(self) -> None:
-        if len(self.images) != len(self.labels):
-            raise ReglError(
-                f"{len(self.images)} images have {len(self.labels)} labels; give one label each"
-            )
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @property
-    def bytes(self) -> int:
-        """Size of the images."""
-        return self.images.shape.numel() * self.images.dtype.itemsize
-
-    def subset(self, index: Tensor) -> "ClientData":
-        """Those at `index`, int64 or bool; images that lie in files stay there."""
-        if isinstance(self.images, Images):
-            return ClientData(self.images.view(index), self.labels[index])
-        return ClientData(self.images[index], self.labels[index])
-
-    def to(self, device: torch.device) -> "ClientData":
-        """The same data on `device`, all of it in its memory."""
-        whole = self.images[:] if isinstance(self.images, Images) else self.images
-        return ClientData(whole.to(device), self.labels.to(device))
-
-    def batches(
-        self, order: Iterable[Tensor], device: torch.device
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images, as a network reads them, and labels on `device`, for each index of `order`.
-
-        What does not lie on a GPU that needs it is fetched one batch ahead of its use.
-        """
-        if device.type == "cpu" or self.labels.device == device:
-            for index in order:
-                yield pixels(self.images.index_select(0, index)), self.labels.index_select(0, index)
-            return
-
-        def fetched(index: Tensor) -> tuple[Tensor, Tensor]:
-            pair = self.images.index_select(0, index), self.labels.index_select(0, index)
-            images, labels = (one.pin_memory().to(device, non_blocking=True) for one in pair)
-            return images, labels
-
-        with ThreadPoolExecutor(1) as ahead:
-            coming = None
-            for index in order:
-                last, coming = coming, ahead.submit(fetched, index)
-                if last is not None:
-                    images, labels = last.result()
-                    yield pixels(images), labels
-            if coming is not None:
-                images, labels = coming.result()
-                yield pixels(images), labels
-
-    def in_turn(self, size: int, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-        """As `batches`, all of it in its order, `size` images at a time."""
-        if isinstance(self.images, Tensor) and self.images.device == device:
-            parts = self.images.split(size), self.labels.split(size)
-            return ((pixels(images), labels) for images, labels in zip(*parts, strict=True))
-        return self.batches(torch.arange(len(self), device=self.labels.device).split(size), device)
-
-
-def pixels(images: Tensor) -> Tensor:
-    """Images as a network reads them: uint8 ones as float32 from -1 (black) to 1.
-
-    The scale is fixed: a mean over the data set would tell each client something of the images of
-    the others. What is floating point is as it should be.
-    """
-    return images.to(torch.float32) / 127.5 - 1 if images.dtype == torch.uint8 else images
-
-
-@dataclass(frozen=True)
-class Update:
-    """All that a client sends to the server in one round.
-
-    Attributes
-    ----------
-    weights
-        A copy of the client's weights, or the part of them its method shares.
-    count
-        Number of images trained on.
-    extra
-        What the method declares in `Method.uploads` besides, by name.
-    """
-
-    weights: Weights
-    count: int
-    extra: Mapping[str, Weights | Tensor]
 
 
 @dataclass(frozen=True)

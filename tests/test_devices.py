@@ -10,7 +10,7 @@ from regl_core.evidence.probes import Probe
 from regl_core.params import load
 from regl_core.partition import Dirichlet
 from regl_core.pipeline import Pipeline
-from regl_core.plan import rates
+from regl_core.plan import counts, rates
 from regl_core.runs import Run
 
 
@@ -57,7 +57,7 @@ def test_what_auto_meant_is_what_computes(here):
     stage = trained("ReGL (TF)", training="auto", foundation="auto")
     assert stage.training.device == here
     assert stage.needs()[0].models.settings.device == stage.needs()[0].models.device == here
-    assert {unit.device for unit in stage.work() if unit.what == "trained"} == {here}
+    assert {unit.device for unit in counts.of(stage) if unit.what == "trained"} == {here}
 
 
 def test_an_entry_names_what_computed_it(tmp_path):

@@ -9,16 +9,16 @@ from toy_clients import assert_same, client, clients, killed_and_resumed, networ
 from toy_kills import keeping, survived
 
 from regl_core import federation
-from regl_core.checkpoint import FederationCheckpoint
+from regl_core.clients import ClientData
 from regl_core.errors import ReglError
-from regl_core.federation import History, federate, reported, select
+from regl_core.federation import FederationCheckpoint, History, federate, reported, select
 from regl_core.methods.dynafed import DynaFed
 from regl_core.methods.fedavg import FedAvg
 from regl_core.methods.fedbn import FedBN
 from regl_core.methods.fedrep import FedRep
 from regl_core.methods.moon import Moon
 from regl_core.methods.scaffold import Scaffold
-from regl_core.training import ClientData, evaluate
+from regl_core.training import evaluate
 from regl_core.weights import Weights
 
 TEST = client(12, seed=99)

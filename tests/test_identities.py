@@ -9,6 +9,7 @@ from torch import nn
 from toy_clients import client, clients, network, same, settings
 
 from regl_core import methods
+from regl_core.clients import ClientData
 from regl_core.evidence.identities import (
     BITWISE,
     IDENTITIES,
@@ -18,10 +19,9 @@ from regl_core.evidence.identities import (
     small_network,
 )
 from regl_core.federation import federate
-from regl_core.methods.base import Method, Round, Server
+from regl_core.methods.base import Method, Round, Server, Update
 from regl_core.methods.fedavg import FedAvg
 from regl_core.seeds import torch_generator
-from regl_core.training import ClientData, Update
 from regl_core.weights import Weights, mean
 
 TEST = client(12, seed=99)

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy_clients import settings
 
-from regl_core import placement
+from regl_core import clients as placement
 from regl_core.augmentation import augmented
+from regl_core.clients import ClientData, pixels
 from regl_core.images import Images
 from regl_core.models import build
-from regl_core.training import ClientData, Phase, evaluate, local_sgd, pixels
+from regl_core.training import Phase, evaluate, local_sgd
 from regl_core.weights import Weights
 
 WHOLE = torch.randint(256, (11, 3, 4, 4), dtype=torch.uint8)

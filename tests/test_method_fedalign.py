@@ -11,6 +11,7 @@ from torchvision.models.resnet import BasicBlock
 from toy_clients import assert_same, killed_and_resumed, same, settings
 
 from regl_core import methods
+from regl_core.clients import ClientData
 from regl_core.errors import ReglError
 from regl_core.evidence.identities import gap
 from regl_core.federation import federate
@@ -19,7 +20,7 @@ from regl_core.methods.fedalign import FedAlign, Student, first
 from regl_core.methods.fedavg import FedAvg
 from regl_core.methods.spectral import Mismatch, by_place
 from regl_core.models import ResNetSmall, build
-from regl_core.training import ClientData, cross_entropy
+from regl_core.training import cross_entropy
 from regl_core.weights import Weights
 
 

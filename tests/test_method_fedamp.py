@@ -19,6 +19,7 @@ from toy_clients import (
     tiny_clients,
 )
 
+from regl_core.clients import ClientData
 from regl_core.errors import ReglError
 from regl_core.evidence.identities import gap
 from regl_core.federation import federate, select
@@ -26,7 +27,7 @@ from regl_core.methods.base import Server
 from regl_core.methods.fedamp import FedAMP, distance
 from regl_core.methods.fedavg import FedAvg
 from regl_core.methods.separate import Separate
-from regl_core.training import ClientData, batches, evaluate
+from regl_core.training import batches, evaluate
 from regl_core.weights import Weights
 
 TEST = client(12, seed=99)

@@ -17,10 +17,10 @@ from toy_clients import (
     tensors,
 )
 
+from regl_core.clients import ClientData
 from regl_core.federation import federate
-from regl_core.methods.base import Round, Server
+from regl_core.methods.base import Round, Server, Update
 from regl_core.methods.fedavg import FedAvg, weighted_mean
-from regl_core.training import ClientData, Update
 from regl_core.weights import Weights
 
 TEST = client(12, seed=99)

@@ -18,12 +18,13 @@ from toy_clients import (
     tiny_clients,
 )
 
+from regl_core.clients import ClientData
 from regl_core.evidence.identities import gap
 from regl_core.federation import federate, select
 from regl_core.methods.fedavg import FedAvg
 from regl_core.methods.fedbn import FedBN, norm_layers
 from regl_core.models import build
-from regl_core.training import ClientData, Phase, evaluate, local_sgd
+from regl_core.training import Phase, evaluate, local_sgd
 from regl_core.weights import Weights, mean
 
 TEST = client(12, seed=99)

@@ -19,12 +19,13 @@ from toy_clients import (
 )
 
 from regl_core import methods
+from regl_core.clients import ClientData
 from regl_core.errors import ReglError
 from regl_core.federation import federate
-from regl_core.methods.base import Round, Server
+from regl_core.methods.base import Round, Server, Update
 from regl_core.methods.fedavg import FedAvg
 from regl_core.methods.fedcac import FedCAC, overlap
-from regl_core.training import ClientData, Update, evaluate
+from regl_core.training import evaluate
 from regl_core.weights import Weights
 
 TEST = client(12, seed=99)

@@ -8,13 +8,13 @@ from torch import nn
 from toy_clients import assert_same, client, clients, killed_and_resumed, network, same, settings
 
 from regl_core import methods
+from regl_core.clients import ClientData
 from regl_core.errors import ReglError
 from regl_core.evidence.identities import gap
 from regl_core.evidence.quadratic import Client, Quadratic, trajectory
 from regl_core.federation import federate
 from regl_core.methods.fedavg import FedAvg
 from regl_core.methods.fedprox import FedProx
-from regl_core.training import ClientData
 from regl_core.weights import Weights
 
 TEST = client(12, seed=99)

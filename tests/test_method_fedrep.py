@@ -19,13 +19,14 @@ from toy_clients import (
     tiny_clients,
 )
 
+from regl_core.clients import ClientData
 from regl_core.errors import ReglError
 from regl_core.evidence.identities import gap
 from regl_core.federation import federate, select
 from regl_core.methods.fedavg import FedAvg
 from regl_core.methods.fedrep import FedRep, head
 from regl_core.models import build
-from regl_core.training import ClientData, batches, evaluate
+from regl_core.training import batches, evaluate
 from regl_core.weights import Weights, mean
 
 TEST = client(12, seed=99)

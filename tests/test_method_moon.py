@@ -10,6 +10,7 @@ from torch import nn
 from toy_clients import assert_same, client, clients, killed_and_resumed, network, same, settings
 
 from regl_core import methods
+from regl_core.clients import ClientData
 from regl_core.errors import ReglError
 from regl_core.evidence.identities import gap
 from regl_core.federation import federate
@@ -17,7 +18,6 @@ from regl_core.methods.base import Round, Server, Task
 from regl_core.methods.fedavg import FedAvg
 from regl_core.methods.moon import Moon, Projected
 from regl_core.models import build
-from regl_core.training import ClientData
 from regl_core.weights import Weights
 
 TEST = client(12, seed=99)

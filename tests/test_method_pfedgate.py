@@ -19,13 +19,14 @@ from toy_clients import (
 )
 
 from regl_core import methods
+from regl_core.clients import ClientData
 from regl_core.errors import ReglError
 from regl_core.federation import federate
 from regl_core.methods.base import Server
 from regl_core.methods.fedavg import FedAvg
 from regl_core.methods.pfedgate import Gated, PFedGate, SwitchNorm
 from regl_core.models import build
-from regl_core.training import ClientData, evaluate
+from regl_core.training import evaluate
 from regl_core.weights import Weights
 
 TEST = client(12, seed=99)

@@ -18,10 +18,11 @@ from toy_clients import (
     tiny_clients,
 )
 
+from regl_core.clients import ClientData
 from regl_core.federation import federate, select
 from regl_core.methods.fedavg import FedAvg
 from regl_core.methods.separate import Separate
-from regl_core.training import ClientData, Phase, evaluate, local_sgd
+from regl_core.training import Phase, evaluate, local_sgd
 from regl_core.weights import Weights
 
 TEST = client(12, seed=99)

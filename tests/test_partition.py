@@ -9,8 +9,16 @@ from pydantic import TypeAdapter
 
 from regl_core import partition
 from regl_core.errors import ReglError
-from regl_core.partition import IID, Dirichlet, GlobalShare, PartitionSpec, Pooled, SingleLabel
-from regl_core.shares import apportion, dirichlet
+from regl_core.partition import (
+    IID,
+    Dirichlet,
+    GlobalShare,
+    PartitionSpec,
+    Pooled,
+    SingleLabel,
+    apportion,
+    dirichlet,
+)
 
 quick = settings(max_examples=60, deadline=None)
 betas = st.floats(1e-4, 1e4)

@@ -35,7 +35,7 @@ def test_everything_missing_is_computed_once_and_told(tmp_path, capsys):
     compute(targets_of(names, "smoke", {}, tmp_path), store, workers=1)
     asked = "4 runs asked for by 2 notebooks, 3 different; 8 stages behind them, 4 different"
     out, err = capsys.readouterr()
-    assert out == f"{asked}; 4 to compute, about 0.0 minutes on 1 core\n"
+    assert out == f"{asked}; 4 to compute, about 0.1 minutes on 1 core\n"
     assert "4/4" in err and err.count("100%") == 1
     assert len(list(store.entries("Draw"))) == 4
     compute(targets_of(names, "smoke", {}, tmp_path), store, workers=1)

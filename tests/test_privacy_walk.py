@@ -20,8 +20,9 @@ from torch import Tensor
 from toy_privacy import shows
 
 from regl_core import methods, stages
+from regl_core.clients import pixels
 from regl_core.data import Dataset, Split
-from regl_core.datasets.registry import find
+from regl_core.datasets import find
 from regl_core.engine.runner import closure
 from regl_core.engine.stage import CHECKPOINT, Stage
 from regl_core.evidence.probed import Judge, Probed
@@ -38,7 +39,6 @@ from regl_core.stages.inputs import Source
 from regl_core.stages.personalized import Personalized
 from regl_core.stages.trained import Trained
 from regl_core.stages.updated import Updated
-from regl_core.training import pixels
 
 OWN = {
     "Captioned",

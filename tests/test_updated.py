@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from regl_core import methods
+from regl_core.clients import ClientData, pixels
 from regl_core.engine.store import Store
 from regl_core.errors import ReglError
 from regl_core.federation import federate
@@ -22,7 +23,7 @@ from regl_core.pipeline import Pipeline
 from regl_core.report.analyses import UpdateRun
 from regl_core.stages import updated
 from regl_core.stages.trained import network, plain
-from regl_core.training import ClientData, evaluate, pixels
+from regl_core.training import evaluate
 from regl_core.weights import Weights
 
 SMOKE = load("smoke", {"training.local_epochs": 2})

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from regl_core.checkpoint import FederationCheckpoint
-from regl_core.federation import History
+from regl_core.clients import ClientData
+from regl_core.federation import FederationCheckpoint, History
 from regl_core.methods.base import State
 from regl_core.params import TrainingSettings
-from regl_core.training import ClientData, evaluate
+from regl_core.training import evaluate
 from regl_core.weights import Weights
 
 

@@ -8,10 +8,10 @@ import torch
 from test_fairness import small_resnet
 from torch import Tensor, nn
 
+from regl_core.clients import ClientData, pixels
 from regl_core.federation import federate
-from regl_core.methods.base import Method, Round, Server
+from regl_core.methods.base import Method, Round, Server, Update
 from regl_core.params import TrainingSettings
-from regl_core.training import ClientData, Update, pixels
 from regl_core.weights import Weights
 
 SIDE = 16

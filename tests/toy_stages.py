@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict
 
 from regl_core.engine.stage import CHECKPOINT, Stage
 from regl_core.errors import ReglError
-from regl_core.plan.work import BYTE, START, Unit, Work
 
 Tick = Callable[[float], None]
 
@@ -40,9 +39,6 @@ class Holder(Stage):
 
     value: object
 
-    def work(self) -> Work:
-        return {START: 1.0}
-
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         (folder / "value.txt").write_text(repr(self.value))
 
@@ -56,9 +52,6 @@ class Draw(Stage):
 
     def needs(self) -> tuple[Stage, ...]:
         return self.after
-
-    def work(self) -> Work:
-        return {START: 0.5}
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         import torch
@@ -90,9 +83,6 @@ class Logged(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return self.after
 
-    def work(self) -> Work:
-        return {START: max(self.seconds, 0.01)}
-
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         (folder / "begun.txt").write_text(self.name)
         with open(self.log, "a") as file:
@@ -107,9 +97,6 @@ class Logged(Stage):
 @dataclass(frozen=True)
 class Threads(Stage):
     """How many threads torch and OpenMP use where it is computed."""
-
-    def work(self) -> Work:
-        return {START: 1.0}
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         import torch
@@ -129,9 +116,6 @@ class Broken(Stage):
 
     def needs(self) -> tuple[Stage, ...]:
         return self.after
-
-    def work(self) -> Work:
-        return {START: 1.0}
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         (folder / "half.txt").write_text("half")
@@ -157,9 +141,6 @@ class Resumed(Stage):
 
     log: str
 
-    def work(self) -> Work:
-        return {START: 1.0}
-
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         state = folder / CHECKPOINT / "state.txt"
         state.parent.mkdir(exist_ok=True)
@@ -174,33 +155,10 @@ class Resumed(Stage):
 
 
 @dataclass(frozen=True)
-class Heavy(Stage):
-    """Takes an amount of one unit, and keeps some bytes; computes nothing."""
-
-    name: str
-    unit: Unit
-    amount: float
-    kept: int = 0
-    after: tuple[Stage, ...] = ()
-
-    def needs(self) -> tuple[Stage, ...]:
-        return self.after
-
-    def work(self) -> Work:
-        return {self.unit: self.amount, BYTE: self.kept}
-
-    def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
-        (folder / "name.txt").write_text(self.name)
-
-
-@dataclass(frozen=True)
 class Seen(Stage):
     """Which GPUs a process sees where it is computed."""
 
     number: int
-
-    def work(self) -> Work:
-        return {START: 1.0}
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         (folder / "sees").write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "all"))

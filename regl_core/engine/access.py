@@ -37,6 +37,17 @@ def explained(folder: Path) -> Iterator[None]:
         raise
 
 
+def check_room(needed: int, folder: Path, what: str, otherwise: str = "") -> None:
+    """Make sure that `what` can write `needed` bytes below `folder`. ReglError if it cannot."""
+    there = next(it for it in (folder, *folder.parents) if it.exists())
+    free = shutil.disk_usage(there).free
+    if needed > free:
+        raise ReglError(
+            f"{what} need {needed / 1e9:.1f} GB more below {folder}, where {free / 1e9:.1f} GB are "
+            f"free; free some space{otherwise}"
+        )
+
+
 def writable(folder: Path) -> None:
     """Make sure that files can be written into `folder`, or where it will lie. Halt if not.
 

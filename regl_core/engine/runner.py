@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tqdm import tqdm
 
 from ..errors import Halt, Incomplete, ReglError
-from ..plan.pace import Pace
+from ..plan import counts
 from ..plan.rates import Rates, uses_gpu
 from .digest import check_unchanged
 from .machine import places
@@ -66,7 +66,7 @@ class Todo:
 
     def places(self, workers: int | None) -> tuple[str | None, ...]:
         """Where `workers` processes work; None: as many as there are GPUs, or cores."""
-        return places(any(uses_gpu(stage.takes) for stage in self.stages.values()), workers)
+        return places(any(uses_gpu(counts.of(stage)) for stage in self.stages.values()), workers)
 
     def span(self, workers: int) -> float:
         """Seconds with so many workers: all must be done, and what needs another must wait."""
@@ -201,7 +201,7 @@ def _lacking(targets: Sequence[Stage], store: Store, workers: int | None) -> Tod
     everything = closure(targets)
     check_unchanged({stage.code() for stage in everything.values()})
     stages = closure(targets, store.has)
-    return Todo(stages, Pace(store, Rates.known(store.root)).seconds(stages))
+    return Todo(stages, counts.seconds(stages, Rates.known(store.root)))
 
 
 def closure(

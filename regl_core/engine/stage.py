@@ -13,9 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ..errors import ReglError
-from ..plan.work import Work
 from .digest import code_digest, library_versions
-from .marks import not_in_key
 
 Tick = Callable[[float], None]  # gets the fraction done, 0 to 1
 CHECKPOINT = "checkpoint"  # what a stage keeps here is there again after a kill
@@ -46,11 +44,6 @@ class Stage(ABC):
         and it is no part of the result. Replace its files atomically (`Checkpoint` does).
         """
 
-    @abstractmethod
-    @not_in_key
-    def work(self) -> Work:
-        """About how much it takes to compute this, and how much of it is kept (`make plan`)."""
-
     @property
     def kind(self) -> str:
         """The name of the class."""
@@ -60,12 +53,6 @@ class Stage(ABC):
     def inputs(self) -> tuple["Stage", ...]:
         """`needs()`, asked once."""
         return tuple(self.needs())
-
-    @cached_property
-    @not_in_key
-    def takes(self) -> Work:
-        """`work()`, asked once."""
-        return self.work()
 
     @cached_property
     def key(self) -> str:

@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from ..clients import ClientData
 from ..federation import History, federate
 from ..methods import get
 from ..methods.fedavg import FedAvg
@@ -21,7 +22,7 @@ from ..methods.moon import Moon
 from ..methods.pfedgate import PFedGate
 from ..params import TrainingSettings
 from ..seeds import derive, torch_generator
-from ..training import ClientData, Phase, local_sgd
+from ..training import Phase, local_sgd
 from ..weights import Weights, combine, mean
 from .quadratic import PLAIN_SGD
 

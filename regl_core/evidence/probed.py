@@ -10,20 +10,18 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from .. import conditions
+from ..clients import ClientData, placed
 from ..data import Dataset, resized
 from ..engine.checkpoints import Checkpoint
-from ..engine.marks import not_in_key
 from ..engine.resuming import nested, resumed
 from ..engine.stage import CHECKPOINT, Stage
 from ..images import Images
 from ..params import ProbeSettings, TrainingSettings
-from ..placement import placed
-from ..plan.work import START, Work, classifier, generative, tested
 from ..stages.inputs import Source, Tick
 from ..stages.lora_images import LoraImages
 from ..stages.trained import network, plain
 from ..stages.vanilla_images import Vanilla, load_images
-from ..training import ClientData, batches, epoch, evaluate, in_memory, repeatable, steps_of
+from ..training import batches, epoch, evaluate, in_memory, repeatable, steps_of
 
 
 def _fit(
@@ -68,17 +66,6 @@ class Judge(Stage):
     probe: ProbeSettings
     seed: int
 
-    @not_in_key
-    def work(self) -> Work:
-        side, images = self.source.size.side, self.source.size.train + self.source.size.test
-        return {
-            START: 5.0,
-            classifier("trained", self.training, side, self.training.batch_size): (
-                images * self.probe.epochs
-            ),
-            classifier("network", self.training, side): 1,
-        }
-
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         dataset = self.source.load()
         net = network(dataset, self.training, self.seed)
@@ -110,19 +97,6 @@ class Probed(Stage):
 
     def needs(self) -> tuple[Stage, ...]:
         return self.judge, self.images
-
-    @not_in_key
-    def work(self) -> Work:
-        how, source, made = self.judge.training, self.judge.source, self.images.count()
-        side = source.size.side
-        return {
-            START: 1.0,
-            classifier("trained", how, side, how.batch_size): made * self.judge.probe.epochs,
-            **tested(how, side, source.size.test + made),
-            generative("embedded", self.images.models.settings, conditions.BATCH): (
-                made + source.size.train
-            ),
-        }
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         judge, synthetic = inputs

@@ -15,11 +15,10 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from ..checkpoint import FederationCheckpoint, FederationState
-from ..federation import federate
+from ..clients import ClientData
+from ..federation import FederationState, federate
 from ..methods.base import Method
 from ..params import TrainingSettings
-from ..training import ClientData
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -152,22 +151,6 @@ STEPS = Quadratic(
 )
 
 
-class _Recorder(FederationCheckpoint):
-    """Saves the global w of every round in memory, and no file."""
-
-    due = False  # never within a turn
-
-    def __init__(self) -> None:
-        self.path: list[Tensor] = []
-
-    def load(self, device: torch.device) -> FederationState | None:
-        return None
-
-    def save(self, progress: FederationState) -> None:
-        if not progress.updates:  # else a round is under way
-            self.path.append(progress.server.weights.params["w"].clone())
-
-
 def trajectory(method: Method, problem: Quadratic, rounds: int, **changes: Any) -> Tensor:
     """The global w before the first round and after each, as (rounds + 1, coordinates).
 
@@ -183,9 +166,14 @@ def trajectory(method: Method, problem: Quadratic, rounds: int, **changes: Any) 
         **PLAIN_SGD | changes,
     )
     data = [client.data() for client in problem.clients]
-    net, recorder = Bowl(problem.start), _Recorder()
-    federate(method, net, data, data[0], training, seed=0, checkpoint=recorder)
-    return torch.stack([net.w.detach(), *recorder.path])
+    net = Bowl(problem.start)
+    path = [net.w.detach()]
+
+    def after_round(state: FederationState) -> None:
+        path.append(state.server.weights.params["w"])
+
+    federate(method, net, data, data[0], training, seed=0, after_round=after_round)
+    return torch.stack(path)
 
 
 LIMITS: Mapping[str, Callable[[Quadratic, Method], Tensor]] = {

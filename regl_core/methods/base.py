@@ -31,7 +31,7 @@ from ..engine.checkpoints import Saves
 from ..engine.marks import not_in_key
 from ..params import TrainingSettings
 from ..settings.frozen import Frozen
-from ..training import Phase, Update, cross_entropy
+from ..training import Phase, cross_entropy
 from ..weights import Weights
 
 State = Mapping[str, Weights | Tensor]  # what a client keeps between rounds, by name
@@ -46,6 +46,25 @@ class Server:
 
     weights: Weights
     extra: State
+
+
+@dataclass(frozen=True)
+class Update:
+    """All that a client sends to the server in one round.
+
+    Attributes
+    ----------
+    weights
+        A copy of the client's weights, or the part of them its method shares.
+    count
+        Number of images trained on.
+    extra
+        What the method declares in `Method.uploads` besides, by name.
+    """
+
+    weights: Weights
+    count: int
+    extra: Mapping[str, Weights | Tensor]
 
 
 @dataclass(frozen=True)
@@ -167,21 +186,6 @@ class Method(Frozen):
     def phases(self, net: nn.Module, training: TrainingSettings) -> Sequence[Phase]:
         """The stretches of local training."""
         return (Phase(training.local_epochs),)
-
-    @not_in_key
-    def passes(self, images: int, classes: int, training: TrainingSettings) -> float:
-        """How many images, counted each time, go forward and backward in a federation.
-
-        images : of all clients, real and synthetic. For `make plan`, which needs no more than about
-        as many; a method that does other passes besides counts them in.
-        """
-        epochs = training.rounds * training.local_epochs
-        return images * training.client_fraction * epochs
-
-    @not_in_key
-    def held(self, classes: int, training: TrainingSettings) -> int:
-        """Of how many images a device holds all activations at once, at most; for `make plan`."""
-        return training.batch_size
 
     def loss(self, net: nn.Module, images: Tensor, labels: Tensor, context: Any) -> Tensor:
         """The local objective on one batch, a scalar."""

@@ -11,15 +11,16 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ..clients import ClientData
 from ..engine.fitting import advised
 from ..engine.marks import not_in_key
 from ..engine.resuming import nested, resumed, stepwise
 from ..errors import ReglError
 from ..params import Count, Positive, TrainingSettings
 from ..seeds import numpy_generator, torch_generator
-from ..training import ClientData, Update, batches, epoch, steps_of
+from ..training import batches, epoch, steps_of
 from ..weights import Weights, combine
-from .base import Round, Server, State
+from .base import Round, Server, State, Update
 from .fedavg import FedAvg
 
 
@@ -120,21 +121,6 @@ class DynaFed(FedAvg):
 
     def server_state(self, weights: Weights) -> Server:
         return Server(weights, {_model(0): _params(weights)})
-
-    @not_in_key
-    def passes(self, images: int, classes: int, training: TrainingSettings) -> float:
-        some = self.images_per_class * classes
-        # An unrolled step goes forward and backward, and backward through both.
-        unrolled = 3 * self.iterations * self.inner_steps * (self.inner_batch or some)
-        later = max(0, training.rounds - self.trajectory + 1) * self.server_epochs * some
-        return super().passes(images, classes, training) + unrolled + later
-
-    @not_in_key
-    def held(self, classes: int, training: TrainingSettings) -> int:
-        unrolled = self.inner_steps * (self.inner_batch or self.images_per_class * classes)
-        # Those of both directions, in float32 whatever the precision of other training.
-        size = 2 if training.precision == "float32" else 4
-        return max(size * unrolled, super().held(classes, training))
 
     @not_in_key
     def check(self, training: TrainingSettings) -> None:

@@ -9,9 +9,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ..training import Update
 from ..weights import Weights, mean
-from .base import Method, Round, Server, State, Task, moving
+from .base import Method, Round, Server, State, Task, Update, moving
 
 
 class FedAMP(Method):

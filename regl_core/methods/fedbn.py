@@ -3,9 +3,8 @@
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ..training import Update
 from ..weights import Weights
-from .base import Server, State, Task
+from .base import Server, State, Task, Update
 from .fedavg import FedAvg
 
 

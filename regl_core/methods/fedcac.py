@@ -9,9 +9,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ..training import Update
 from ..weights import Weights, combine, mean
-from .base import Round, Server, State, Task
+from .base import Round, Server, State, Task, Update
 from .fedavg import FedAvg
 
 

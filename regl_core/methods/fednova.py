@@ -4,9 +4,8 @@ from collections.abc import Mapping
 
 import torch
 
-from ..training import Update
 from ..weights import Weights, combine, mean
-from .base import Round, Server, State, Task
+from .base import Round, Server, State, Task, Update
 from .fedavg import FedAvg, weighted_mean
 
 

@@ -7,9 +7,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ..training import Update
 from ..weights import Weights, combine
-from .base import Round, Server
+from .base import Round, Server, Update
 from .fedavg import FedAvg, weighted_mean
 
 

@@ -9,9 +9,9 @@ from torch import nn
 from ..engine.marks import not_in_key
 from ..errors import ReglError
 from ..params import TrainingSettings
-from ..training import Phase, Update
+from ..training import Phase
 from ..weights import Weights
-from .base import Server, State, Task
+from .base import Server, State, Task, Update
 from .fedavg import FedAvg
 
 

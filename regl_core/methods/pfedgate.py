@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ..seeds import derive
-from ..training import Update
 from ..weights import Weights
-from .base import Server, State, Task
+from .base import Server, State, Task, Update
 from .fedavg import FedAvg
 
 

@@ -7,9 +7,8 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from ..training import Update
 from ..weights import Weights, combine, mean
-from .base import Round, Server, State, Task, moving
+from .base import Round, Server, State, Task, Update, moving
 from .fedavg import FedAvg
 from .fednova import weight_of_steps
 

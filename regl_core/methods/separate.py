@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 
-from ..training import Update
 from ..weights import Weights
-from .base import Method, Round, Server, State, Task
+from .base import Method, Round, Server, State, Task, Update
 
 
 class Separate(Method):

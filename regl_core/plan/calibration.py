@@ -15,12 +15,13 @@ import torch
 from torch import Tensor
 
 from .. import conditions, foundation, generation, models, training, tuning
+from ..clients import ClientData
 from ..engine.fitting import exhausted
 from ..engine.machine import one_thread
 from ..errors import ReglError
 from ..foundation import Foundation
 from ..params import Settings
-from ..training import ClientData, Phase
+from ..training import Phase
 from .architectures import at_hand
 from .rates import HERE, Rates, Sample, keep, machines, resolved
 from .work import Unit, Work, generative

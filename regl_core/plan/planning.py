@@ -8,11 +8,10 @@ from ..engine.machine import cores, gpus
 from ..engine.runner import closure
 from ..engine.store import Store
 from ..params import ROOT, load
-from . import architectures, calibration, preflight
+from . import architectures, calibration, counts, preflight
 from .budget import survey
 from .budget_page import told
 from .dry_run import Outline
-from .pace import Pace
 from .rates import Rates
 from .work import Work
 
@@ -43,11 +42,11 @@ def plan_notebooks(
     }
     targets = [stage for own in asked.values() for stage in own]
     missing = closure(targets, store.has)
-    works = [stage.takes for stage in missing.values()]
+    works = [counts.of(stage) for stage in missing.values()]
     measured = calibration.measure(works, settings, store.root, anew=calibrate)
-    pace = Pace(store, Rates.known(store.root))
+    rates = Rates.known(store.root)
     many = workers or cores(), workers or len(gpus())
-    found = survey(asked, missing, pace, settings.foundation, *many)
+    found = survey(asked, missing, rates, settings.foundation, *many)
     problems = preflight.problems(works, outline, settings, store.root)
     told_of = [f"before it can run: {text}" for text in dict.fromkeys(problems)]
     return told(found, [*outline.notes, *_stand_ins(works), *measured, *told_of])

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import nbformat
 
-from ..datasets.listing import Unfit
+from ..datasets import Unfit
 from ..engine.digest import code_digest, imported
 from ..engine.files import put
 from ..engine.runner import closure

@@ -12,11 +12,9 @@ from torch import Tensor
 from .. import conditions, tuning
 from ..data import Dataset, Split
 from ..engine.checkpoints import Checkpoint
-from ..engine.marks import not_in_key
 from ..engine.resuming import piecewise, stepwise
 from ..engine.stage import CHECKPOINT, Stage
 from ..foundation import Foundation
-from ..plan.work import BYTE, START, Work, generative
 from ..seeds import torch_generator
 from ..stages.inputs import Tick
 from ..stages.tuned import Tuned
@@ -41,17 +39,6 @@ class AdapterAttack(Stage):
 
     def needs(self) -> tuple[Stage, ...]:
         return (self.tuned,)
-
-    @not_in_key
-    def work(self) -> Work:
-        images = 2 * len(self.tuned.described.indices)  # members and strangers
-        settings = self.tuned.described.models.settings
-        return {
-            START: 0.5,
-            generative("denoised", settings, tuning.BATCH): 2 * images * self.pairs,
-            generative("encoded", settings, tuning.BATCH): 2 * images,
-            BYTE: 4 * images,
-        }
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         described, (tuned,) = self.tuned.described, inputs

@@ -11,10 +11,8 @@ from torch import Tensor
 
 from ..data import resized
 from ..engine.checkpoints import Checkpoint
-from ..engine.marks import not_in_key
 from ..engine.resuming import stepwise
 from ..engine.stage import CHECKPOINT, Stage
-from ..plan.work import START, Work
 from ..stages.embedded import Embedded, EmbeddedReal, EmbeddedTest
 from ..stages.inputs import Tick
 from ..stages.vanilla_images import load_images
@@ -48,10 +46,6 @@ class Neighbours(Stage):
 
     def needs(self) -> tuple[Stage, ...]:
         return self.real, self.held_out, self.made, self.made.images
-
-    @not_in_key
-    def work(self) -> Work:
-        return {START: 0.5}
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         dataset, index = self.real.source.load(), list(self.indices)

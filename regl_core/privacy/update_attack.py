@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ..clients import placed
 from ..data import Split
 from ..engine.checkpoints import Checkpoint
 from ..engine.resuming import piecewise
 from ..engine.stage import CHECKPOINT
-from ..placement import placed
 from ..stages.inputs import Tick
 from ..stages.trained import final, network, plain
 from ..stages.updated import Updated, once_more

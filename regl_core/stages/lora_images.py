@@ -9,9 +9,7 @@ from safetensors.torch import load_file
 
 from .. import conditions, generation, tuning
 from ..engine.checkpoints import Checkpoint
-from ..engine.marks import not_in_key
 from ..engine.stage import CHECKPOINT, Stage
-from ..plan.work import BYTE, Work, total
 from ..seeds import torch_generator
 from .inputs import Models, Tick
 from .tuned import Tuned, tokens
@@ -44,12 +42,6 @@ class LoraImages(Stage):
     def count(self) -> int:
         """Number of images made."""
         return self.tuned.vanilla.count()
-
-    @not_in_key
-    def work(self) -> Work:
-        return total(
-            self.tuned.vanilla.sampling(self.tuned.lora.guidance), {BYTE: 120 * self.count()}
-        )
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         tuned, described = inputs

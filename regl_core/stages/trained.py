@@ -9,19 +9,18 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from .. import federation, models
-from ..checkpoint import FederationCheckpoint, FederationState
+from .. import models
+from ..clients import ClientData
 from ..data import Dataset, Split
 from ..engine.files import put
-from ..engine.marks import not_in_key
 from ..engine.stage import CHECKPOINT, Stage
+from ..federation import FederationCheckpoint, FederationState, federate
 from ..foundation import pick_device
 from ..images import Images
 from ..methods.base import Method
 from ..params import TrainingSettings
 from ..partition import test_split
-from ..plan.work import START, Work, classifier, tested
-from ..training import ClientData, compiled
+from ..training import compiled
 from ..weights import Weights
 from .inputs import Source, Tick
 from .lora_images import LoraImages
@@ -35,7 +34,7 @@ class Trained(Stage):
     accuracy.json: of the global model on the test set after each round, in percent. It is there
     from the first round on (`Store.glimpse`).
     personal.json: of each client on its own test split after each round, or null where it
-    lacks training or test images (`federation.History`).
+    lacks training or test images (`History`).
 
     parts: each client's indices into the training set. synthetic: each client's images of
     every class, in one piece or several, or empty for a method that asks for none; of each class
@@ -59,22 +58,13 @@ class Trained(Stage):
         drawn = self.source.size.classes * self.synthetic_per_class * len(self.synthetic)
         return sum(map(len, self.parts)) + drawn
 
-    @not_in_key
-    def work(self) -> Work:
-        how, side, classes = self.training, self.source.size.side, self.source.size.classes
-        return {
-            START: 1.0,
-            classifier("trained", how, side, self.method.held(classes, how)): (
-                self.method.passes(self.count(), classes, how)
-            ),
-            **tested(how, side, how.rounds * (1 + self.personal) * self.source.size.test),
-            classifier("network", how, side): 1,
-            classifier("client", how, side): len(self.parts),
-        }
-
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         dataset = self.source.load()
-        history = federation.federate(
+
+        def write_accuracy(state: FederationState) -> None:
+            put({"accuracy.json": json.dumps(state.accuracy).encode()}, folder)
+
+        history = federate(
             self.method,
             network(dataset, self.training, self.seed),
             self.clients(dataset, inputs),
@@ -82,10 +72,10 @@ class Trained(Stage):
             self.training,
             self.seed,
             tick,
-            _Followed(folder / CHECKPOINT / "progress.safetensors", folder / "accuracy.json"),
+            FederationCheckpoint(folder / CHECKPOINT / "progress.safetensors"),
             tests(dataset, self.parts, self.seed) if self.personal else (),
+            write_accuracy,
         )
-        put({"accuracy.json": json.dumps(history.accuracy).encode()}, folder)
         curves = [None if None in curve else curve for curve in zip(*history.personal, strict=True)]
         (folder / "personal.json").write_text(json.dumps(curves))
         weights = history.weights
@@ -122,21 +112,6 @@ def first_of_each(pieces: Sequence[Tensor], count: int) -> Images:
     return Images(
         tuple(piece.flatten(0, 1) for piece in pieces), torch.cat(rows, dim=1)[:, :count].flatten()
     )
-
-
-class _Followed(FederationCheckpoint):
-    """Also writes the accuracies so far to a file after each round, for whoever looks on."""
-
-    def __init__(self, path: Path, accuracy: Path) -> None:
-        super().__init__(path)
-        self._accuracy, self._rounds = accuracy, 0
-
-    def save(self, progress: FederationState) -> None:
-        if progress.round > self._rounds:
-            content = json.dumps(progress.accuracy).encode()
-            put({self._accuracy.name: content}, self._accuracy.parent)
-            self._rounds = progress.round
-        super().save(progress)
 
 
 def network(dataset: Dataset, training: TrainingSettings, seed: int) -> nn.Module:

@@ -14,10 +14,11 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from regl_core import methods, models
+from regl_core.clients import ClientData
 from regl_core.federation import federate
 from regl_core.images import Images
 from regl_core.params import TrainingSettings
-from regl_core.training import ClientData, Phase, evaluate, local_sgd
+from regl_core.training import Phase, evaluate, local_sgd
 
 from .lines import Line
 from .measuring import Machine

@@ -10,11 +10,10 @@ import torch
 from torch import nn
 
 from regl_core import methods, models, params
-from regl_core.checkpoint import FederationCheckpoint, FederationState
-from regl_core.federation import federate
+from regl_core.clients import ClientData
+from regl_core.federation import FederationState, federate
 from regl_core.methods.base import Method
 from regl_core.params import TrainingSettings
-from regl_core.training import ClientData
 from regl_core.weights import Weights
 
 FIT = {"DynaFed": {"trajectory": 3, "iterations": 1, "segment": 2, "images_per_class": 1}}
@@ -29,29 +28,19 @@ def size(state) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-class Peak(FederationCheckpoint):
-    """Saves no file, but the largest sizes seen."""
-
-    due = False  # never within a turn
-
-    def __init__(self) -> None:
-        self.client = self.server = 0
-
-    def load(self, device: torch.device) -> FederationState | None:
-        return None
-
-    def save(self, progress: FederationState) -> None:
-        self.client = max(self.client, *map(size, progress.clients))
-        self.server = max(self.server, size(progress.server.extra))
-
-
 def kept(
     method: Method, net: nn.Module, clients: Sequence[ClientData], training: TrainingSettings
 ) -> tuple[float, float]:
     """The most that one client keeps, and the server, in units of `net`."""
-    peak, unit = Peak(), size({"model": Weights.of(net)})
-    federate(method, net, clients, clients[0], training, 0, checkpoint=peak)
-    return peak.client / unit, peak.server / unit
+    own, server = [0], [0]
+
+    def after_round(state: FederationState) -> None:
+        own.extend(map(size, state.clients))
+        server.append(size(state.server.extra))
+
+    federate(method, net, clients, clients[0], training, 0, after_round=after_round)
+    unit = size({"model": Weights.of(net)})
+    return max(own) / unit, max(server) / unit
 
 
 def main() -> None:

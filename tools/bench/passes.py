@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from regl_core.clients import ClientData
 from regl_core.params import TrainingSettings
-from regl_core.training import ClientData
 
 EVALUATED = 512  # images at once, as `training.evaluate`
 

@@ -20,10 +20,10 @@ import torch
 from torch import nn
 
 from regl_core import methods, models, params
+from regl_core.clients import ClientData
 from regl_core.federation import federate
 from regl_core.methods.base import Method
 from regl_core.params import TrainingSettings
-from regl_core.training import ClientData
 
 from .pairs import Comparison
 from .passes import PASSES, Loss, Way, turns
