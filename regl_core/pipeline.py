@@ -9,7 +9,6 @@ from .datasets import PACKED, Loader, find
 from .hub.sources import Sources
 from .params import FoundationSettings, Settings, TrainingSettings
 from .partition import PartitionSpec
-from .plan.rates import resolved
 from .stages.captioned import Captioned
 from .stages.inputs import Loads, Models, Size, Source
 from .stages.lora_images import LoraImages
@@ -135,4 +134,6 @@ def _here(settings: Placed) -> Placed:
 
     What "auto" has computed on a GPU is not what it computes without one.
     """
+    from .plan.rates import resolved
+
     return settings.model_copy(update={"device": resolved(settings.device)})

@@ -110,9 +110,8 @@ def test_check_shows_every_setting_as_changed(capsys):
 @pytest.mark.parametrize("names", [["table3"], []])
 @pytest.mark.parametrize("measure", [["--calibrate"], []])
 def test_plan_shows_what_planning_says(names, measure, monkeypatch, capsys):
-    planning = ModuleType("regl_core.plan.planning")
-    planning.plan_notebooks = lambda *given, calibrate: f"planned {(*given[:3], calibrate)}"
-    monkeypatch.setitem(sys.modules, "regl_core.plan.planning", planning)
+    monkeypatch.setattr("regl_core.press.grids.targets_of", lambda *given, pipeline: given)
+    monkeypatch.setattr("regl_core.plan.told", lambda given, *_: f"planned {(*given, _[-1])}")
     assert main(["plan", *names, *measure, "--profile", "smoke", "--set", "seeds=[0]"]) == 0
     told = names or [name for name in notebooks.known() if name.startswith("table")]
     expected = told, "smoke", {"seeds": [0]}, bool(measure)

@@ -12,7 +12,7 @@ from regl_core.engine import digest
 from regl_core.engine.stage import Stage
 from regl_core.params import load
 from regl_core.partition import Dirichlet
-from regl_core.plan.dry_run import ABSENT, Outline
+from regl_core.plan import ABSENT, DryRun
 from regl_core.press import freshness
 from regl_core.runs import Run
 
@@ -185,10 +185,10 @@ def test_data_sets_do_not_count_twice_for_a_notebook_with_grid(root):
 
 
 def test_the_digests_of_data_sets_are_those_of_the_stages():
-    found = freshness.data_sets(SETTINGS, Outline())
-    assert found == {"digits": Outline().source("digits", SETTINGS)[0].digest}
+    found = freshness.data_sets(SETTINGS, DryRun())
+    assert found == {"digits": DryRun().source("digits", SETTINGS)[0].digest}
     lost = load("smoke", {"datasets": ["folder:/nowhere"]})
-    assert freshness.data_sets(lost, Outline()) == {"folder:/nowhere": ABSENT}
+    assert freshness.data_sets(lost, DryRun()) == {"folder:/nowhere": ABSENT}
 
 
 def test_of_what_is_not_at_hand_it_cannot_be_told(root):
@@ -197,7 +197,7 @@ def test_of_what_is_not_at_hand_it_cannot_be_told(root):
     settings = load("paper", changes | {"foundation.name": "owner/none"})
     partition = Dirichlet(beta=0.1, clients=3)
     run = Run(dataset="eurosat", partition=partition, method="ReGL (TF)", seed=0, settings=settings)
-    stage = run.stage(Outline())
+    stage = run.stage(DryRun())
     before = now(root, stage, settings=settings)["fig5"]
     assert list(before.lacking) == ["data set eurosat", "the models"]
     then = replace(before, results="of what was there", lacking=())

@@ -16,17 +16,16 @@ from regl_core.__main__ import main
 from regl_core.engine.store import Store
 from regl_core.errors import ReglError
 from regl_core.params import ROOT, load
-from regl_core.plan import counts, footprint, preflight, rates
-from regl_core.plan.dry_run import Outline
-from regl_core.plan.work import Unit
+from regl_core.plan import DryRun
+from regl_core.plan.counts import Unit
 from regl_core.press.grids import checked
 from tools.replica.datasets import eurosat
 
 __all__ = ["counted"]
 SMOKE = load("smoke")
 GB = 10**9
-DRAWN = Unit("denoised", "tiny", batch=4)
-TRAINED = Unit("trained", "resnet34 64", 64, 128, device="cuda")
+DRAWN = Unit("denoised", "tiny")
+TRAINED = Unit("trained", "resnet34 64", 64, device="cuda")
 Usage = namedtuple("Usage", "total used free")
 GRID = """
 from regl_core.params import load
@@ -40,9 +39,8 @@ grid = [
 ]"""
 
 
-def problems(stages, settings=SMOKE, root=ROOT, outline=None) -> list[str]:
-    works = [counts.of(stage) for stage in stages]
-    return preflight.problems(works, outline or Outline(), settings, root)
+def problems(stages, settings=SMOKE, root=ROOT, built=None) -> list[str]:
+    return (built or DryRun()).problems(stages, settings, root)
 
 
 def free(monkeypatch, amount):
@@ -75,56 +73,9 @@ def test_a_disk_that_is_too_small(monkeypatch, tmp_path):
     (said,) = problems(two, root=tmp_path / "new")
     assert said.startswith(f"disk: 6.0 GB are to be written below {tmp_path / 'new'}, where 5.0 GB")
     assert "DATASETS, SEEDS, TABLES" in said
-    outline = Outline()
-    outline.unpacked["birds"] = 3 * GB
-    assert len(problems(two[:1], outline=outline)) == 1
-
-
-def test_a_disk_that_only_seems_too_small(monkeypatch):
-    """The bound is crude; what is said is exact."""
-    network = Unit("network", "resnet34 64", 64)
-    work = {network: 10.0}
-    exact, bound = footprint.disk(work), footprint.at_most([work])
-    assert exact < bound
-    free(monkeypatch, round((exact + bound) / 2))
-    assert problems([Heavy("a", network, 10.0)]) == []
-    free(monkeypatch, round(exact) - 1)
-    assert len(problems([Heavy("a", network, 10.0)])) == 1
-
-
-@pytest.mark.parametrize(
-    "unit",
-    [
-        Unit("byte"),
-        Unit("network", "resnet34 64", 224),
-        Unit("network", "resnet_small 8", 16),
-        Unit("rank", "stable-diffusion-v1-5/stable-diffusion-v1-5", dtype="bfloat16"),
-        Unit("rank", "someone/stable-diffusion-2-1", dtype="bfloat16"),
-        Unit("feature", "openai/clip-vit-large-patch14", dtype="bfloat16"),
-        Unit("client", "resnet34 64", 224),
-    ],
-    ids=lambda unit: f"{unit.what} {unit.model}",
-)
-def test_the_bound_is_one(unit):
-    work = {unit: 3.0}
-    assert footprint.at_most([work]) >= footprint.disk(work) + footprint.checkpoints([work]) > 0
-
-
-def test_a_gpu_whose_memory_is_too_small(monkeypatch):
-    monkeypatch.setattr(rates, "machines", lambda: {"cpu": "a processor", "cuda": "a GPU"})
-    monkeypatch.setattr(preflight.foundation, "pick_device", lambda name: torch.device("cpu"))
-    own = [Heavy("a", TRAINED, 1.0)]
-    needed = footprint.peak([counts.of(own[0])], SMOKE.foundation, smallest=True).gpu
-    monkeypatch.setattr(preflight, "gpu_memories", lambda: [80 * GB, round(needed) + 1])
-    assert problems(own) == []
-    monkeypatch.setattr(preflight, "gpu_memories", lambda: [80 * GB, round(needed) - 1])
-    (said,) = problems(own)
-    assert said.startswith(f"memory of the GPU: about {needed / GB:.1f} GB are needed")
-    assert "training.batch_size" in said
-    # A batch of images is halved where it does not fit.
-    large = Heavy("b", Unit("denoised", "tiny", batch=10**6, device="cuda"), 1.0)
-    assert footprint.peak([counts.of(large)], SMOKE.foundation).gpu > 80 * GB
-    assert problems([large]) == []
+    built = DryRun()
+    built.unpacked["birds"] = 3 * GB
+    assert len(problems(two[:1], built=built)) == 1
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..plan.rates import machines
 from .digest import library_versions
 from .stage import Stage, canonical, described
 
@@ -128,6 +127,8 @@ def _machine() -> dict[str, str]:
     None of it is in a key: the same for another processor may differ in the last bits.
     """
     import torch  # which whoever computes a stage has loaded
+
+    from ..plan.rates import machines
 
     return {**machines(), "instructions": torch.backends.cpu.get_cpu_capability()}
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from tqdm import tqdm
 
 from ..errors import Halt, Incomplete, ReglError
-from ..plan import counts
-from ..plan.rates import Rates, uses_gpu
 from .digest import check_unchanged
 from .machine import places
 from .stage import Stage
@@ -66,7 +64,10 @@ class Todo:
 
     def places(self, workers: int | None) -> tuple[str | None, ...]:
         """Where `workers` processes work; None: as many as there are GPUs, or cores."""
-        return places(any(uses_gpu(counts.of(stage)) for stage in self.stages.values()), workers)
+        from ..plan import counts
+
+        works = map(counts.of, self.stages.values())
+        return places(any(unit.device == "cuda" for work in works for unit in work), workers)
 
     def span(self, workers: int) -> float:
         """Seconds with so many workers: all must be done, and what needs another must wait."""
@@ -201,7 +202,10 @@ def _lacking(targets: Sequence[Stage], store: Store, workers: int | None) -> Tod
     everything = closure(targets)
     check_unchanged({stage.code() for stage in everything.values()})
     stages = closure(targets, store.has)
-    return Todo(stages, counts.seconds(stages, Rates.known(store.root)))
+    from ..plan.rates import machines, seconds
+
+    estimate = seconds(store.root, machines())
+    return Todo(stages, {key: max(estimate(stage), 1e-3) for key, stage in stages.items()})
 
 
 def closure(

@@ -21,7 +21,7 @@ from ..engine.stage import Stage
 from ..paper import PUBLISHED
 from ..params import Settings
 from ..pipeline import Pipeline
-from ..plan.dry_run import ABSENT, absent
+from ..plan import ABSENT, absent
 from ..report.catalogue import ENDINGS
 from ..report.provenance import digest, libraries
 
@@ -85,7 +85,7 @@ def makings(
 def data_sets(settings: Settings, pipeline: Pipeline) -> dict[str, str]:
     """Digests of the data sets of `settings`, by name; of one not at hand it begins with ABSENT.
 
-    pipeline : an `Outline`, for which none is decoded.
+    pipeline : a `DryRun`, for which none is decoded.
     """
     found = {}
     for name in settings.datasets:

@@ -12,8 +12,8 @@ from ..engine.store import Store
 from ..errors import ReglError
 from ..params import ROOT, Settings
 from ..pipeline import Pipeline
-from ..plan import preflight
-from ..plan.dry_run import Outline
+from ..plan import DryRun
+from ..settings.frozen import report
 
 
 class Item(Protocol):
@@ -91,18 +91,18 @@ def checked(
 ) -> dict[str, list[Stage]]:
     """What `targets_of` gives, once it is sure that it can be computed here and kept in `store`.
 
-    Raises ReglError as `preflight.check` and `targets_of`, before anything is decoded or computed.
+    Raises ReglError as `DryRun.ensure` and `targets_of`, before anything is decoded or computed.
     """
     packed = store.root / "packed"
-    outline = Outline(packed)
+    built = DryRun(packed)
     try:
-        asked = targets_of(names, settings.profile, changes, folder, outline)
+        asked = targets_of(names, settings.profile, changes, folder, built)
     except ReglError as error:
         own = getattr(error, "problems", [str(error)])
-        raise preflight.refusal([*outline.lacking, *own]) from None
+        raise ReglError(report(dict.fromkeys([*built.lacking, *own]))) from None
     targets = [stage for own in asked.values() for stage in own]
-    preflight.check(targets, outline, settings, store)
-    if not outline.notes:
+    built.ensure(targets, settings, store)
+    if not built.notes:
         return asked
     return targets_of(names, settings.profile, changes, folder, Pipeline(packed))  # decodes
 

@@ -17,7 +17,7 @@ from ..engine.store import Store
 from ..errors import ReglError
 from ..hub.sources import Sources
 from ..params import ROOT, load, profiles
-from ..plan.dry_run import Outline
+from ..plan import DryRun
 from ..report import catalogue
 from . import assembly, freshness
 from .grids import targets_of
@@ -39,7 +39,7 @@ def status(
     )
     paper = catalogue.artefacts(known(notebooks))
     own = [it for it in known(notebooks) if it not in paper and any(folder.glob(f"{it}.*"))]
-    outline = Outline(packed)
+    outline = DryRun(packed)
     asked: dict[str, list[Stage]] = {}
     untold = {}
     for name in [*paper, *own]:
@@ -133,7 +133,7 @@ def _used(
                 print(f"profile {name}: not at hand, {_UNUSED}: {', '.join(absent)}")
             if there:
                 notebooks = root / "notebooks"
-                asked = targets_of(known(notebooks), name, own, notebooks, Outline(packed))
+                asked = targets_of(known(notebooks), name, own, notebooks, DryRun(packed))
                 keys |= closure(chain.from_iterable(asked.values())).keys()
         except ReglError as error:
             if name == profile:
