@@ -14,6 +14,7 @@ from .stages.inputs import Loads, Models, Size, Source
 from .stages.lora_images import LoraImages
 from .stages.tuned import Tuned
 from .stages.vanilla_images import Vanilla
+from .system import resolved
 
 Synthetic = Vanilla | LoraImages
 Placed = TypeVar("Placed", FoundationSettings, TrainingSettings)
@@ -134,6 +135,4 @@ def _here(settings: Placed) -> Placed:
 
     What "auto" has computed on a GPU is not what it computes without one.
     """
-    from .plan.rates import resolved
-
     return settings.model_copy(update={"device": resolved(settings.device)})

@@ -5,8 +5,7 @@ import re
 import pytest
 from toy_heavy import Heavy, counted
 
-from regl_core.engine.runner import closure
-from regl_core.engine.store import Store
+from regl_core.engine import Store, closure
 from regl_core.params import load
 from regl_core.plan import DryRun, budget, time, told
 from regl_core.plan.counts import BYTE, START, Unit

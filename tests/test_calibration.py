@@ -6,7 +6,7 @@ import torch
 from regl_core.params import load
 from regl_core.plan import calibration, known
 from regl_core.plan.counts import BYTE, START, Unit
-from regl_core.plan.rates import machines
+from regl_core.system import machines
 
 SETTINGS = load("smoke")
 NETWORK = "resnet_small 8", 16, SETTINGS.training.precision, "cpu"

@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 
 from regl_core import methods
-from regl_core.engine.runner import closure, run_stages
-from regl_core.engine.stage import Stage
-from regl_core.engine.store import Store
+from regl_core.engine import Stage, Store, closure, run_stages
 from regl_core.evidence.probed import Judge, Probed
 from regl_core.params import load
 from regl_core.partition import Dirichlet, Pooled

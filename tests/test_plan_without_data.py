@@ -5,8 +5,7 @@ import re
 import pytest
 import torch
 
-from regl_core.engine.runner import closure
-from regl_core.engine.store import Store
+from regl_core.engine import Store, closure
 from regl_core.params import load
 from regl_core.partition import Dirichlet, SingleLabel
 from regl_core.plan import DryRun, told

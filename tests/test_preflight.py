@@ -13,7 +13,7 @@ from toy_heavy import Heavy, counted
 
 from regl_core import runs
 from regl_core.__main__ import main
-from regl_core.engine.store import Store
+from regl_core.engine import Store
 from regl_core.errors import ReglError
 from regl_core.params import ROOT, load
 from regl_core.plan import DryRun
@@ -172,7 +172,7 @@ import sys
 from pathlib import Path
 from regl_core.params import load
 from regl_core.press.grids import checked
-from regl_core.engine.store import Store
+from regl_core.engine import Store
 settings = load("smoke")
 assert checked(["table2"], settings, {{}}, Store(Path({str(tmp_path)!r})))["table2"]
 heavy = {{"diffusers", "transformers", "peft", "huggingface_hub"}} & sys.modules.keys()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from regl_core.engine.stage import Stage
+from regl_core.engine import Stage
 from regl_core.plan import counts
 from regl_core.plan.counts import BYTE, Unit
 

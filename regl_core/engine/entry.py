@@ -3,12 +3,12 @@
 import errno
 import hashlib
 import json
-import os
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ..system import machines, sync
 from .digest import library_versions
 from .stage import Stage, canonical, described
 
@@ -100,15 +100,6 @@ def _refuse(name: str, error: OSError) -> NoReturn:
     raise error
 
 
-def sync(path: Path) -> None:
-    """Make sure that a file, or the list of names in a folder, has reached the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _rendered(entry: dict[str, Any]) -> str:
     """The text of entry.json, which holds a checksum of itself."""
     checksum = hashlib.sha256(canonical(entry).encode()).hexdigest()
@@ -127,8 +118,6 @@ def _machine() -> dict[str, str]:
     None of it is in a key: the same for another processor may differ in the last bits.
     """
     import torch  # which whoever computes a stage has loaded
-
-    from ..plan.rates import machines
 
     return {**machines(), "instructions": torch.backends.cpu.get_cpu_capability()}
 

@@ -3,15 +3,13 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 
-from ..engine.machine import cores, gpus
-from ..engine.runner import closure
-from ..engine.stage import Stage
-from ..engine.store import Store
+from ..engine import Stage, Store, closure
 from ..hub import Sources
 from ..params import Settings
+from ..system import cores, gpus, machines
 from .counts import BYTE, START, Unit, Work, of, total
 from .dry_run import DryRun
-from .rates import Rate, known, machines
+from .rates import Rate, known
 
 Rates = Mapping[Unit, Rate]
 SHORT = 90 * 60  # seconds, up to which a time is told in minutes

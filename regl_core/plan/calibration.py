@@ -13,11 +13,11 @@ import torch
 
 from .. import conditions, foundation, generation, models, training, tuning
 from ..clients import ClientData
-from ..engine.machine import one_thread
 from ..errors import ReglError
 from ..params import Settings, TrainingSettings
+from ..system import machines, one_thread
 from .counts import Unit
-from .rates import Rate, keep, machines
+from .rates import Rate, keep
 
 SECONDS = 4.0  # about how long a measurement takes
 STEPS = 8  # of tuning

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..engine.stage import Stage
+    from ..engine import Stage
 
 BEGUN = 0.5  # seconds to begin any stage
 PAIR = 1e-7  # seconds for two images of which `Distance` takes the kernel

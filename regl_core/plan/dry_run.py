@@ -13,9 +13,7 @@ import torch
 from .. import foundation
 from ..data import Dataset, Split
 from ..datasets import PACKED, Loader, Subset
-from ..engine.runner import closure
-from ..engine.stage import Stage
-from ..engine.store import Store
+from ..engine import Stage, Store, closure
 from ..errors import ReglError
 from ..hub import Sources
 from ..params import FoundationSettings, Settings

@@ -8,16 +8,15 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import astuple, dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..engine.files import put
 from ..errors import ReglError
+from ..system import put
 from .counts import BYTE, START, Unit, of
 
 if TYPE_CHECKING:
-    from ..engine.stage import Stage
+    from ..engine import Stage
 
 TABLE = Path(__file__).with_name("rates.csv")
 KEPT = Path("rates", "measured.csv")  # below the store
@@ -86,22 +85,3 @@ def _read(path: Path) -> list[Rate]:
         raise ReglError(
             f"{path} is no table of measured rates: remove it, and run make plan CALIBRATE=1"
         ) from None
-
-
-@cache
-def machines() -> dict[str, str]:
-    """The names of what computes here, by kind of device."""
-    import torch
-
-    lines = Path("/proc/cpuinfo")
-    text = lines.read_text() if lines.exists() else ""
-    names = [line.partition(": ")[2] for line in text.splitlines() if line.startswith("model name")]
-    found = {"cpu": names[0] if names else "this processor"}
-    if torch.cuda.is_available():
-        found["cuda"] = torch.cuda.get_device_name(0)
-    return found
-
-
-def resolved(device: str) -> str:
-    """The kind of device that the settings' word means here."""
-    return ("cuda" if "cuda" in machines() else "cpu") if device == "auto" else device

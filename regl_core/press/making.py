@@ -5,12 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..engine.access import writable
-from ..engine.files import put
 from ..errors import Incomplete
 from ..params import ROOT, Settings, load
 from ..report import catalogue
-from .notebooks import execute, find, known
+from ..system import put, writable
+from .notebooks import find, known
 
 if TYPE_CHECKING:
     from ..report.claims import Verdict
@@ -32,11 +31,12 @@ def make(names: Sequence[str], profile: str, changes: Mapping[str, Any], root: P
     find(names, notebooks)
 
     # These take seconds, for which no error should wait.
-    from ..engine.store import Store
+    from ..engine import Store
     from ..plan import DryRun
     from ..report.notebook_page import write_page
     from ..runs import STORE
     from . import freshness
+    from .execution import execute
     from .grids import checked, compute
 
     folder, store = root / "figures" / profile, Store(STORE)
