@@ -56,7 +56,7 @@ def test_drawing_images():
 def test_describing_and_tuning():
     trained = run("ReGL (FT)").stage(PIPELINE)
     tuned, count = trained.synthetic[0][0].tuned, len(trained.parts[0])
-    assert amounts(tuned.described) == {"captioned": count, "embedded": count}
+    assert amounts(tuned.captioned) == {"captioned": count, "embedded": count}
     # Seven steps of eight images; the features of 30 drawn ones; no prior.
     assert amounts(tuned) == {"tuned": 56, "encoded": count, "embedded": 30}
     its = SETTINGS.altered({"lora.prior_share": 0.5})

@@ -106,7 +106,7 @@ def _drawn(stage: Any, guidance: float) -> Work:
 
 
 def _tuned(stage: Any) -> Work:
-    own, drawn, lora = len(stage.described.indices), stage.vanilla.count(), stage.lora
+    own, drawn, lora = len(stage.captioned.indices), stage.vanilla.count(), stage.lora
     prior = drawn if lora.prior_share else 0  # at most: it lacks every class
     return generated(
         stage.vanilla,
@@ -136,7 +136,7 @@ def _distance(stage: Any) -> Work:
 
 
 def _adapter_attack(stage: Any) -> Work:
-    both = 4 * len(stage.tuned.described.indices)  # members, strangers; with adapter and without
+    both = 4 * len(stage.tuned.captioned.indices)  # members, strangers; with adapter and without
     return generated(stage.tuned.vanilla, denoised=both * stage.pairs, encoded=both)
 
 
