@@ -20,7 +20,7 @@ UNITS = [
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
-    monkeypatch.setattr(calibration, "SECONDS", 0.02)
+    monkeypatch.setattr(calibration, "SECONDS", 0.005)
 
 
 def measured(root) -> set[str]:

@@ -45,7 +45,7 @@ def told(
     lacking = dict.fromkeys(text.partition(":")[0] for text in found)
     away = {it.key: it.name for it in Sources(settings.foundation).components() if it.on_hub}
     answer = (
-        f"{time(missing, rates)}; disk: {rows[-1][-1]}; "
+        f"{time(missing, rates)}; disk: {_size(work.get(BYTE, 0) + sum(built.unpacked.values()))}; "
         f"to download: {', '.join(away[it] for it in lacking if it in away) or 'nothing'}; "
         f"missing: {', '.join(it for it in lacking if it not in away) or 'nothing'}"
     )
@@ -79,9 +79,8 @@ def time(missing: Mapping[str, Stage], rates: Rates) -> str:
 def _row(name: str, targets: Sequence[Stage], added: Collection[Stage], rates: Rates) -> list[str]:
     work = total(map(of, added))
     counted = map(str, (len(targets), len(closure(targets)), len(added)))
-    took, kept = _duration(_seconds(work, rates)), work.get(BYTE, 0) / 1e9
-    disk = f"{kept:,.1f} GB" if kept >= 1 else f"{1e3 * kept:,.1f} MB"
-    return [name, *counted, f"{'> ' * bool(work.keys() - rates.keys())}{took}", disk]
+    more, took = "> " * bool(work.keys() - rates.keys()), _duration(_seconds(work, rates))
+    return [name, *counted, f"{more}{took}", _size(work.get(BYTE, 0))]
 
 
 def _rates(work: Work, rates: Rates) -> Iterable[list[str]]:
@@ -103,6 +102,10 @@ def _seconds(work: Work, rates: Rates) -> float:
 
 def _duration(seconds: float) -> str:
     return f"{seconds / 60:,.1f} min" if seconds < SHORT else f"{seconds / 3600:,.1f} h"
+
+
+def _size(kept: float) -> str:
+    return f"{kept / 1e6:,.1f} MB" if kept < 1e9 else f"{kept / 1e9:,.1f} GB"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

@@ -19,7 +19,7 @@ from ..system import machines, one_thread
 from .counts import Unit
 from .rates import Rate, keep
 
-SECONDS = 4.0  # about how long a measurement takes
+SECONDS = 1.0  # of a run that is measured, at most; there are five of them
 STEPS = 8  # of tuning
 Run = Callable[[int], object]  # works on so many images at once
 
@@ -35,7 +35,11 @@ def measure(units: Iterable[Unit], settings: Settings, store: Path) -> list[str]
     for unit in (it for it in units if it.model and it.device in here):
         try:
             with one_thread(), training.in_memory(f"measuring {unit.what}", settings.training):
-                seconds = _seconds(*_works(unit, settings, load))
+                if unit.side:
+                    work = _network(unit, settings.training), 512, 1
+                else:
+                    work = _generates(load(settings.foundation), settings)[unit.what]
+                seconds = _seconds(*work)
             found.append(Rate(unit, here[unit.device], seconds, "measured here"))
         except ReglError as error:
             told.append(f"not measured: {unit.what}: {error}")
@@ -43,22 +47,17 @@ def measure(units: Iterable[Unit], settings: Settings, store: Path) -> list[str]
     return told
 
 
-def _works(unit: Unit, settings: Settings, load: Callable) -> tuple[Run, int, int]:
-    """What does the work of `unit`, on how many images at most, and how often on each."""
+def _generates(its: foundation.Foundation, settings: Settings) -> dict[str, tuple[Run, int, int]]:
+    """By work what does it with the models `its`, on how many images at most, how often on each."""
     how, lora, path = settings.synthesis, settings.lora, (0, "calibration")
-    if unit.side:
-        return _network(unit, settings.training), 512, 1
-    its, prompt = load(settings.foundation), conditions.vanilla_prompt(how.prompt, "one")
-
-    def images(count: int) -> torch.Tensor:
-        return _images(count, its.image_side)
+    prompt, side = conditions.vanilla_prompt(how.prompt, "one"), its.image_side
 
     def lesson(count: int) -> tuning.Lesson:
-        return tuning.Lesson(images(count), [prompt] * count, None)
+        return tuning.Lesson(_images(count, side), [prompt] * count, None)
 
     def caption(count: int) -> None:
         # Of black ones: a small captioner may find no end to what it says of noise.
-        conditions.captions(its, 0 * images(count), ("thing",))
+        conditions.captions(its, 0 * _images(count, side), ("thing",))
 
     def sample(count: int) -> None:
         seeds = [(*path, number) for number in range(count)]
@@ -72,11 +71,11 @@ def _works(unit: Unit, settings: Settings, load: Callable) -> tuple[Run, int, in
     passes = how.sampling_steps * (1 + (how.guidance > 1))
     return {
         "captioned": (caption, conditions.BATCH, 1),
-        "embedded": (lambda n: conditions.features(its, images(n)), conditions.BATCH, 1),
+        "embedded": (lambda n: conditions.features(its, _images(n, side)), conditions.BATCH, 1),
         "encoded": (lambda n: tuning.encode(its, lesson(n)), tuning.BATCH, 1),
         "denoised": (sample, how.batch_size, passes),
         "tuned": (tune, lora.batch_size, STEPS),
-    }[unit.what]
+    }
 
 
 def _network(unit: Unit, how: TrainingSettings) -> Run:
@@ -104,20 +103,17 @@ def _images(count: int, side: int) -> torch.Tensor:
 
 def _seconds(run: Run, most: int, often: int) -> float:
     """For one of the units of which `run` does `often` for each image, `most` images at once."""
-    run(2)  # warms up
-    count = max(2, min(most, round(SECONDS / 2 / _timed(run, 2))))
-    run(count)
-    return _timed(run, count) / count / often
-
-
-def _timed(run: Run, count: int) -> float:
-    """Seconds: of the clock where a GPU works, else of this process, which others disturb less."""
     on_gpu = torch.cuda.is_available()
-    clock = time.perf_counter if on_gpu else time.process_time
-    start, times = clock(), 0
-    while not times or clock() - start < SECONDS / 4:
+    clock = time.perf_counter if on_gpu else time.process_time  # which others disturb less
+
+    def took(count: int) -> float:
+        start = clock()
         run(count)
-        times += 1
-    if on_gpu:
-        torch.cuda.synchronize()
-    return (clock() - start) / times
+        if on_gpu:
+            torch.cuda.synchronize()
+        return clock() - start
+
+    took(2)  # warms up
+    count = max(2, min(most, round(2 * SECONDS / took(2))))
+    took(count)
+    return min(took(count) for _ in range(3)) / count / often

@@ -94,11 +94,6 @@ PASSES = {
 }
 
 
-def _network(how: Any) -> Work:
-    """The bytes of a network; float32 whatever it is trained in."""
-    return {BYTE: 8.6e7 if how.model == "resnet34" else 5.3e3 * how.width**2}
-
-
 def _drawn(stage: Any, guidance: float) -> Work:
     """As many images as `Vanilla` makes: with guidance every step passes the U-Net twice."""
     count, every = stage.count(), stage.synthesis.sampling_steps * (1 + (guidance > 1))
@@ -121,7 +116,8 @@ def _trained(stage: Any) -> Work:
     how, size = stage.training, stage.source.size
     trained = passes(stage.method, stage.count(), size.classes, how)
     tested = how.rounds * (1 + stage.personal) * size.test
-    return classified(stage, trained, tested) | _network(how)
+    kept = 8.6e7 if how.model == "resnet34" else 5.3e3 * how.width**2  # bytes of the network
+    return classified(stage, trained, tested) | {BYTE: kept}
 
 
 def _once_more(how: Any, epochs: int, tested: int) -> Work:
@@ -164,9 +160,8 @@ COUNTS: dict[str, Callable[[Any], Work]] = {
     "Distance": _distance,
     "Neighbours": lambda it: {},
     "AdapterAttack": _adapter_attack,
-    "Judge": lambda it: (
-        classified(it, (it.source.size.train + it.source.size.test) * it.probe.epochs)
-        | _network(it.training)
+    "Judge": lambda it: classified(
+        it, (it.source.size.train + it.source.size.test) * it.probe.epochs
     ),
     "Probed": _probed,
 }

@@ -54,12 +54,9 @@ def seconds(store: Path, machines: Mapping[str, str]) -> Callable[["Stage"], flo
     """
     rates = known(store, machines)
     likely = {it.unit.what: it for it in [*_read(TABLE), *rates.values()]}
-
-    def estimated(stage: "Stage") -> float:
-        work = of(stage).items()
-        return sum(n * rates.get(unit, likely[unit.what]).seconds for unit, n in work)
-
-    return estimated
+    return lambda stage: sum(
+        amount * rates.get(unit, likely[unit.what]).seconds for unit, amount in of(stage).items()
+    )
 
 
 def keep(found: Iterable[Rate], store: Path) -> None:
