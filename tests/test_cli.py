@@ -1,15 +1,12 @@
 """The command line: what it passes on, and how it fails."""
 
 import signal
-import sys
-from types import ModuleType
 
 import pytest
 
 from regl_core import runs
-from regl_core.__main__ import main
 from regl_core.errors import ReglError
-from regl_core.press import making, notebooks
+from regl_core.press import cleaning, main, making, notebooks, status
 
 
 @pytest.fixture
@@ -110,20 +107,25 @@ def test_check_shows_every_setting_as_changed(capsys):
 @pytest.mark.parametrize("names", [["table3"], []])
 @pytest.mark.parametrize("measure", [["--calibrate"], []])
 def test_plan_shows_what_planning_says(names, measure, monkeypatch, capsys):
-    monkeypatch.setattr("regl_core.press.grids.targets_of", lambda *given, pipeline: given)
-    monkeypatch.setattr("regl_core.plan.told", lambda given, *_: f"planned {(*given, _[-1])}")
+    asked = []
+    monkeypatch.setattr(
+        "regl_core.press.grids.grids", lambda *given, pipeline: asked.append(given) or {}
+    )
+    monkeypatch.setattr("regl_core.plan.told", lambda *given: f"planned {given[-1]}")
     assert main(["plan", *names, *measure, "--profile", "smoke", "--set", "seeds=[0]"]) == 0
     told = names or [name for name in notebooks.known() if name.startswith("table")]
-    expected = told, "smoke", {"seeds": [0]}, bool(measure)
-    assert capsys.readouterr().out == f"planned {expected}\n"
+    assert asked == [(told, "smoke", {"seeds": [0]})]
+    assert capsys.readouterr().out == f"planned {bool(measure)}\n"
 
 
 def test_status_and_clean_store_pass_profile_and_changes_on(monkeypatch, capsys):
     calls = []
-    keeping = ModuleType("regl_core.press.housekeeping")
-    keeping.status = lambda *given: f"fresh {given}"
-    keeping.clean = lambda profile, changes, store: calls.append((profile, changes, store.root))
-    monkeypatch.setitem(sys.modules, "regl_core.press.housekeeping", keeping)
+    monkeypatch.setattr(status, "status", lambda *given: f"fresh {given}")
+    monkeypatch.setattr(
+        cleaning,
+        "clean",
+        lambda profile, changes, store: calls.append((profile, changes, store.root)),
+    )
     assert main(["status", "--profile", "smoke", "--set", "seeds=[0]"]) == 0
     assert capsys.readouterr().out == f"fresh {('smoke', {'seeds': [0]})}\n"
     assert main(["clean-store", "--profile", "smoke"]) == 0

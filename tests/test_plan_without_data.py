@@ -9,7 +9,7 @@ from regl_core.engine import Store
 from regl_core.params import load
 from regl_core.partition import Dirichlet
 from regl_core.plan import DryRun, told
-from regl_core.press.grids import targets_of
+from regl_core.press.grids import grids
 from regl_core.runs import Run
 
 PAPER = load("paper", {"datasets": ["imagefruit", "imagenet100", "cub", "cars", "eurosat"]})
@@ -79,8 +79,9 @@ def text(tmp_path_factory) -> str:
 
 def planned(names, profile, changes, store) -> str:
     built = DryRun(store.root / "packed")
-    asked = targets_of(names, profile, changes, pipeline=built)
-    return told(asked, built, load(profile, changes), store)
+    asked = grids(names, profile, changes, pipeline=built)
+    stages = {name: grid.stages for name, grid in asked.items()}
+    return told(stages, built, load(profile, changes), store)
 
 
 def cells(text: str, first: str) -> list[str]:

@@ -132,8 +132,8 @@ def test_data_that_is_whole_is_decoded_only_after_all_is_well(root, monkeypatch)
     monkeypatch.setattr(runs, "STORE", root / ".store")
     found = asked(root, "table3", "paper", changes)
     assert list(root.glob(".store/packed/eurosat-*"))
-    assert [stage.source.size.classes for stage in found["table3"]] == [3]
-    assert found["table3"][0].source.digest == found["table3"][0].source.load().digest
+    assert [stage.source.size.classes for stage in found["table3"].stages] == [3]
+    assert found["table3"].stages[0].source.digest == found["table3"].stages[0].source.load().digest
 
 
 def test_a_grid_that_cannot_be_built_is_told_with_the_rest(root):
@@ -154,7 +154,7 @@ from regl_core.params import load
 from regl_core.press.grids import checked
 from regl_core.engine import Store
 settings = load("smoke")
-assert checked(["table2"], settings, {{}}, Store(Path({str(tmp_path)!r})))["table2"]
+assert checked(["table2"], settings, {{}}, Store(Path({str(tmp_path)!r})))["table2"].stages
 heavy = {{"diffusers", "transformers", "peft", "huggingface_hub"}} & sys.modules.keys()
 assert not heavy, heavy
 """
