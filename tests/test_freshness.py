@@ -14,7 +14,7 @@ from toy_stages import Draw
 
 from regl_core.params import load
 from regl_core.partition import Dirichlet
-from regl_core.plan.dry_run import ABSENT, Outline
+from regl_core.plan import ABSENT, DryRun
 from regl_core.press import freshness
 from regl_core.press.freshness import State
 from regl_core.press.making import build
@@ -163,10 +163,10 @@ def test_data_sets_count_for_a_notebook_without_grid_alone(root):
 
 
 def test_the_digests_of_data_sets_are_those_of_the_stages():
-    found = freshness.data_sets(SMOKE, Outline())
-    assert found == {"digits": Outline().source("digits", SMOKE)[0].digest}
+    found = freshness.data_sets(SMOKE, DryRun())
+    assert found == {"digits": DryRun().source("digits", SMOKE)[0].digest}
     lost = load("smoke", {"datasets": ["folder:/nowhere"]})
-    assert freshness.data_sets(lost, Outline()) == {"folder:/nowhere": ABSENT}
+    assert freshness.data_sets(lost, DryRun()) == {"folder:/nowhere": ABSENT}
 
 
 def test_of_what_is_not_at_hand_it_cannot_be_told(root):
@@ -175,7 +175,7 @@ def test_of_what_is_not_at_hand_it_cannot_be_told(root):
     settings = load("paper", changes | {"foundation.name": "owner/none"})
     partition = Dirichlet(beta=0.1, clients=3)
     run = Run(dataset="eurosat", partition=partition, method="ReGL (TF)", seed=0, settings=settings)
-    before = now(root, run.stage(Outline()), settings=settings)
+    before = now(root, run.stage(DryRun()), settings=settings)
     assert list(before.lacking) == ["data set eurosat", "the models"] and not before.whole
     then = replace(before, results="of what was there", lacking=())
     freshness.record("fig5", then, root / "figures/smoke")

@@ -17,10 +17,7 @@ from ..settings.frozen import report
 def check(settings: Settings) -> None:
     """Make sure that there are such methods, networks, data sets and models.
 
-    Raises
-    ------
-    ReglError
-        Names all that there is not, and settings that a method cannot run with.
+    Raises ReglError with all that there is not, and settings that a method cannot run with.
     """
     found: list[str] = []
     training = settings.training

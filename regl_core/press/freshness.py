@@ -110,7 +110,7 @@ def of_notebook(
     (`data_sets`), which then count instead.
     """
     from ..engine.runner import closure
-    from ..plan.dry_run import ABSENT, absent
+    from ..plan import ABSENT, absent
 
     source, behind = _source(notebook), closure(targets or ()).values()
     kinds: dict[str, set[str]] = {}
@@ -164,9 +164,9 @@ def _beside(folder: Path, root: Path) -> dict[str, str]:
 def data_sets(settings: Settings, pipeline: "Pipeline") -> dict[str, str]:
     """Digests of the data sets of `settings`, by name; of one not at hand it begins with ABSENT.
 
-    pipeline : an `Outline`, for which none is decoded.
+    pipeline : a `DryRun`, for which none is decoded.
     """
-    from ..plan.dry_run import ABSENT
+    from ..plan import ABSENT
 
     found = {}
     for name in settings.datasets:
