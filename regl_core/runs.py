@@ -20,7 +20,7 @@ from .partition import PartitionSpec, Pooled
 from .settings.frozen import Frozen, nearest
 
 if TYPE_CHECKING:
-    from .engine.store import Store
+    from .engine import Store
     from .methods.base import Method
     from .pipeline import Pipeline
     from .stages.personalized import Personalized
@@ -92,7 +92,7 @@ class Run(Frozen):
             method,
             pipeline.training(self.settings),
             self.seed,
-            self.method in self.settings.personal_methods and not method.fine_tuned,
+            self.method in self.settings.personal_methods and not method.personalized,
         )
 
     def result(self, folder: Path) -> "Result":
@@ -112,7 +112,7 @@ class PersonalRun(Run):
         from .stages.personalized import Personalized
 
         trained = super().stage(pipeline)
-        if not self.build().fine_tuned:
+        if not self.build().personalized:
             return trained
         return Personalized(trained, self.settings.personalization)
 
@@ -263,8 +263,7 @@ def run_all(
 
 
 def _computed(grid: Sequence[Run], store: "Store | None", workers: int | None) -> list[Path]:
-    from .engine.runner import run_stages
-    from .engine.store import Store
+    from .engine import Store, run_stages
     from .pipeline import Pipeline
 
     store = store or Store(STORE)

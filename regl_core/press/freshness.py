@@ -15,16 +15,16 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..engine.digest import code_digest, imported
-from ..engine.files import put
+from ..engine import closure, code_digest
 from ..paper import PUBLISHED
 from ..params import ROOT, Settings
 from ..report.catalogue import ENDINGS, ORDER
 from ..report.provenance import digest, libraries
+from ..system import put
 from .notebooks import cells, known
 
 if TYPE_CHECKING:
-    from ..engine.stage import Stage
+    from ..engine import Stage
     from ..pipeline import Pipeline
 
 SUMMARIES = {"claims": "claims.csv", "index": "index.html"}  # file, by the name of its record
@@ -108,7 +108,6 @@ def of_notebook(
     targets : the stages that it asks for (`grids`), None if it has no grid. data : the data sets
     (`data_sets`), which then count instead.
     """
-    from ..engine.runner import closure
     from ..plan.dry_run import ABSENT, absent
 
     source, behind = _source(notebook), closure(targets or ()).values()
@@ -116,8 +115,7 @@ def of_notebook(
     for stage in behind:
         kinds.setdefault(stage.kind, set()).add(code_digest(*stage.code()))
     code = {f"the code of {it}": sha256(repr(sorted(own)).encode()) for it, own in kinds.items()}
-    names = imported(source)
-    code[DRAWS] = code_digest(*sorted(names)) if names else ""
+    code[DRAWS] = code_digest(program=source)
     data = data if targets is None else {}
     unread = [f"data set {name}" for name, its in data.items() if its.startswith(ABSENT)]
     table = notebook.stem.startswith("table")  # which shows the paper's numbers beside ours

@@ -8,9 +8,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
-from ..engine.runner import Plan, plan, run_stages
-from ..engine.stage import Stage
-from ..engine.store import Store
+from ..engine import Stage, Store, closure, run_stages
 from ..errors import ReglError
 from ..params import ROOT, Settings
 from ..pipeline import Pipeline
@@ -144,7 +142,7 @@ def compute(asked: Mapping[str, Grid], store: Store, workers: int | None = None)
     All together, in one pool with one progress bar. Raises ReglError as `run_stages`.
     """
     if stages := targets(asked):
-        print(_told(len(asked), stages, plan(stages, store, workers)), flush=True)
+        print(_told(len(asked), stages, len(closure(stages, store.has))), flush=True)
         run_stages(stages, store, workers)
 
 
@@ -166,15 +164,10 @@ def hand_over(
         (folder / f"{name}.json").write_text(given.model_dump_json())
 
 
-def _told(notebooks: int, stages: Sequence[Stage], what: Plan) -> str:
-    total, runs = what.total, len({stage.key for stage in stages})
-    asked = f"{len(stages)} runs asked for by {_many(notebooks, 'notebook')}, {runs} different"
-    behind = f"{total.stages} stages behind them, {total.unique} different"
-    missing = f"{total.missing} to compute, about {_many(what.seconds / 60, 'minute')} on "
-    where = _many(len(what.places), "GPU" if what.places[0] else "core")
-    return f"{asked}; {behind}; " + (f"{missing}{where}" if total.missing else "all of them there")
-
-
-def _many(count: float, what: str) -> str:
-    shown = str(count) if isinstance(count, int) else f"{count:.1f}"
-    return f"{shown} {what}{'' if shown == '1' else 's'}"
+def _told(notebooks: int, stages: Sequence[Stage], missing: int) -> str:
+    many = "1 notebook" if notebooks == 1 else f"{notebooks} notebooks"
+    return (
+        f"{len(stages)} runs asked for by {many}, {len({it.key for it in stages})} different; "
+        f"{len(closure(stages))} stages behind them, "
+        + (f"{missing} to compute" if missing else "all of them there")
+    )

@@ -7,11 +7,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from ..engine.access import writable
-from ..engine.files import put
 from ..errors import Incomplete
 from ..params import ROOT, Settings, load
 from ..report import catalogue
+from ..system import put, writable
 from .notebooks import find, known
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def make(names: Sequence[str], profile: str, changes: Mapping[str, Any], root: P
     find(names, notebooks)
 
     # These take seconds, for which no error should wait.
-    from ..engine.store import Store
+    from ..engine import Store
     from ..plan.dry_run import Outline
     from ..runs import HANDED, STORE
     from . import freshness
