@@ -167,9 +167,8 @@ def hand_over(
 
 def _told(notebooks: int, stages: Sequence[Stage], missing: int) -> str:
     many = "1 notebook" if notebooks == 1 else f"{notebooks} notebooks"
-    different = len({target.key for target in stages})
     return (
-        f"{len(stages)} runs asked for by {many}, {different} different; "
+        f"{len(stages)} runs asked for by {many}, {len({it.key for it in stages})} different; "
         f"{len(closure(stages))} stages behind them, "
         + (f"{missing} to compute" if missing else "all of them there")
     )
