@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..engine import library_versions
+from ..errors import ReglError
 from ..params import ROOT, Settings
+from ..runs import handed
 from ..system import put
 
 if TYPE_CHECKING:
@@ -57,8 +59,17 @@ class Provenance:
 
 
 def trace(artefact: str, settings: Settings) -> Provenance:
-    """The provenance of what is written now, from `settings`."""
-    return Provenance(artefact, commit(), digest(settings), libraries())
+    """The provenance of what is written now, from `settings`.
+
+    Raises ReglError in a notebook that `make` started before the settings were edited.
+    """
+    now, known = digest(settings), handed()
+    if known and known.settings != now:
+        raise ReglError(
+            f"{artefact}: settings were edited while the notebook ran ({known.settings}, now "
+            f"{now}): run it again"
+        )
+    return Provenance(artefact, commit(), now, libraries())
 
 
 def digest(settings: Settings) -> str:
