@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_notebook
-from test_reporting import write as write_notebook
+from test_page import write as write_notebook
 from toy_results import PAPERLIKE
 from toy_stages import Draw
 
