@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from .engine.access import explained
 from .errors import ReglError
 from .params import ROOT, load
 from .settings.reading import parse
+from .system import explained
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,7 +70,7 @@ def _plan(options: argparse.Namespace, changes: dict[str, Any]) -> None:
     names = options.names or [name for name in known() if name.startswith("table")]
     find(names)
 
-    from .engine.store import Store
+    from .engine import Store
     from .plan.planning import plan_notebooks  # takes seconds, for which no error should wait
     from .runs import STORE
 
@@ -90,7 +90,7 @@ def _status(options: argparse.Namespace, changes: dict[str, Any]) -> None:
 def _clean(options: argparse.Namespace, changes: dict[str, Any]) -> None:
     load(options.profile, changes)
 
-    from .engine.store import Store
+    from .engine import Store
     from .press.housekeeping import clean  # takes seconds, for which no error should wait
     from .runs import STORE
 

@@ -7,20 +7,42 @@ the sequence that the U-Net's cross-attention reads.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from .engine.checkpoints import Checkpoint
-from .engine.fitting import Fitting, batchwise
+from .engine import Checkpoint, piecewise
 from .foundation import Foundation
 from .images import Images
+from .system import Fitting
 
 BATCH = 256
+Made = TypeVar("Made")
+
+
+def batchwise(
+    make: Callable[[slice], Made],
+    count: int,
+    size: int,
+    fitting: Fitting,
+    checkpoint: Checkpoint | None = None,
+    tick: Callable[[float], None] = lambda fraction: None,
+) -> list[Made]:
+    """What `make` makes of items 0 to `count`, in batches of `size`, smaller where they must be.
+
+    `checkpoint`: where batches are kept, and those that are there are taken from (`piecewise`).
+    `tick` gets the share done.
+    """
+
+    def batch(start: int) -> list[Made]:
+        return fitting.parts(make, start, min(start + size, count))
+
+    return list(chain.from_iterable(piecewise(batch, range(0, count, size), checkpoint, tick)))
 
 
 def vanilla_prompt(template: str, name: str) -> str:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from .clients import ClientData, placed, shelf
-from .engine.checkpoints import Checkpoint, Saves
+from .engine import Checkpoint
 from .errors import ReglError
 from .methods.base import Method, Round, Server, State, Task, Update
 from .params import TrainingSettings
@@ -73,12 +73,11 @@ class FederationCheckpoint(Checkpoint):
     lasting = (Weights,)
 
 
-@dataclass(frozen=True)
-class TurnCheckpoint:
+class TurnCheckpoint(Checkpoint):
     """Saves how far a turn has come, as part of the `state` that it started from."""
 
-    checkpoint: FederationCheckpoint
-    state: FederationState
+    def __init__(self, checkpoint: FederationCheckpoint, state: FederationState) -> None:
+        self.checkpoint, self.state = checkpoint, state
 
     @property
     def due(self) -> bool:
@@ -189,7 +188,7 @@ def _client_turn(
     client: int,
     data: ClientData,
     before: FederationState,
-    checkpoint: Saves | None,
+    checkpoint: Checkpoint | None,
 ) -> FederationState:
     """One client trains and sends its update."""
     device, away = next(now.net.parameters()).device, _place(before.server)

@@ -9,11 +9,11 @@ import torch
 
 from . import conditions
 from .data import resized
-from .engine.checkpoints import Checkpoint
-from .engine.fitting import Fitting, batchwise
+from .engine import Checkpoint
 from .foundation import Foundation
 from .params import SynthesisSettings
 from .seeds import derive
+from .system import Fitting
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
@@ -81,5 +81,7 @@ def sample(
 
     fitting = Fitting("drawing an image", foundation.device)
     with scheduled(foundation.pipeline, settings.scheduler):
-        parts = batchwise(some, len(prompts), settings.batch_size, fitting, checkpoint, tick)
+        parts = conditions.batchwise(
+            some, len(prompts), settings.batch_size, fitting, checkpoint, tick
+        )
     return torch.cat(parts)

@@ -15,12 +15,11 @@ from torch import nn
 
 from . import conditions
 from .data import resized
-from .engine.checkpoints import Checkpoint
-from .engine.fitting import Fitting, batchwise
-from .engine.resuming import stepwise
+from .engine import Checkpoint, stepwise
 from .foundation import Foundation
 from .params import LoraSettings
 from .seeds import derive, torch_generator
+from .system import Fitting
 
 if TYPE_CHECKING:
     from diffusers import DDPMScheduler
@@ -83,8 +82,8 @@ def encode(foundation: Foundation, lesson: Lesson, checkpoint: Checkpoint | None
 
     fitting = Fitting("encoding an image", foundation.device)
     # In bfloat16 the scheduler would round its noise levels with them; the lowest would be 0.
-    latents = torch.cat(batchwise(latent, count, BATCH, fitting, checkpoint)).float()
-    states = torch.cat(batchwise(state, count, BATCH, fitting))
+    latents = torch.cat(conditions.batchwise(latent, count, BATCH, fitting, checkpoint)).float()
+    states = torch.cat(conditions.batchwise(state, count, BATCH, fitting))
     return Encoded(latents.to(foundation.device) * vae.config.scaling_factor, states)
 
 

@@ -3,8 +3,7 @@
 from toy_stages import Draw, Holder
 
 from regl_core.datasets import find, packing
-from regl_core.engine.stage import CHECKPOINT
-from regl_core.engine.store import Store
+from regl_core.engine import Store
 from regl_core.params import load
 from regl_core.press import housekeeping
 from tools.replica import datasets as replica
@@ -57,7 +56,7 @@ def test_what_an_unfinished_entry_saved_goes_when_nobody_asks_for_it(tmp_path, m
     store, used, unused = Store(tmp_path), Draw(1), Draw(2)
     monkeypatch.setattr(housekeeping, "targets_of", lambda *_: {"fig5": [used]})
     for stage in (used, unused):
-        checkpoint = tmp_path / f"tmp/{stage.key}-1-ab" / CHECKPOINT
+        checkpoint = tmp_path / f"tmp/{stage.key}.saved"
         checkpoint.mkdir(parents=True)
         (checkpoint / "state.txt").write_text("3")
     told = cleaned("smoke", {}, store, "unused", capsys)

@@ -23,8 +23,8 @@ from regl_core import methods, stages
 from regl_core.clients import pixels
 from regl_core.data import Dataset, Split
 from regl_core.datasets import find
-from regl_core.engine.runner import closure
-from regl_core.engine.stage import CHECKPOINT, Stage
+from regl_core.engine import Stage, closure
+from regl_core.engine.checkpoints import CHECKPOINT
 from regl_core.evidence.probed import Judge, Probed
 from regl_core.foundation import Foundation
 from regl_core.params import Settings, load

@@ -1,7 +1,6 @@
 """How good synthetic images are: what a network learns from them, and what one sees in them."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +11,7 @@ from torch import nn
 from .. import conditions
 from ..clients import ClientData, placed
 from ..data import Dataset, resized
-from ..engine.checkpoints import Checkpoint
-from ..engine.resuming import nested, resumed
-from ..engine.stage import CHECKPOINT, Stage
+from ..engine import Checkpoint, Stage
 from ..foundation import Foundation
 from ..images import Images
 from ..params import ProbeSettings, TrainingSettings
@@ -22,7 +19,7 @@ from ..stages.inputs import Source, Tick
 from ..stages.lora_images import LoraImages
 from ..stages.trained import network, plain
 from ..stages.vanilla_images import Vanilla, load_images
-from ..training import batches, epoch, evaluate, in_memory, repeatable, steps_of
+from ..training import evaluate, in_memory, repeatable, train_epochs
 
 
 def _fit(
@@ -42,20 +39,13 @@ def _fit(
 
     (data,) = placed([data], next(net.parameters()).device)
 
-    length = steps_of(data, training)
-
-    def one_epoch(number: int, done: int) -> Iterator[None]:
-        own = (*path, number)
-        order = batches(data, training.batch_size, *own)
-        steps = epoch(net, optimiser, data, order, training, own, done)
-        for step, _ in enumerate(steps, done + 1):
-            if step == length:
-                decay.step()
-            yield
+    def end(number: int) -> None:
+        decay.step()
         tick((number + 1) / probe.epochs)
 
+    each, hooks = [optimiser] * probe.epochs, {"end": end, "schedules": [decay]}
     with repeatable(), in_memory("training a network that judges images", training):
-        resumed(nested(one_epoch, probe.epochs, length), (net, optimiser, decay), checkpoint)
+        train_epochs(net, each, data, training, path, checkpoint, **hooks)
 
 
 @dataclass(frozen=True)
@@ -77,7 +67,7 @@ class Judge(Stage):
         )
         path, checkpoint = (
             (self.seed, "judge"),
-            Checkpoint(folder / CHECKPOINT / "epochs.safetensors"),
+            Checkpoint(folder, "epochs"),
         )
         _fit(net, real, self.training, self.probe, path, checkpoint, tick)
         save_file(net.state_dict(), folder / "weights.safetensors")
@@ -107,7 +97,7 @@ class Probed(Stage):
         data = ClientData(made.flatten(0, 1), labels)
         training, seed = self.judge.training, self.judge.seed
         net = network(dataset, training, seed)
-        checkpoint = Checkpoint(folder / CHECKPOINT / "epochs.safetensors")
+        checkpoint = Checkpoint(folder, "epochs")
         _fit(net, data, training, self.judge.probe, (seed, "probe"), checkpoint, tick)
         accuracy = evaluate(net, plain(dataset.test), training.precision)
         net.load_state_dict(load_file(judge / "weights.safetensors"))

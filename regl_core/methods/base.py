@@ -27,8 +27,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from ..engine.checkpoints import Saves
-from ..engine.marks import not_in_key
+from ..engine import Checkpoint, not_in_key
 from ..params import TrainingSettings
 from ..settings.frozen import Frozen
 from ..training import Phase, cross_entropy
@@ -94,7 +93,7 @@ class Round:
     training: TrainingSettings
     clients: int
     image: tuple[int, ...]
-    checkpoint: Saves | None = None
+    checkpoint: Checkpoint | None = None
 
 
 @dataclass(frozen=True)

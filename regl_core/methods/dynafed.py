@@ -1,6 +1,6 @@
 """DynaFed."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain, count, islice
 from typing import Self
@@ -12,13 +12,12 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ..clients import ClientData
-from ..engine.fitting import advised
-from ..engine.marks import not_in_key
-from ..engine.resuming import nested, resumed, stepwise
+from ..engine import not_in_key, stepwise
 from ..errors import ReglError
 from ..params import Count, Positive, TrainingSettings
 from ..seeds import numpy_generator, torch_generator
-from ..training import batches, epoch, steps_of
+from ..system import advised
+from ..training import batches, train_epochs
 from ..weights import Weights, combine
 from .base import Round, Server, State, Update
 from .fedavg import FedAvg
@@ -131,13 +130,10 @@ class DynaFed(FedAvg):
         )
         adam = torch.optim.Adam(now.net.parameters(), self.server_rate)
 
-        def one_epoch(number: int, done: int) -> Iterator[None]:
-            path = now.seed, "synthetic batches", now.number, number
-            order = batches(data, self.server_batch, *path)
-            return epoch(now.net, adam, data, order, training, path, done, soft_cross_entropy)
-
-        steps = nested(one_epoch, self.server_epochs, steps_of(data, training))
-        resumed(steps, (now.net, adam), now.checkpoint)
+        path = now.seed, "synthetic batches", now.number
+        each = [adam] * self.server_epochs
+        checkpoint = now.checkpoint
+        train_epochs(now.net, each, data, training, path, checkpoint, loss=soft_cross_entropy)
         now.net.zero_grad()
         place = next(iter(weights.params.values())).device
         return weights | Weights(Weights.of(now.net).to(place).params, {})

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pydantic import Field
 from torch import nn
 
-from ..engine.marks import not_in_key
+from ..engine import not_in_key
 from ..errors import ReglError
 from ..params import TrainingSettings
 from ..training import Phase

@@ -16,10 +16,9 @@ import papermill
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
-from ..engine.access import explained
-from ..engine.files import put
 from ..errors import ReglError
 from ..params import ROOT, load
+from ..system import explained, put
 from .notebooks import cells, find
 
 

@@ -14,16 +14,14 @@ from pathlib import Path
 import nbformat
 
 from ..datasets import Unfit
-from ..engine.digest import code_digest, imported
-from ..engine.files import put
-from ..engine.runner import closure
-from ..engine.stage import Stage
+from ..engine import Stage, closure, code_digest
 from ..paper import PUBLISHED
 from ..params import Settings
 from ..pipeline import Pipeline
 from ..plan.dry_run import ABSENT, absent
 from ..report.catalogue import ENDINGS
 from ..report.provenance import digest, libraries
+from ..system import put
 
 
 @dataclass(frozen=True)
@@ -192,7 +190,6 @@ def _making(
     code: dict[str, set[str]] = {}
     for stage in behind:
         code.setdefault(stage.kind, set()).add(code_digest(*stage.code()))
-    names = imported(source)
     data = data if targets is None else {}
     unread = [f"data set {name}" for name, its in data.items() if its.startswith(ABSENT)]
     return Making(
@@ -201,7 +198,7 @@ def _making(
         libraries=libraries(),
         stages={kind: sha256(repr(sorted(found)).encode()) for kind, found in code.items()},
         results=sha256(repr([stage.key for stage in targets or ()]).encode()),
-        code=code_digest(*sorted(names)) if names else "",
+        code=code_digest(program=source),
         data=data,
         published=sha256(PUBLISHED.read_bytes()) if notebook.stem.startswith("table") else "",
         lacking=[*absent(behind), *unread],

@@ -6,9 +6,7 @@ from typing import Any, Protocol
 
 import nbformat
 
-from ..engine.runner import Plan, plan, run_stages
-from ..engine.stage import Stage
-from ..engine.store import Store
+from ..engine import Stage, Store, closure, run_stages
 from ..errors import ReglError
 from ..params import ROOT, Settings
 from ..pipeline import Pipeline
@@ -57,7 +55,7 @@ def compute(asked: Mapping[str, Sequence[Stage]], store: Store, workers: int | N
     """
     targets = [stage for own in asked.values() for stage in own]
     if targets:
-        print(_told(len(asked), targets, plan(targets, store, workers)), flush=True)
+        print(_told(len(asked), targets, len(closure(targets, store.has))), flush=True)
         run_stages(targets, store, workers)
 
 
@@ -107,18 +105,14 @@ def checked(
     return targets_of(names, settings.profile, changes, folder, Pipeline(packed))  # decodes
 
 
-def _told(notebooks: int, targets: Sequence[Stage], what: Plan) -> str:
-    total, runs = what.total, len({target.key for target in targets})
-    asked = f"{len(targets)} runs asked for by {_many(notebooks, 'notebook')}, {runs} different"
-    stages = f"{total.stages} stages behind them, {total.unique} different"
-    missing = f"{total.missing} to compute, about {_many(what.seconds / 60, 'minute')} on "
-    where = _many(len(what.places), "GPU" if what.places[0] else "core")
-    return f"{asked}; {stages}; " + (f"{missing}{where}" if total.missing else "all of them there")
-
-
-def _many(count: float, what: str) -> str:
-    shown = str(count) if isinstance(count, int) else f"{count:.1f}"
-    return f"{shown} {what}{'' if shown == '1' else 's'}"
+def _told(notebooks: int, targets: Sequence[Stage], missing: int) -> str:
+    many = "1 notebook" if notebooks == 1 else f"{notebooks} notebooks"
+    different = len({target.key for target in targets})
+    return (
+        f"{len(targets)} runs asked for by {many}, {different} different; "
+        f"{len(closure(targets))} stages behind them, "
+        + (f"{missing} to compute" if missing else "all of them there")
+    )
 
 
 def _has_grid(notebook: Path) -> bool:

@@ -5,11 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..engine.access import writable
-from ..engine.files import put
 from ..errors import Incomplete
 from ..params import ROOT, Settings, load
 from ..report import catalogue
+from ..system import put, writable
 from .notebooks import execute, find, known
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def make(names: Sequence[str], profile: str, changes: Mapping[str, Any], root: P
     find(names, notebooks)
 
     # These take seconds, for which no error should wait.
-    from ..engine.store import Store
+    from ..engine import Store
     from ..plan.dry_run import Outline
     from ..report.notebook_page import write_page
     from ..runs import STORE

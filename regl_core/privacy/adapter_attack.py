@@ -11,9 +11,8 @@ from torch import Tensor
 
 from .. import conditions, tuning
 from ..data import Dataset, Split
-from ..engine.checkpoints import Checkpoint
-from ..engine.resuming import piecewise, stepwise
-from ..engine.stage import CHECKPOINT, Stage
+from ..engine import Checkpoint, Stage, piecewise
+from ..engine.resuming import stepwise
 from ..foundation import Foundation
 from ..seeds import torch_generator
 from ..stages.inputs import Tick
@@ -54,7 +53,7 @@ class AdapterAttack(Stage):
             self.pairs,
             path,
         )
-        checkpoint = Checkpoint(folder / CHECKPOINT / "losses.safetensors")
+        checkpoint = Checkpoint(folder, "losses")
 
         def losses(adapters: int) -> Tensor:
             with ExitStack() as stack:

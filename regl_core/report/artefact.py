@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..engine.files import put
 from ..params import ROOT, Settings
+from ..system import put
 from .provenance import COLUMNS, Provenance, trace
 
 DPI = 150

@@ -6,7 +6,7 @@ import jinja2
 from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
-from ..engine.files import put
+from ..system import put
 
 TEMPLATES = Path(__file__).with_name("templates")
 

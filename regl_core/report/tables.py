@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ..engine.files import put
 from ..errors import ReglError
 from ..paper import published
 from ..params import Settings
+from ..system import put
 from . import artefact, claims, formats
 from .columns import Place, by_partition
 from .curves import curves

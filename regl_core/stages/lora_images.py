@@ -8,8 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from .. import conditions, generation, tuning
-from ..engine.checkpoints import Checkpoint
-from ..engine.stage import CHECKPOINT, Stage
+from ..engine import Checkpoint, Stage
 from ..seeds import torch_generator
 from .inputs import Models, Tick
 from .tuned import Tuned, tokens
@@ -71,7 +70,7 @@ class LoraImages(Stage):
                 noise(like, "tailored", self.start),
                 sampling,
                 tick,
-                Checkpoint(folder / CHECKPOINT / "images.safetensors"),
+                Checkpoint(folder, "images"),
                 like.side,
             )
         (folder / "prompts.json").write_text(json.dumps(prompts))

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from .. import models
 from ..clients import ClientData
 from ..data import Dataset, Split
-from ..engine.files import put
-from ..engine.stage import CHECKPOINT, Stage
+from ..engine import Stage
 from ..federation import FederationCheckpoint, FederationState, federate
 from ..foundation import pick_device
 from ..images import Images
 from ..methods.base import Method
 from ..params import TrainingSettings
 from ..partition import test_split
+from ..system import put
 from ..training import compiled
 from ..weights import Weights
 from .inputs import Source, Tick
@@ -72,7 +72,7 @@ class Trained(Stage):
             self.training,
             self.seed,
             tick,
-            FederationCheckpoint(folder / CHECKPOINT / "progress.safetensors"),
+            FederationCheckpoint(folder, "progress"),
             tests(dataset, self.parts, self.seed) if self.personal else (),
             write_accuracy,
         )

@@ -10,8 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from .. import conditions, tuning
 from ..data import Split
-from ..engine.checkpoints import Checkpoint
-from ..engine.stage import CHECKPOINT, Stage
+from ..engine import Checkpoint, Stage
 from ..params import LoraSettings
 from ..seeds import torch_generator
 from .captioned import Captioned
@@ -51,7 +50,7 @@ class Tuned(Stage):
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         captioned, vanilla = inputs
-        checkpoint = Checkpoint(folder / CHECKPOINT / "tuning.safetensors")
+        checkpoint = Checkpoint(folder, "tuning")
         dataset, foundation = self.captioned.source.load(), self.captioned.models.load()
         index = torch.tensor(self.captioned.indices)
         labels = dataset.train.labels[index]

@@ -8,12 +8,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..clients import ClientData, placed
-from ..engine.checkpoints import Checkpoint
-from ..engine.fitting import Fitting
-from ..engine.resuming import piecewise
-from ..engine.stage import CHECKPOINT, Stage
+from ..engine import Checkpoint, Stage, piecewise
 from ..errors import ReglError
 from ..methods.fedavg import FedAvg
+from ..system import Fitting
 from ..training import Phase, cast, in_memory, local_sgd, repeatable
 from ..weights import Weights
 from .inputs import Tick
@@ -63,7 +61,7 @@ class Updated(Stage):
         apart = torch.full_like(after, float("nan"))
         shown = torch.linspace(0, len(last) - 1, min(len(last), SHOWN)).long()
         features = torch.zeros(len(data), len(shown), last.shape[1])
-        checkpoint = Checkpoint(folder / CHECKPOINT / "clients.safetensors")
+        checkpoint = Checkpoint(folder, "clients")
 
         def turn(client: int) -> tuple[Tensor, Tensor, Tensor] | None:
             (own,) = placed([data[client]], device)
