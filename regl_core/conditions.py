@@ -7,20 +7,42 @@ the sequence that the U-Net's cross-attention reads.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from .engine.checkpoints import Checkpoint
-from .engine.fitting import Fitting, batchwise
+from .engine import Checkpoint, piecewise
 from .foundation import Foundation
 from .images import Images
+from .system import Fitting
 
 BATCH = 256
+Made = TypeVar("Made")
+
+
+def batchwise(
+    make: Callable[[slice], Made],
+    count: int,
+    size: int,
+    fitting: Fitting,
+    checkpoint: Checkpoint | None = None,
+    tick: Callable[[float], None] = lambda fraction: None,
+) -> list[Made]:
+    """What `make` makes of items 0 to `count`, in batches of `size`, smaller where they must be.
+
+    `checkpoint`: where batches are kept, and those that are there are taken from (`piecewise`).
+    `tick` gets the share done.
+    """
+
+    def batch(start: int) -> list[Made]:
+        return fitting.parts(make, start, min(start + size, count))
+
+    return list(chain.from_iterable(piecewise(batch, range(0, count, size), checkpoint, tick)))
 
 
 def vanilla_prompt(template: str, name: str) -> str:
@@ -97,21 +119,6 @@ def features(
     return F.normalize(torch.cat(parts), dim=1)
 
 
-def spread(
-    foundation: Foundation, images: torch.Tensor, checkpoint: Checkpoint | None = None
-) -> float:
-    """How much images of one class differ: mean 1 − cosine of their features, over all pairs.
-
-    images: uint8 (classes, n, 3, side, side), n at least 2. 0 means n copies of one image.
-    `checkpoint`: as in `captions`.
-    """
-    classes, n = images.shape[:2]
-    unit = features(foundation, images.flatten(0, 1), checkpoint).view(classes, n, -1)
-    # The cosines of all pairs, twice, and those of each image with itself, 1.
-    total = (unit.sum(1).square().sum(1) - n).mean()
-    return 1 - float(total) / (n * (n - 1))
-
-
 @dataclass(frozen=True)
 class ClassFeatures:
     """The intra-class visual features of one client, as a distribution to draw from.
@@ -162,7 +169,7 @@ class ClassFeatures:
 
 
 @torch.inference_mode()
-def encode(
+def prompt_embeddings(
     foundation: Foundation, prompts: Sequence[str], tokens: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Prompt embeddings and their unconditional counterparts, each (n, length, d).

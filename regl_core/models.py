@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from .engine.marks import not_in_key
+from .engine import not_in_key
 from .errors import ReglError
 from .seeds import derive
 from .settings.frozen import nearest, shown

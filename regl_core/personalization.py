@@ -1,21 +1,20 @@
 """Personalisation: each client fine-tunes the global model on its data (Sec. 4.2, App. B)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from .clients import ClientData, placed
-from .engine.checkpoints import Checkpoint
-from .engine.resuming import nested, piecewise, resumed
+from .engine import Checkpoint, piecewise
 from .params import PersonalizationSettings, TrainingSettings
-from .training import batches, epoch, evaluate, in_memory, repeatable, sgd, steps_of
+from .training import evaluate, in_memory, repeatable, sgd, train_epochs
 from .weights import Weights
 
 
 @dataclass(frozen=True)
-class FineTuned:
+class PersonalModel:
     """One client's personal model.
 
     Attributes
@@ -46,7 +45,7 @@ def fine_tune(
     seed: int,
     client: int,
     checkpoint: Checkpoint | None = None,
-) -> FineTuned | None:
+) -> PersonalModel | None:
     """Fine-tune the model `weights` on `data` for ``settings.epochs`` epochs.
 
     SGD with the batch size, momentum and weight decay of `training` and the rate of
@@ -62,7 +61,7 @@ def fine_tune(
     test
         The client's own test split.
     checkpoint
-        Where to go on from and to save to after a step (`resumed`).
+        Where to go on from and to save to after a step (`stepwise`).
 
     Returns
     -------
@@ -74,19 +73,14 @@ def fine_tune(
     weights.into(net)
     optimizer = sgd(net.parameters(), settings.rate, training)
 
-    length = steps_of(data, training)
+    def accuracy(_: int) -> float:
+        return evaluate(net, test, training.precision)
 
-    def one_epoch(number: int, done: int) -> Iterator[float | None]:
-        path = seed, "fine-tuning", client, number
-        order = batches(data, training.batch_size, *path)
-        steps = epoch(net, optimizer, data, order, training, path, done)
-        for step, _ in enumerate(steps, done + 1):
-            yield evaluate(net, test, training.precision) if step == length else None
-
+    how = [optimizer] * settings.epochs, data, training, (seed, "fine-tuning", client), checkpoint
     with repeatable(), in_memory("fine-tuning", training):
-        found = resumed(nested(one_epoch, settings.epochs, length), (net, optimizer), checkpoint)
+        found = train_epochs(net, *how, end=accuracy)
     net.zero_grad()
-    return FineTuned(tuple(it for it in found if it is not None), Weights.of(net))
+    return PersonalModel(tuple(it for it in found if it is not None), Weights.of(net))
 
 
 def personalize(

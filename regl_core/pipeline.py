@@ -9,12 +9,12 @@ from .datasets import PACKED, Loader, find
 from .hub.sources import Sources
 from .params import FoundationSettings, Settings, TrainingSettings
 from .partition import PartitionSpec
-from .plan.rates import resolved
 from .stages.captioned import Captioned
 from .stages.inputs import Loads, Models, Size, Source
 from .stages.lora_images import LoraImages
 from .stages.tuned import Tuned
 from .stages.vanilla_images import Vanilla
+from .system import resolved
 
 Synthetic = Vanilla | LoraImages
 Placed = TypeVar("Placed", FoundationSettings, TrainingSettings)

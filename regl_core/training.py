@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,16 +11,15 @@ from torch import Tensor, nn
 
 from .augmentation import augmented
 from .clients import ClientData
-from .engine.checkpoints import Saves
-from .engine.compiling import keep_private
-from .engine.fitting import Fitting, advised
-from .engine.resuming import nested, resumed
+from .engine import Checkpoint, not_in_key, stepwise
 from .errors import ReglError
-from .params import TrainingSettings
+from .params import ROOT, TrainingSettings
 from .seeds import torch_generator
+from .system import Fitting, advised
 
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]  # (net, images, labels) -> scalar
 Correct = Callable[[nn.Module], None]
+CACHES = ROOT / ".store" / "inductor"  # of what is compiled
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,6 @@ def sgd(params: Iterable[Tensor], rate: float, training: TrainingSettings) -> to
     )
 
 
-def steps_of(data: ClientData, training: TrainingSettings) -> int:
-    """Optimiser steps of one epoch."""
-    return -(-len(data) // training.batch_size)
-
-
 def epoch(
     net: nn.Module,
     optimizer: torch.optim.Optimizer,
@@ -102,15 +97,70 @@ def epoch(
         yield
 
 
+def train_epochs(
+    net: nn.Module,
+    optimizers: Sequence[torch.optim.Optimizer],
+    data: ClientData,
+    training: TrainingSettings,
+    path: tuple[int | str, ...],
+    checkpoint: Checkpoint | None = None,
+    *,
+    loss: Loss = cross_entropy,
+    correct: Correct = nothing,
+    begin: Callable[[int], None] = lambda number: None,
+    end: Callable[[int], Any] = lambda number: None,
+    schedules: Sequence[torch.optim.lr_scheduler.LRScheduler] = (),
+) -> list[Any]:
+    """An `epoch` by each of `optimizers` in turn, which can be one and the same.
+
+    The batches of epoch e are drawn from ``(*path, e)``. `begin` is called with the number of an
+    epoch before it or what is left of it, `end` after its last step. `checkpoint`: where to go on
+    from and to save to after a step (`stepwise`), the state of `schedules` too.
+
+    Returns
+    -------
+    For every step what `end` has returned, None where it ended no epoch.
+    """
+    length = -(-len(data) // training.batch_size)
+    paths = [(*path, number) for number in range(len(optimizers))]
+    # All of them now: code that is seldom run takes ten times as long between two steps.
+    orders = [batches(data, training.batch_size, *own) for own in paths]
+
+    def left(done: int) -> Iterator[Any]:
+        for number in range(done // length, len(optimizers)):
+            begin(number)
+            each = net, optimizers[number], data, orders[number], training, paths[number]
+            first = max(0, done - number * length)
+            for step, _ in enumerate(epoch(*each, first, loss, correct), first + 1):
+                yield end(number) if step == length else None
+
+    steps: Iterator[Any] | None = None
+
+    def step(number: int) -> Any:
+        nonlocal steps
+        steps = steps or left(number)
+        return next(steps)
+
+    parts = (net, *dict.fromkeys(optimizers), *schedules)
+    return stepwise(step, length * len(optimizers), parts, checkpoint)
+
+
 def compiled(net: nn.Module, training: TrainingSettings) -> nn.Module:
     """`net`, whose forward and backward pass are compiled if `training` asks for it.
 
     Names of weights stay as they are. What a method calls part by part is not compiled.
     """
     if training.compile:
-        keep_private()
+        _compile_in_private()
         net.compile()
     return net
+
+
+@not_in_key
+def _compile_in_private() -> None:
+    from .system import keep_private
+
+    keep_private(CACHES)
 
 
 def cast(precision: str, device: torch.device) -> AbstractContextManager[None]:
@@ -127,13 +177,13 @@ def local_sgd(
     phases: Sequence[Phase],
     loss: Loss = cross_entropy,
     correct: Correct = nothing,
-    checkpoint: Saves | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> int:
     """Train `net` in place from its present weights; return the number of optimiser steps.
 
     The batches of epoch e, counted through all phases, are drawn from ``(*path, e)``. Every
     phase has a fresh optimiser. `correct` is called between backward and step. `checkpoint`: where
-    to go on from and to save to after a step (`resumed`).
+    to go on from and to save to after a step (`stepwise`).
     """
     trainable = {name: p for name, p in net.named_parameters() if p.requires_grad}
     moving = [
@@ -143,25 +193,15 @@ def local_sgd(
     optimizers = [sgd(params.values(), training.rate, training) for params in moving]
     phase_of = [i for i, phase in enumerate(phases) for _ in range(phase.epochs)]
 
-    paths = [(*path, number) for number in range(len(phase_of))]
-    # All of them now: code that is seldom run takes ten times as long between two steps.
-    orders = [batches(data, training.batch_size, *own) for own in paths]
-    begun = None
+    def begin(number: int) -> None:
+        for name, parameter in trainable.items():
+            parameter.grad = None  # one that rests now must not show `correct` an old gradient
+            parameter.requires_grad_(name in moving[phase_of[number]])
 
-    def one_epoch(number: int, done: int) -> Iterator[None]:
-        nonlocal begun
-        phase = phase_of[number]
-        if phase != begun:
-            begun = phase
-            for name, parameter in trainable.items():
-                parameter.grad = None  # one that rests now must not show `correct` an old gradient
-                parameter.requires_grad_(name in moving[phase])
-        each = net, optimizers[phase], data, orders[number], training, paths[number]
-        yield from epoch(*each, done, loss, correct)
-
-    steps = nested(one_epoch, len(paths), steps_of(data, training))
+    each = [optimizers[phase] for phase in phase_of]
+    hooks = {"loss": loss, "correct": correct, "begin": begin}
     try:
-        return len(resumed(steps, (net, *optimizers), checkpoint))
+        return len(train_epochs(net, each, data, training, path, checkpoint, **hooks))
     finally:
         for parameter in trainable.values():
             parameter.grad = None

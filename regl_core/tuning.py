@@ -15,12 +15,11 @@ from torch import nn
 
 from . import conditions
 from .data import resized
-from .engine.checkpoints import Checkpoint
-from .engine.fitting import Fitting, batchwise
-from .engine.resuming import stepwise
+from .engine import Checkpoint, stepwise
 from .foundation import Foundation
 from .params import LoraSettings
 from .seeds import derive, torch_generator
+from .system import Fitting
 
 if TYPE_CHECKING:
     from diffusers import DDPMScheduler
@@ -79,12 +78,12 @@ def encode(foundation: Foundation, lesson: Lesson, checkpoint: Checkpoint | None
 
     def state(part: slice) -> torch.Tensor:
         tokens = None if lesson.tokens is None else lesson.tokens[part]
-        return conditions.encode(foundation, lesson.prompts[part], tokens)[0]
+        return conditions.prompt_embeddings(foundation, lesson.prompts[part], tokens)[0]
 
     fitting = Fitting("encoding an image", foundation.device)
     # In bfloat16 the scheduler would round its noise levels with them; the lowest would be 0.
-    latents = torch.cat(batchwise(latent, count, BATCH, fitting, checkpoint)).float()
-    states = torch.cat(batchwise(state, count, BATCH, fitting))
+    latents = torch.cat(conditions.batchwise(latent, count, BATCH, fitting, checkpoint)).float()
+    states = torch.cat(conditions.batchwise(state, count, BATCH, fitting))
     return Encoded(latents.to(foundation.device) * vae.config.scaling_factor, states)
 
 
@@ -211,7 +210,7 @@ def target(
 
 
 @contextmanager
-def tuned(foundation: Foundation, folder: Path, strength: float) -> Iterator[None]:
+def with_adapter(foundation: Foundation, folder: Path, strength: float) -> Iterator[None]:
     """Within the block the U-Net carries the adapter in `folder` at `strength` (Appendix B's α)."""
     unet = foundation.pipeline.unet
     unet.load_lora_adapter(folder, prefix=None, adapter_name=ADAPTER, use_safetensors=True)

@@ -6,11 +6,11 @@ from toy_heavy import Heavy, counted
 from regl_core.engine.runner import closure
 from regl_core.engine.store import Store
 from regl_core.params import load
-from regl_core.plan import rates
 from regl_core.plan.budget import Budget, survey
 from regl_core.plan.budget_page import told
 from regl_core.plan.rates import HERE, Rates, Sample
 from regl_core.plan.work import START, Unit
+from regl_core.system import machine
 
 __all__ = ["counted"]
 FOUNDATION = load("smoke", {"foundation.device": "cuda"}).foundation
@@ -93,7 +93,7 @@ def test_a_peak_is_of_the_stages_that_are_missing(store):
 
 
 def test_the_page_says_all_of_it(asked, store, monkeypatch):
-    monkeypatch.setattr(rates, "machines", lambda: {"cpu": "a processor"})
+    monkeypatch.setattr(machine, "machines", lambda: {"cpu": "a processor"})
     text = told(found(asked, store), ["a note"])
     lines = text.splitlines()
     head = "notebook runs stages unique shared present GPU-hours hours disk GB GPU GB RAM GB"

@@ -9,6 +9,7 @@ from regl_core.params import load
 from regl_core.plan import calibration, rates
 from regl_core.plan.rates import HERE, REFERENCE, Rates, kept, machines
 from regl_core.plan.work import BYTE, START, Unit, classifier, generative
+from regl_core.system import machine
 
 __all__ = ["cache"]
 SETTINGS = load("smoke")
@@ -50,7 +51,7 @@ def on_a_gpu(monkeypatch, settings=SETTINGS):
         asked.append(unit)
         return 0.5
 
-    for module in (rates, calibration):
+    for module in (rates, calibration, machine):
         monkeypatch.setattr(module, "machines", lambda: {"cpu": "a processor", "cuda": "a GPU"})
     for what in calibration.MEASURED:
         monkeypatch.setitem(calibration.MEASURED, what, measured)
@@ -104,7 +105,7 @@ def test_models_of_a_revision_are_measured(tmp_path, monkeypatch, cache):
 
 def test_nor_is_a_device_that_is_not_here(tmp_path, monkeypatch):
     asked = on_a_gpu(monkeypatch)
-    for module in (rates, calibration):
+    for module in (rates, calibration, machine):
         monkeypatch.setattr(module, "machines", lambda: {"cpu": "a processor"})
     its = SETTINGS.altered({"training.device": "cuda"})
     work = [{classifier("trained", its.training, 16, 8): 1.0}]

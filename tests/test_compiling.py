@@ -9,10 +9,10 @@ import pytest
 from torch import nn
 from torch._inductor import codecache
 
-from regl_core.engine import compiling
-from regl_core.engine.compiling import keep_private
+from regl_core import training
 from regl_core.errors import Halt
 from regl_core.params import ROOT, load
+from regl_core.system import keep_private
 from regl_core.training import compiled
 
 CACHE = "TORCHINDUCTOR_CACHE_DIR"
@@ -20,10 +20,10 @@ PROGRAM = """
 import sys
 from pathlib import Path
 import torch
-from regl_core import compiling, training
+from regl_core import training
 from regl_core.params import load
 
-compiling.keep_private.__defaults__ = (Path(sys.argv[1]),)
+training.CACHES = Path(sys.argv[1])
 settings = load("smoke", {"training.compile": True}).training
 net = training.compiled(torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU()), settings)
 net(torch.ones(2, 4)).sum().backward()
@@ -81,11 +81,10 @@ def test_a_folder_that_others_made_or_can_write_to_is_refused(tmp_path, made):
 
 
 def test_whatever_is_compiled_is_kept_there(tmp_path, monkeypatch):
-    monkeypatch.setattr(compiling.keep_private, "__defaults__", (tmp_path,))
+    monkeypatch.setattr(training, "CACHES", tmp_path)
     monkeypatch.setattr(nn.Module, "compile", lambda net: None)
     for how in (False, True):
-        training = load("smoke", {"training.compile": how}).training
-        compiled(nn.Linear(1, 1), training)
+        compiled(nn.Linear(1, 1), load("smoke", {"training.compile": how}).training)
         assert (os.environ[CACHE] != "/tmp/of-anyone") is how
 
 

@@ -10,15 +10,16 @@ from regl_core.evidence import Probe
 from regl_core.params import load
 from regl_core.partition import Dirichlet
 from regl_core.pipeline import Pipeline
-from regl_core.plan import counts, rates
+from regl_core.plan import counts
 from regl_core.runs import Run
+from regl_core.system import machine
 
 
 @pytest.fixture(params=["cpu", "cuda"])
 def here(request, monkeypatch) -> str:
     """What "auto" means on this machine."""
     names = {"cpu": "a processor"} | ({"cuda": "a GPU"} if request.param == "cuda" else {})
-    monkeypatch.setattr(rates, "machines", lambda: names)
+    monkeypatch.setattr(machine, "machines", lambda: names)
     return request.param
 
 
@@ -61,5 +62,5 @@ def test_what_auto_meant_is_what_computes(here):
 
 
 def test_an_entry_names_what_computed_it(tmp_path):
-    machine = entry.read(Store(tmp_path).ensure(Draw(1)))["machine"]
-    assert machine["cpu"] == rates.machines()["cpu"] and machine["instructions"]
+    found = entry.read(Store(tmp_path).ensure(Draw(1)))["machine"]
+    assert found["cpu"] == machine.machines()["cpu"] and found["instructions"]

@@ -12,10 +12,10 @@ from safetensors.torch import load_file
 from toy_models import naming, pictures
 
 from regl_core import conditions, generation, tuning
-from regl_core.engine.checkpoints import Checkpoint
-from regl_core.engine.fitting import Fitting, batchwise
+from regl_core.engine import Checkpoint
 from regl_core.errors import ReglError
 from regl_core.foundation import Foundation
+from regl_core.system import Fitting
 from tools.replica import models
 
 SMOKE = naming({})
@@ -44,7 +44,7 @@ def test_all_is_made_in_order_whatever_fits(count, size, holds):
         memory.use(len(found))
         return [10 * item for item in found]
 
-    made = batchwise(make, count, size, Fitting("making an item", CPU))
+    made = conditions.batchwise(make, count, size, Fitting("making an item", CPU))
     assert [item for part in made for item in part] == [10 * item for item in items]
     assert all(len(part) <= min(size, holds) for part in made)
     failed = [asked for asked in memory.asked if asked > holds]
@@ -52,7 +52,7 @@ def test_all_is_made_in_order_whatever_fits(count, size, holds):
 
 
 def test_what_fits_whole_is_made_whole():
-    made = batchwise(lambda part: part, 10, 4, Fitting("making an item", CPU))
+    made = conditions.batchwise(lambda part: part, 10, 4, Fitting("making an item", CPU))
     assert made == [slice(0, 4), slice(4, 8), slice(8, 10)]
 
 
@@ -67,24 +67,24 @@ def test_batches_are_kept_under_the_same_names_whatever_fits(tmp_path):
         return some
 
     def done(memory: Memory, folder: str) -> list[torch.Tensor]:
-        checkpoint = Checkpoint(tmp_path / folder / "x.safetensors")
-        return batchwise(make(memory), 10, 4, Fitting("making an item", CPU), checkpoint)
+        checkpoint = Checkpoint(tmp_path / folder, "x")
+        return conditions.batchwise(make(memory), 10, 4, Fitting("making an item", CPU), checkpoint)
 
     names = {}
     for folder, first, second in (("a", 9, 1), ("b", 1, 9)):
         once = done(Memory(first), folder)
-        names[folder] = sorted(path.name for path in (tmp_path / folder).iterdir())
+        names[folder] = sorted(path.name for path in (tmp_path / folder / "checkpoint").iterdir())
         unused = Memory(second)
         again = done(unused, folder)
         assert not unused.asked
         assert torch.equal(torch.cat(once), torch.arange(10))
         assert [part.tolist() for part in once] == [part.tolist() for part in again]
-    assert names["a"] == names["b"] == ["x-0.safetensors", "x-4.safetensors", "x-8.safetensors"]
+    assert names["a"] == names["b"] == ["x-0.pt", "x-4.pt", "x-8.pt"]
 
 
 def test_an_item_that_does_not_fit_is_one_clear_error():
     with pytest.raises(ReglError, match="drawing an image, one at a time, does not fit on this ma"):
-        batchwise(lambda part: Memory(0).use(1), 5, 4, Fitting("drawing an image", CPU))
+        conditions.batchwise(lambda part: Memory(0).use(1), 5, 4, Fitting("drawing an image", CPU))
 
 
 def test_of_a_gpu_its_memory_is_told(monkeypatch):

@@ -12,14 +12,15 @@ from nbformat.v4 import new_code_cell, new_notebook
 from toy_heavy import Heavy, counted
 
 from regl_core import runs
-from regl_core.__main__ import main
 from regl_core.engine.store import Store
 from regl_core.errors import ReglError
 from regl_core.params import ROOT, load
-from regl_core.plan import counts, footprint, preflight, rates
+from regl_core.plan import counts, footprint, preflight
 from regl_core.plan.dry_run import Outline
 from regl_core.plan.work import Unit
+from regl_core.press import main
 from regl_core.press.grids import checked
+from regl_core.system import machine
 from tools.replica.datasets import eurosat
 
 __all__ = ["counted"]
@@ -111,7 +112,7 @@ def test_the_bound_is_one(unit):
 
 
 def test_a_gpu_whose_memory_is_too_small(monkeypatch):
-    monkeypatch.setattr(rates, "machines", lambda: {"cpu": "a processor", "cuda": "a GPU"})
+    monkeypatch.setattr(machine, "machines", lambda: {"cpu": "a processor", "cuda": "a GPU"})
     monkeypatch.setattr(preflight.foundation, "pick_device", lambda name: torch.device("cpu"))
     own = [Heavy("a", TRAINED, 1.0)]
     needed = footprint.peak([counts.of(own[0])], SMOKE.foundation, smallest=True).gpu

@@ -23,8 +23,8 @@ from regl_core import evidence, methods, privacy, stages
 from regl_core.clients import pixels
 from regl_core.data import Dataset, Split
 from regl_core.datasets import find
-from regl_core.engine.runner import closure
-from regl_core.engine.stage import CHECKPOINT, Stage
+from regl_core.engine import Stage, closure
+from regl_core.engine.checkpoints import CHECKPOINT
 from regl_core.evidence.probed import Judge, Probed
 from regl_core.foundation import Foundation
 from regl_core.params import Settings, load
@@ -82,7 +82,7 @@ class Walk:
     def of_client(self) -> list[Stage]:
         """The last of the client's own stages."""
         piece = self.trained.synthetic[self.client][0]
-        described = piece.tuned.described
+        described = piece.tuned.captioned
         real, test = (kind(piece.models, described.source) for kind in (EmbeddedReal, EmbeddedTest))
         near = Neighbours(real, test, Embedded(piece), described.indices)
         return [AdapterAttack(piece.tuned, self.settings.privacy.pairs), near]

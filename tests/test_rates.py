@@ -18,6 +18,7 @@ from regl_core.plan.rates import (
     machines,
 )
 from regl_core.plan.work import BYTE, START, Unit
+from regl_core.system import machine
 
 SD = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 GPU = {"dtype": "bfloat16", "device": "cuda"}
@@ -128,10 +129,10 @@ def test_a_start_is_a_second_and_what_is_kept_takes_no_time(store):
 def test_auto_is_the_device_that_is_here(store, monkeypatch):
     known = Rates.known(store)
     automatic = Unit("denoised", "tiny", device="auto")
-    assert rates.resolved("auto") == ("cuda" if "cuda" in machines() else "cpu")
-    monkeypatch.setattr(rates, "machines", lambda: {"cpu": "a processor"})
+    assert machine.resolved("auto") == ("cuda" if "cuda" in machines() else "cpu")
+    monkeypatch.setattr(machine, "machines", lambda: {"cpu": "a processor"})
     assert known.of(automatic).seconds == TINY[Unit("denoised", "tiny")]
-    monkeypatch.setattr(rates, "machines", lambda: {"cpu": "a processor", "cuda": "a GPU"})
+    monkeypatch.setattr(machine, "machines", lambda: {"cpu": "a processor", "cuda": "a GPU"})
     assert "assumed" in Rates.known(store).of(automatic).source
 
 

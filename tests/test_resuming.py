@@ -124,23 +124,22 @@ WORKS = [
 def test_work_killed_after_every_save_repeats_nothing(work, saves, tiny, tmp_path):
     whole = work(tiny, tmp_path, None)
     with keeping(deadly=False) as once:
-        assert work(tiny, tmp_path, Checkpoint(tmp_path / "once" / "x.safetensors")) == whole
+        assert work(tiny, tmp_path, Checkpoint(tmp_path / "once", "x")) == whole
     with keeping(deadly=True) as again:
-        file = tmp_path / "again" / "x.safetensors"
-        assert survived(lambda: work(tiny, tmp_path, Checkpoint(file))) == whole
+        assert survived(lambda: work(tiny, tmp_path, Checkpoint(tmp_path / "again", "x"))) == whole
     assert once == again and len(once) == saves
 
 
 @pytest.mark.usefixtures("small_batches")
 @pytest.mark.parametrize("work", [work for work, _ in WORKS])
 def test_a_damaged_file_is_told_and_its_work_done_anew(work, tiny, tmp_path):
-    whole, file = work(tiny, tmp_path, None), tmp_path / "kept" / "x.safetensors"
+    whole, folder = work(tiny, tmp_path, None), tmp_path / "kept"
     with keeping(deadly=False):
-        work(tiny, tmp_path, Checkpoint(file))
-    for path in file.parent.iterdir():
+        work(tiny, tmp_path, Checkpoint(folder, "x"))
+    for path in (folder / "checkpoint").iterdir():
         path.write_bytes(path.read_bytes()[:-1])
     with pytest.warns(UserWarning, match="damaged"):
-        assert work(tiny, tmp_path, Checkpoint(file)) == whole
+        assert work(tiny, tmp_path, Checkpoint(folder, "x")) == whole
 
 
 def personal(pipeline: Pipeline) -> Stage:
@@ -244,7 +243,7 @@ def test_a_tuning_killed_from_outside_goes_on(tmp_path):
     arguments = store.root, stage, torch.get_num_threads()
     process = multiprocessing.get_context("spawn").Process(target=_compute, args=arguments)
     process.start()
-    while not list(store.root.glob("tmp/*/checkpoint/tuning.safetensors")):
+    while not list(store.root.glob("tmp/*/checkpoint/tuning.pt")):
         assert process.is_alive()
         time.sleep(0.01)
     process.kill()

@@ -12,11 +12,10 @@ import torch
 from test_store import contents
 from toy_stages import Broken, Draw, Logged, Seen, Threads
 
-from regl_core.engine import machine, workers
-from regl_core.engine.runner import plan, run_stages
-from regl_core.engine.store import Store
+from regl_core.engine import Store, run_stages, runner, workers
 from regl_core.engine.workers import Workers
 from regl_core.errors import Halt, Incomplete, ReglError
+from regl_core.system import machine
 
 PROGRAM = """
 import signal
@@ -24,8 +23,7 @@ import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
 import sys
 from pathlib import Path
-from regl_core.engine.runner import run_stages
-from regl_core.engine.store import Store
+from regl_core.engine import Store, run_stages
 from toy_stages import Draw, Logged
 run_stages([Logged(sys.argv[1], "a", after=(Draw(1),))], Store(Path(sys.argv[2])), workers=1)
 """
@@ -214,21 +212,30 @@ def test_an_onlooker_hears_of_it_and_can_end_it(store, log):
     assert store.has(endless)
 
 
-def test_plan_counts_sharing_and_what_is_there(store, log):
-    targets = diamond(log)
-    todo = plan(targets, store, workers=2)
-    assert (todo.total.stages, todo.total.unique, todo.total.missing) == (7, 5, 5)
-    assert todo.total.present == 0 and todo.kinds == (todo.kinds[0],)
-    assert todo.seconds == pytest.approx(3.0)  # the longest chain of one each
-    assert plan(targets, store, workers=1).seconds == pytest.approx(5.0)
-    assert not store.root.exists()
-    right = targets[1].after[0]
-    store.ensure(right)
-    todo = plan(targets, store, workers=1)
-    assert (todo.total.present, todo.total.missing) == (2, 3)
-    store.ensure(targets[0])
-    todo = plan([targets[0]], store, workers=1)
-    assert (todo.total.stages, todo.total.missing, todo.seconds) == (4, 0, 0.0)
+def test_the_longest_chain_is_begun_first(store, log):
+    first = Logged(str(log), "first")
+    long = Logged(str(log), "long", after=(first,))
+    stages = [*(Logged(str(log), name) for name in "ab"), long]
+    took = {"first": 2.0, "long": 5.0, "a": 3.0, "b": 6.0}
+    heard = []
+    run_stages(
+        stages,
+        store,
+        workers=1,
+        progress=False,
+        watch=lambda share, _: heard.append(share),
+        seconds=lambda stage: took[stage.name],
+    )
+    assert log.read_text().split() == ["first", "b", "long", "a"]
+    assert {0.0, 2 / 16, 8 / 16, 13 / 16, 1.0} <= set(heard)
+
+
+def test_a_stage_is_taken_to_last_as_long_as_earlier_ones_of_its_kind(store, log):
+    for name, seconds in (("a", 0.1), ("b", 0.3)):
+        store.ensure(Logged(str(log), name, seconds=seconds))
+    stages = {"next": Logged(str(log), "next", seconds=9.0), "new": Draw(1)}
+    found = runner._estimated(stages, store, None)
+    assert 0.2 <= found["next"] < 2.0 and found["new"] == 1.0
 
 
 def test_no_workers_is_an_error(store):

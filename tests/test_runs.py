@@ -42,10 +42,10 @@ def test_what_a_method_cannot_run_with_is_refused_before_any_compute() -> None:
     short = load("smoke", {"methods.DynaFed.trajectory": 3})
     how = {"dataset": "digits", "partition": IID(clients=2), "seed": 0, "settings": short}
     with pytest.raises(ReglError, match=r"'DynaFed'.* not recorded before the last of 2 rounds"):
-        Run(method="DynaFed", **how)
+        Run(method="DynaFed", **how).stage(Pipeline())
     brief = load("smoke", {"training.local_epochs": 1})
     with pytest.raises(ReglError, match=r"'FedRep'.*fewer than training.local_epochs = 1"):
-        PersonalRun(method="FedRep", **how | {"settings": brief})
+        PersonalRun(method="FedRep", **how | {"settings": brief}).stage(Pipeline())
 
 
 def test_an_unknown_data_set_is_refused() -> None:
@@ -71,7 +71,7 @@ def test_a_partition_is_shared_by_all_methods_and_vanilla_images_by_all_partitio
     for mine, (stage,) in zip(tuned.parts, tuned.synthetic, strict=True):
         if mine:
             assert isinstance(stage, LoraImages)
-            assert stage.tuned.described.indices == mine
+            assert stage.tuned.captioned.indices == mine
 
 
 def test_a_client_without_images_falls_back_to_the_vanilla_model() -> None:

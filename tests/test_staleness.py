@@ -11,9 +11,10 @@ import pytest
 
 from regl_core.params import ROOT
 
+PROBED = "regl_core/evidence/probed.py"
 CLASSES = {
-    node.name: (f"regl_core.stages.{path.stem}", {*map(ast.unparse, node.bases)})
-    for path in sorted((ROOT / "regl_core/stages").glob("*.py"))
+    node.name: (f"regl_core.{path.parent.name}.{path.stem}", {*map(ast.unparse, node.bases)})
+    for path in [*sorted((ROOT / "regl_core/stages").glob("*.py")), ROOT / PROBED]
     for node in ast.parse(path.read_text()).body
     if isinstance(node, ast.ClassDef)
 }
@@ -43,7 +44,7 @@ SEEN = {"Captioned", "Tuned", "Embedded", "EmbeddedReal", "EmbeddedTest", "Probe
 ALTERING = [
     ("generation.py", "* 255).round()", "* 255).floor()", DRAWN),
     ("foundation.py", "torch.channels_last", "torch.contiguous_format", DRAWN | {"Tuned"}),
-    ("fitting.py", "(size + 1) // 2", "size // 2", DRAWN | SEEN),
+    ("system/memory.py", "(size + 1) // 2", "size // 2", DRAWN | SEEN),
     ("tuning.py", "weight_decay=1e-2", "weight_decay=1e-3", {"Tuned"}),
     ("conditions.py", "F.normalize(torch.cat(parts), dim=1)", "torch.cat(parts)", SEEN),
     ("distances.py", "- 2 * apart", "- 3 * apart", {"Distance"}),
@@ -51,7 +52,7 @@ ALTERING = [
     ("training.py", "torch.randperm(len(data)", "torch.randperm(+len(data)", FEDERATED | {"Judge"}),
     ("personalization.py", "data.labels[:real].unique()", "data.labels.unique()", {"Personalized"}),
     ("stages/updated.py", "(torch.bincount(labels, each) /", "(labels.float() /", {"Updated"}),
-    ("stages/probed.py", "decay.step()", "decay.step(0)", {"Judge", "Probed"}),
+    ("evidence/probed.py", "decay.step()", "decay.step(0)", {"Judge", "Probed"}),
     ("models.py", 'nonlinearity="relu"', 'nonlinearity="linear"', FEDERATED | {"Judge", "Probed"}),
     ("seeds.py", ">> 1", ">> 2", set(NAMES) - UNSEEDED - IMAGES),
     ("federation.py", "sorted(drawn.tolist())", "drawn.tolist()", RUN),
@@ -78,40 +79,36 @@ ALTERING = [
     ("datasets/decoding.py", "np.array(found,", "255 - np.array(found,", {"pictures"}),
 ]
 HARMLESS = [
-    ("sources.py", "is missing; {mend}", "is not there; {mend}"),
-    ("hub.py", "is damaged", "is broken"),
+    ("hub/sources.py", "is missing; {mend}", "is not there; {mend}"),
+    ("hub/layouts.py", "is damaged", "is broken"),
     ("generation.py", '"""One image for each prompt', '"""An image for each prompt'),
     ("tuning.py", "# Seconds of imports", "# Moments of imports"),
     ("training.py", "    net.eval()\n", "\n    net.eval()  # for BatchNorm\n"),
     ("training.py", "no test images: give", "not one test image, give"),
-    ("frozen.py", "did you mean", "do you mean"),
-    ("frozen.py", "too long to show", "too long"),
-    ("frozen.py", "problems:", "faults:"),
+    ("training.py", '".store" / "inductor"', '".store" / "compiled"'),
+    ("settings/frozen.py", "did you mean", "do you mean"),
+    ("settings/frozen.py", "too long to show", "too long"),
+    ("settings/frozen.py", "problems:", "faults:"),
     ("models.py", "expected a multiple of 8", "expected 8, 16, 24 and so on"),
-    ("checkpoint.py", "EVERY = 30.0", "EVERY = 60.0"),
-    ("checkpoint.py", "LONG = 3.0", "LONG = 5.0"),
-    ("compiling.py", 'f"user{', 'f"own{'),
+    ("engine/checkpoints.py", "EVERY = 30.0", "EVERY = 60.0"),
+    ("engine/checkpoints.py", "LONG = 3.0", "LONG = 5.0"),
+    ("engine/workers.py", "INTERVAL = 0.2", "INTERVAL = 0.4"),
+    ("engine/entry.py", "indent=1", "indent=2"),
+    ("system/machine.py", 'f"user{', 'f"own{'),
+    ("system/files.py", "poll_interval=0.1", "poll_interval=0.2"),
     ("__init__.py", '__version__ = "0', '__version__ = "1'),
-    ("workers.py", "INTERVAL = 0.2", "INTERVAL = 0.4"),
-    ("pace.py", "SHORTEST = 1e-3", "SHORTEST = 1e-2"),
-    ("work.py", "TESTED = 512", "TESTED = 256"),
-    ("stages/described.py", "BYTE: 60 * count", "BYTE: 61 * count"),
-    ("methods/base.py", "return training.batch_size", "return 2 * training.batch_size"),
-    ("locks.py", "poll_interval=0.1", "poll_interval=0.2"),
-    ("entry.py", "indent=1", "indent=2"),
-    ("drawing/looks.py", '"#767676"', '"#777777"'),
-    ("artefact.py", "DPI = 150", "DPI = 300"),
-    ("report.py", '"curves",', '"curves", "more",'),
+    ("report/provenance.py", "DPI = 150", "DPI = 300"),
+    ("report/tables.py", '"curves",', '"curves", "more",'),
     ("errors.py", "class Halt(ReglError)", "class Stop(ReglError)"),
     ("__main__.py", "return 0", "return 1"),
 ]
 PROGRAM = """
 import json, sys
 from pathlib import Path
-from regl_core import digest
+from regl_core.engine import code_digest
 names, edits = json.load(sys.stdin)
 def all_digests():
-    return {name: digest.code_digest.__wrapped__(*map(tuple, own)) for name, own in names.items()}
+    return {name: code_digest.__wrapped__(*map(tuple, own)) for name, own in names.items()}
 found = [all_digests()]
 for file, old, new in edits:
     path = Path("regl_core", file)

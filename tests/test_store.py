@@ -258,7 +258,7 @@ def test_what_goes_wrong_while_the_result_is_written_costs_no_more_than_before(
     with monkeypatch.context() as patch:
         patch.setattr(*((os, "rename", fail) if moment == "rename" else (entry, moment, fail)))
         if deadly:
-            patch.setattr(store_module, "clear", lambda folder: None)
+            patch.setattr(store_module, "_delete", lambda path: None)
         with pytest.raises(KeyboardInterrupt if deadly else ReglError):
             store.ensure(stage)
     assert not store.has(stage)
@@ -275,8 +275,7 @@ def test_a_kill_after_the_result_stands_leaves_a_checkpoint_that_goes(tmp_path, 
     with pytest.raises(KeyboardInterrupt):
         store.ensure(stage)
     with monkeypatch.context() as patch:
-        for name in ("clear", "delete"):
-            patch.setattr(store_module, name, lambda path: None)
+        patch.setattr(store_module, "_delete", lambda path: None)
         store.ensure(stage)
     assert store.has(stage) and len(list(store.unfinished())) == 1
     store.sweep()
@@ -289,7 +288,7 @@ def test_a_checkpoint_of_another_stage_is_not_gone_on_with(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         store.ensure(one)
     (folder,) = store.unfinished()
-    shutil.copytree(folder, folder.with_name(f"{other.key}-1-ab"))
+    shutil.copytree(folder, folder.with_name(f"{other.key}.saved"))
     with pytest.warns(UserWarning, match="is of another stage"), pytest.raises(KeyboardInterrupt):
         store.ensure(other)
     assert (tmp_path / "other").read_text().split() == ["0", "1", "2", "3", "4"]

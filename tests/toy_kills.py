@@ -9,7 +9,7 @@ from typing import TypeVar
 import pytest
 from toy_clients import Killed
 
-from regl_core.engine.checkpoints import Checkpoint
+from regl_core.engine import Checkpoint
 
 Found = TypeVar("Found")
 LIMIT = 500  # kills; who needs more never ends

@@ -4,7 +4,7 @@ import signal
 import time
 from multiprocessing.connection import Connection
 
-from regl_core.engine.spawning import heed
+from regl_core.system import heed
 
 time.sleep(1.0)
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from regl_core.engine.stage import CHECKPOINT, Stage
+from regl_core.engine import Stage
+from regl_core.engine.checkpoints import CHECKPOINT
 from regl_core.errors import ReglError
 
 Tick = Callable[[float], None]

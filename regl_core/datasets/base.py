@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from ..engine.marks import not_in_key
+from ..data import Dataset
+from ..engine import not_in_key
 from ..errors import Halt, ReglError
 from ..params import ROOT, DatasetSettings
 from .decoding import Originals

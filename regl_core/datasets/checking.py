@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from ..engine.access import check_room
 from ..errors import Halt, ReglError
 from ..params import Settings
 from ..settings.frozen import report
+from ..system import check_room
 from .base import Loader
 from .packing import PACKED
 from .registry import find

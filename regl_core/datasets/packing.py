@@ -27,11 +27,9 @@ from filelock import Timeout
 from PIL import Image
 from tqdm import tqdm
 
-from ..engine.access import check_room, explained
-from ..engine.files import put
-from ..engine.locks import locked
 from ..errors import Halt, ReglError
 from ..params import ROOT
+from ..system import check_room, explained, locked, put
 from .decoding import attempted, check_same, decoder, stat_of, stats_of, undecodable
 
 PACKED = ROOT / ".store" / "packed"  # where the decoded images of data sets are kept

@@ -1,7 +1,7 @@
 """Digest of the code that can change a result; comments, docstrings and layout do not count.
 
 Nor do the texts of raised errors, and what gives a result nothing: how much work it is, say, or how
-often progress is saved (`marks.not_in_key`).
+often progress is saved (`not_in_key`).
 
 Code is read, never run. Of every module only those statements count that the stage's class can
 reach, directly or by what it imports: a change to one stage leaves the others as they are, and a
@@ -16,14 +16,14 @@ import importlib.util
 import platform
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeVar
 
 from ..errors import ReglError
 
 PACKAGE = __name__.partition(".")[0]
-BEFOREHAND = "not_in_key"  # the mark of what gives a result nothing (`marks.not_in_key`)
 WHOLE = "*"  # in the place of a name in a module: all that stands there
 # Beside those that compute: tokenizers makes a prompt into numbers, pillow scales what captioner
 # and image encoder see, and scipy has the distribution behind `leakage`. Not among them are
@@ -33,6 +33,17 @@ LIBRARIES = (
     "torch", "torchvision", "diffusers", "transformers", "tokenizers", "peft", "numpy",
     "scikit-learn", "scipy", "pillow",
 )  # fmt: skip
+Marked = TypeVar("Marked", bound=Callable)
+
+
+def not_in_key(function: Marked) -> Marked:
+    """Marks what gives nothing that a result is made of.
+
+    What is asked before anything is computed: how much it is, whether it can be done. The words of
+    an error. How often progress is saved, and where a compiler keeps its code. A digest of code
+    leaves it out: a better estimate, or one more refusal, makes no result stale.
+    """
+    return function
 
 
 @functools.cache
@@ -47,8 +58,10 @@ def library_versions() -> dict[str, str]:
 
 
 @functools.cache
-def code_digest(*names: tuple[str, str]) -> str:
-    """SHA-256 (hex) of the code behind the classes `names`, (module, class) each.
+def code_digest(*names: tuple[str, str], program: str = "") -> str:
+    """SHA-256 (hex) of the code behind the classes or functions `names`, (module, name) each.
+
+    program: Python text, a notebook's say; of it what it imports from this package counts too.
 
     It is the code at the first call in this process: what is loaded then is what runs, even
     where files change later. `check_unchanged` tells.
@@ -58,7 +71,9 @@ def code_digest(*names: tuple[str, str]) -> str:
     ReglError
         When a module has no source file, as classes defined in a notebook have none.
     """
-    packages = {PACKAGE, *(module.partition(".")[0] for module, _ in names)}
+    _source.cache_clear()  # files may have come or gone since the last call
+    names = (*names, *_imports("__main__", _statements(program), frozenset({PACKAGE})))
+    packages = frozenset({PACKAGE, *(module.partition(".")[0] for module, _ in names)})
     wanted: dict[str, set[str]] = defaultdict(set)
     waiting = list(names)
     while waiting:
@@ -71,7 +86,7 @@ def code_digest(*names: tuple[str, str]) -> str:
             wanted[module].add(name)
             waiting += _imports(module, _reached(_module(module), name), packages)
     digests = {module: _dump(_reached(_module(module), *roots)) for module, roots in wanted.items()}
-    return hashlib.sha256(repr([names[0], *sorted(digests.items())]).encode()).hexdigest()
+    return hashlib.sha256(repr([names[:1], *sorted(digests.items())]).encode()).hexdigest()
 
 
 def check_unchanged(names: Iterable[tuple[tuple[str, str], ...]]) -> None:
@@ -90,6 +105,7 @@ def check_unchanged(names: Iterable[tuple[tuple[str, str], ...]]) -> None:
             )
 
 
+@functools.cache
 def _source(module: str) -> Path | None:
     """The file of `module`, found by its path alone so that nothing is imported."""
     top, *rest = module.split(".")
@@ -126,8 +142,12 @@ def _module(name: str) -> tuple[ast.stmt, ...]:
 
 @functools.cache
 def _parsed(path: Path, mtime_ns: int, size: int) -> tuple[ast.stmt, ...]:
-    """Top-level statements of a file, without docstrings, one name in each import."""
-    return tuple(_Bare().visit(ast.parse(path.read_bytes())).body)
+    return _statements(path.read_bytes())
+
+
+def _statements(source: str | bytes) -> tuple[ast.stmt, ...]:
+    """Top-level statements, without docstrings, one name in each import."""
+    return tuple(_Bare().visit(ast.parse(source)).body)
 
 
 def _stub(name: str) -> ast.FunctionDef:
@@ -171,7 +191,7 @@ class _Bare(ast.NodeTransformer):
 
 def _marked(node: ast.stmt) -> bool:
     marks = node.decorator_list if isinstance(node, ast.FunctionDef) else []
-    return any(isinstance(mark, ast.Name) and mark.id == BEFOREHAND for mark in marks)
+    return any(isinstance(mark, ast.Name) and mark.id == not_in_key.__name__ for mark in marks)
 
 
 class _Speechless(ast.NodeTransformer):
@@ -213,10 +233,14 @@ def _reached(statements: tuple[ast.stmt, ...], *roots: str) -> tuple[ast.stmt, .
         statement = waiting.pop()
         if statement not in reached:
             reached.add(statement)
-            for node in ast.walk(statement):
-                for name in _named(node):
-                    waiting += binding.get(name, ())
+            for name in _mentioned(statement):
+                waiting += binding.get(name, ())
     return tuple(statement for statement in statements if statement in reached)
+
+
+@functools.cache
+def _mentioned(statement: ast.stmt) -> frozenset[str]:
+    return frozenset(name for node in ast.walk(statement) for name in _named(node))
 
 
 def _named(node: ast.AST) -> list[str]:
@@ -241,10 +265,12 @@ def _bound(statement: ast.stmt) -> set[str]:
     return set()
 
 
+@functools.cache
 def _imports(
-    module: str, statements: tuple[ast.stmt, ...], packages: Collection[str]
-) -> Iterator[tuple[str, str]]:
+    module: str, statements: tuple[ast.stmt, ...], packages: frozenset[str]
+) -> tuple[tuple[str, str], ...]:
     """What `statements` of `module` import from `packages`, inside functions too: module, name."""
+    imports = []
     for node in _import_statements(statements):
         name = node.names[0].name
         found = [(name, WHOLE)]
@@ -253,7 +279,8 @@ def _imports(
             # `from package import name` means a module of that name where there is one.
             found = [(f"{base}.{name}", WHOLE), (base, name)]
         found = [(it, part) for it, part in found if it.partition(".")[0] in packages]
-        yield from [(it, part) for it, part in found if _source(it)][:1]
+        imports += [(it, part) for it, part in found if _source(it)][:1]
+    return tuple(imports)
 
 
 @functools.cache
@@ -269,9 +296,3 @@ def _base(module: str, node: ast.ImportFrom) -> str:
     source = _source(module)
     above = node.level - (source is not None and source.name == "__init__.py")
     return ".".join([*module.split(".")[: -above or None], *filter(None, [node.module])])
-
-
-def imported(source: str) -> tuple[tuple[str, str], ...]:
-    """What the Python text `source`, a notebook's say, imports from this package: module, name."""
-    statements = tuple(_Bare().visit(ast.parse(source)).body)
-    return tuple(dict.fromkeys(_imports("__main__", statements, {PACKAGE})))

@@ -3,13 +3,12 @@
 import errno
 import hashlib
 import json
-import os
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..plan.rates import machines
+from ..system import machines, sync
 from .digest import library_versions
 from .stage import Stage, canonical, described
 
@@ -99,15 +98,6 @@ def _refuse(name: str, error: OSError) -> NoReturn:
     if error.errno == errno.ELOOP:
         raise Damage(f"{name} is a link to itself") from None
     raise error
-
-
-def sync(path: Path) -> None:
-    """Make sure that a file, or the list of names in a folder, has reached the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _rendered(entry: dict[str, Any]) -> str:

@@ -1,14 +1,14 @@
 """Loops that go on where a kill ended them, bit for bit."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from .checkpoints import Checkpoint, Saves
+from .checkpoints import Checkpoint
 
 Made = TypeVar("Made")
 
 
-class Part(Protocol):
+class Stateful(Protocol):
     """A network, an optimiser or a schedule: what holds a state and can be given one."""
 
     def state_dict(self) -> Mapping[str, Any]: ...
@@ -16,67 +16,38 @@ class Part(Protocol):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any: ...
 
 
-def resumed(
-    left: Callable[[int], Iterator[Made]], parts: Sequence[Part], checkpoint: Saves | None = None
+def stepwise(
+    step: Callable[[int], Made],
+    count: int,
+    parts: Sequence[Stateful] = (),
+    checkpoint: Checkpoint | None = None,
+    tick: Callable[[float], None] = lambda fraction: None,
 ) -> list[Made]:
-    """What ``left(0)`` yields, all of it, where each step goes on from what the last one left.
+    """``[step(0), …, step(count − 1)]``, where each step goes on from what the last one left.
 
     Parameters
     ----------
-    left
-        ``left(n)`` yields what is left of it after n steps. A step changes `parts` and nothing else
-        that a later step sees; it draws by its number. What it yields is a value as a `Checkpoint`
-        keeps it.
+    step
+        Changes `parts` and nothing else that a later step sees; it draws by its number. What it
+        returns is a value as a `Checkpoint` keeps it.
     checkpoint
         Where to go on from and to save to, after any step; None: neither.
+    tick
+        Called after each step with the share of them done, 0 to 1.
     """
     done: list[Made] = []
-    kept = None if checkpoint is None else checkpoint.load()
+    kept = checkpoint and checkpoint.load()
     if kept is not None:
         before, states = kept
         done += before
         for part, state in zip(parts, states, strict=True):
             part.load_state_dict(state)
-    for made in left(len(done)):
-        done.append(made)
+    for number in range(len(done), count):
+        done.append(step(number))
         if checkpoint is not None and checkpoint.due:
             checkpoint.save((done, [part.state_dict() for part in parts]))
+        tick((number + 1) / count)
     return done
-
-
-def stepwise(
-    step: Callable[[int], Made],
-    count: int,
-    parts: Sequence[Part],
-    checkpoint: Saves | None = None,
-    tick: Callable[[float], None] = lambda fraction: None,
-) -> list[Made]:
-    """``[step(0), …, step(count − 1)]``, as `resumed`.
-
-    `tick` is called after each step with the share of them done, 0 to 1.
-    """
-
-    def left(done: int) -> Iterator[Made]:
-        for number in range(done, count):
-            yield step(number)
-            tick((number + 1) / count)
-
-    return resumed(left, parts, checkpoint)
-
-
-def nested(
-    part: Callable[[int, int], Iterator[Made]], count: int, length: int
-) -> Callable[[int], Iterator[Made]]:
-    """`count` parts of `length` steps each, one after the other, for `resumed`.
-
-    ``part(number, n)`` yields what is left of one after n steps of it.
-    """
-
-    def left(done: int) -> Iterator[Made]:
-        for number in range(done // length, count):
-            yield from part(number, max(0, done - number * length))
-
-    return left
 
 
 def piecewise(

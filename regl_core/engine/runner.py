@@ -1,50 +1,21 @@
-"""Computing the stages that are missing, in parallel, and saying not_in_key what it will take."""
+"""Computing the stages that are missing, in parallel, the longest chain of them first."""
 
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from statistics import mean
 
 from tqdm import tqdm
 
 from ..errors import Halt, Incomplete, ReglError
-from ..plan import counts
-from ..plan.rates import Rates, uses_gpu
+from ..system import places
 from .digest import check_unchanged
-from .machine import places
 from .stage import Stage
 from .store import Store
 from .workers import Failed, Finished, Progress, Workers
 
 Watch = Callable[[float, str], None]  # gets the share of the work done, and what is running
-
-
-@dataclass(frozen=True)
-class Count:
-    """Stages of one kind: `stages` counts each again for every target it serves, `unique` once.
-
-    Of the unique ones the `missing` have yet to be computed, in about `seconds` on one core or GPU.
-    """
-
-    kind: str
-    stages: int
-    unique: int
-    present: int
-    missing: int
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What `run_stages` would do, by kind of stage and in `total`, and its estimated duration.
-
-    places : of each worker process, the GPU that it sees, or None.
-    """
-
-    kinds: tuple[Count, ...]
-    total: Count
-    seconds: float
-    places: tuple[str | None, ...]
+Seconds = Callable[[Stage], float]  # an estimate of how long a stage takes
 
 
 @dataclass(frozen=True)
@@ -64,46 +35,9 @@ class Todo:
                     chains[need.key] = max(chains[need.key], longer)
         return chains
 
-    def places(self, workers: int | None) -> tuple[str | None, ...]:
-        """Where `workers` processes work; None: as many as there are GPUs, or cores."""
-        return places(any(uses_gpu(counts.of(stage)) for stage in self.stages.values()), workers)
-
     def span(self, workers: int) -> float:
         """Seconds with so many workers: all must be done, and what needs another must wait."""
         return max([sum(self.seconds.values()) / workers, *self.chains().values()])
-
-
-def plan(targets: Sequence[Stage], store: Store, workers: int | None = None) -> Plan:
-    """What it takes to have `targets` in `store`, with estimates from earlier durations there.
-
-    workers : as for `run_stages`.
-
-    Raises
-    ------
-    ReglError
-        As `run_stages`, before any computation.
-    """
-    todo = _lacking(targets, store, workers)
-    alone = [closure([target]) for target in targets]
-    unique = {key: stage for closure in alone for key, stage in closure.items()}
-    stages = Counter(stage.kind for closure in alone for stage in closure.values())
-
-    def count(name: str, kinds: set[str]) -> Count:
-        missing = [key for key, stage in todo.stages.items() if stage.kind in kinds]
-        different = sum(stage.kind in kinds for stage in unique.values())
-        return Count(
-            kind=name,
-            stages=sum(stages[kind] for kind in kinds),
-            unique=different,
-            present=different - len(missing),
-            missing=len(missing),
-            seconds=sum(todo.seconds[key] for key in missing),
-        )
-
-    total = count("total", set(stages))
-    where = todo.places(workers)
-    kinds = tuple(count(kind, {kind}) for kind in stages)
-    return Plan(kinds, total, todo.span(len(where)), where)
 
 
 def run_stages(
@@ -112,6 +46,7 @@ def run_stages(
     workers: int | None = None,
     progress: bool = True,
     watch: Watch = lambda fraction, running: None,
+    seconds: Seconds | None = None,
 ) -> None:
     """Have every one of `targets` in `store`, computing with `workers` processes what is missing.
 
@@ -120,6 +55,8 @@ def run_stages(
     What a target that is there was made from is not asked for. `progress` shows one bar.
     The results are the same for any number of workers. `watch` is called at least once a second
     while there is something to compute; what it raises kills the workers and leaves from here.
+    `seconds` estimates a stage, for the bar and the order alone; None: what earlier ones of its
+    kind took in this store on average, else 1.
 
     Raises
     ------
@@ -131,11 +68,15 @@ def run_stages(
     ReglError
         Before any computation, when `workers` is not positive or the code was edited.
     """
-    todo = _lacking(targets, store, workers)
-    if not todo.stages:
+    if workers is not None and workers < 1:
+        raise ReglError(f"workers is {workers}; expected at least 1")
+    check_unchanged({stage.code() for stage in closure(targets).values()})
+    lacking = closure(targets, store.has)
+    if not lacking:
         return
+    todo = Todo(lacking, _estimated(lacking, store, seconds))
     store.sweep()
-    where = todo.places(workers)[: len(todo.stages)]
+    where = places(any(stage.on_gpu for stage in lacking.values()), workers)[: len(lacking)]
     with Workers(store, where) as pool, _bar(todo, progress) as bar:
         failures, unfinished = _drive(todo, pool, bar, watch)
     if failures:
@@ -195,13 +136,13 @@ def _report(failures: list[tuple[Stage, Failed]], count: int, unfinished: int) -
     return "\n".join([summary, *lines, *(failed.traceback for _, failed in failures)]).rstrip()
 
 
-def _lacking(targets: Sequence[Stage], store: Store, workers: int | None) -> Todo:
-    if workers is not None and workers < 1:
-        raise ReglError(f"workers is {workers}; expected at least 1")
-    everything = closure(targets)
-    check_unchanged({stage.code() for stage in everything.values()})
-    stages = closure(targets, store.has)
-    return Todo(stages, counts.seconds(stages, Rates.known(store.root)))
+def _estimated(stages: dict[str, Stage], store: Store, seconds: Seconds | None) -> dict[str, float]:
+    """Seconds of each of `stages`, by the same keys, as for `run_stages`."""
+    if seconds is None:
+        kinds = {stage.kind for stage in stages.values()}
+        past = {kind: [entry["seconds"] for entry in store.entries(kind)] for kind in kinds}
+        return {key: mean(past[stage.kind] or [1.0]) for key, stage in stages.items()}
+    return {key: max(seconds(stage), 1e-3) for key, stage in stages.items()}
 
 
 def closure(

@@ -16,7 +16,6 @@ from ..errors import ReglError
 from .digest import code_digest, library_versions
 
 Tick = Callable[[float], None]  # gets the fraction done, 0 to 1
-CHECKPOINT = "checkpoint"  # what a stage keeps here is there again after a kill
 PLAIN = {type(None), bool, int, str}
 LONG = 1000  # numbers; of more of them a description holds a digest
 
@@ -40,8 +39,8 @@ class Stage(ABC):
 
         inputs: the folders of `needs()`, in that order, to be read only. tick: call it with the
         fraction done, from 0 to 1, as often as convenient. The name "entry.json" is taken.
-        What lies in ``folder / CHECKPOINT`` outlives a kill: the next attempt finds it there,
-        and it is no part of the result. Replace its files atomically (`Checkpoint` does).
+        What a `Checkpoint` keeps in `folder` outlives a kill: the next attempt finds it there, and
+        it is no part of the result.
         """
 
     @property
@@ -72,13 +71,19 @@ class Stage(ABC):
         }
         return hashlib.sha256(canonical(parts).encode()).hexdigest()
 
+    @cached_property
+    def on_gpu(self) -> bool:
+        """Whether a GPU computes it: its fields, or those of a stage in them, name that device."""
+        own = _values(self, stages=True)
+        return any(getattr(value, "device", "").startswith("cuda") for value in own)
+
     def code(self) -> tuple[tuple[str, str], ...]:
         """(module, name) of this class, then of the class of every value in its fields."""
         return self._code
 
     @cached_property
     def _code(self) -> tuple[tuple[str, str], ...]:
-        kinds = dict.fromkeys([type(self), *_classes(self)])
+        kinds = dict.fromkeys([type(self), *map(type, _values(self))])
         return tuple((kind.__module__, kind.__qualname__) for kind in kinds)
 
     def __str__(self) -> str:
@@ -150,13 +155,13 @@ def _parts(value: Any) -> dict[str, Any] | None:
     return None
 
 
-def _classes(value: Any) -> Iterator[type]:
-    """Classes of the composite values inside `value`, without those of other stages."""
+def _values(value: Any, stages: bool = False) -> Iterator[Any]:
+    """The composite values inside `value`; stages and what is in them only where asked for."""
     if isinstance(value, tuple) and set(map(type, value)) <= PLAIN | {float}:
         return
     for part in value if isinstance(value, tuple) else (_parts(value) or {}).values():
         if isinstance(part, tuple):
-            yield from _classes(part)
-        elif not isinstance(part, Stage) and _parts(part) is not None:
-            yield type(part)
-            yield from _classes(part)
+            yield from _values(part, stages)
+        elif _parts(part) is not None and (stages or not isinstance(part, Stage)):
+            yield part
+            yield from _values(part, stages)

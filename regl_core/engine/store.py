@@ -1,9 +1,8 @@
 """What has been computed: each stage once, under its key, safe from kills and other processes.
 
     root/<kind>/<first two of key>/<key>/   the files of a stage, and entry.json about them
-    root/tmp/<key>-<process>-<random>/      being computed, or left by a kill; beside it, with the
-                                            ending .saved, its checkpoint while it is completed
-    root/tmp/<...>/checkpoint/              what it has saved on its way
+    root/tmp/<key>-<process>-<random>/      being computed, or left by a kill
+    root/tmp/<key>.saved/                   its checkpoints: the folder above has a link to it
     root/locks/<key>.lock                   held while a stage is computed; a kill frees it
 
 To start afresh, delete the folder.
@@ -12,6 +11,7 @@ To start afresh, delete the folder.
 import errno
 import os
 import secrets
+import shutil
 import time
 import warnings
 from collections.abc import Iterator
@@ -23,12 +23,12 @@ from typing import Any
 from filelock import Timeout
 
 from ..errors import ReglError
+from ..system import explained, locked, one_thread, sync
 from . import entry
-from .access import explained
-from .locks import locked
-from .machine import one_thread
+from .checkpoints import CHECKPOINT
 from .stage import Stage, Tick
-from .unfinished import clear, delete, inherit, saved, set_aside
+
+OF = "of.txt"  # beside checkpoints: the key of the stage that they belong to
 
 
 @dataclass(frozen=True)
@@ -86,12 +86,10 @@ class Store:
         """
         if self.has(stage):
             return (self._folder(stage) / name).read_text()
-        latest: tuple[float, str] | None = None
         for path in self.root.glob(f"tmp/{stage.key}-*/{name}"):
             with suppress(FileNotFoundError):  # finished or cleared this very moment
-                found = path.stat().st_mtime, path.read_text()
-                latest = max(latest or found, found)
-        return latest[1] if latest else None
+                return path.read_text()
+        return None
 
     def entries(self, kind: str) -> Iterator[dict[str, Any]]:
         """The content of every intact entry.json of this kind of stage, whatever its code."""
@@ -104,18 +102,18 @@ class Store:
         return (it for it in self.root.glob("*/??/*") if it.parts[-3] not in ("tmp", "locks"))
 
     def unfinished(self) -> Iterator[Path]:
-        """The folder of every entry that has saved something on its way (`key_of`)."""
-        return (folder for folder in self.root.glob("tmp/*") if saved(folder))
+        """The folder of every entry's checkpoints, where there are any (`key_of`)."""
+        return (folder for folder in self.root.glob("tmp/*.saved") if _holds(folder))
 
     @staticmethod
     def key_of(folder: Path) -> str:
-        """The key of the entry in `folder`, finished or not."""
-        return folder.name.partition("-")[0]
+        """The key of the entry in `folder`, or of that whose checkpoints are there."""
+        return folder.name.partition("-")[0].removesuffix(".saved")
 
     def remove(self, folder: Path) -> bool:
         """Delete what is in `folder`; False, and nothing done, if it is being computed."""
         with explained(self.root), suppress(Timeout), self._lock(self.key_of(folder), timeout=0):
-            delete(folder)
+            _delete(folder)
             return True
         return False
 
@@ -126,15 +124,11 @@ class Store:
                 key = self.key_of(folder)
                 with suppress(Timeout), self._lock(key, timeout=0):
                     finished = any(self.root.glob(f"*/{key[:2]}/{key}"))
-                    (delete if finished else clear)(folder)
+                    if finished or not _holds(folder):
+                        _delete(folder)
 
     def _folder(self, stage: Stage) -> Path:
         return Path(self.root, stage.kind, stage.key[:2], stage.key)
-
-    def _temporary(self, stage: Stage) -> Path:
-        parent = Path(self.root, "tmp")
-        parent.mkdir(exist_ok=True)
-        return parent / f"{stage.key}-{os.getpid()}-{secrets.token_hex(4)}"
 
     def _lock(self, key: str, timeout: float = -1) -> AbstractContextManager[None]:
         return locked(Path(self.root, "locks", f"{key}.lock"), timeout)
@@ -152,31 +146,44 @@ class Store:
         except entry.Damage as damage:
             text = f"{folder} is damaged ({damage}) and will be computed anew"
             warnings.warn(text, stacklevel=4)
-            delete(folder)
+            _delete(folder)
             return False
 
     def _compute(self, stage: Stage, inputs: tuple[Path, ...], tick: Tick) -> None:
         """Fill a temporary folder and rename it. The caller holds the lock."""
-        left = sorted(self.root.glob(f"tmp/{stage.key}-*"))
-        temporary = self._temporary(stage)
-        # Where the checkpoint waits while the result is written: in no moment both can be lost.
-        aside = temporary.with_name(f"{temporary.name}.saved")
+        for left in self.root.glob(f"tmp/{stage.key}-*"):
+            _delete(left)
+        saved = self._saved(stage)
+        temporary = saved.with_name(f"{stage.key}-{os.getpid()}-{secrets.token_hex(4)}")
         temporary.mkdir()
         try:
-            inherit(left, temporary, stage.key)
             # `explained` before the half-written files make room again.
             with explained(self.root), one_thread():
+                link = temporary / CHECKPOINT
+                link.symlink_to(Path("..", saved.name), target_is_directory=True)
                 start = time.perf_counter()
                 stage.compute(temporary, inputs, tick)
                 seconds = time.perf_counter() - start
-                set_aside(temporary, aside)
+                link.unlink()
                 entry.write(stage, temporary, seconds)
             self._placed(temporary, stage)
-            delete(aside)
         except BaseException:
-            clear(temporary)
-            clear(aside)
+            _delete(temporary)
+            if not _holds(saved):
+                _delete(saved)
             raise
+        _delete(saved)
+
+    def _saved(self, stage: Stage) -> Path:
+        """Where the checkpoints of `stage` lie. Those of another, copied by hand, go."""
+        saved = Path(self.root, "tmp", f"{stage.key}.saved")
+        of = saved / OF
+        if _holds(saved) and not (of.is_file() and of.read_bytes() == stage.key.encode()):
+            warnings.warn(f"{saved} is of another stage; starting over", stacklevel=5)
+            _delete(saved)
+        saved.mkdir(parents=True, exist_ok=True)
+        of.write_text(stage.key)
+        return saved
 
     def _placed(self, temporary: Path, stage: Stage) -> None:
         """Let the finished `temporary` be the result of `stage`. The caller holds the lock."""
@@ -188,7 +195,20 @@ class Store:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
             if self._mended(stage):  # another machine's, which this one has not seen before
-                delete(temporary)
+                _delete(temporary)
             else:
                 os.rename(temporary, folder)
-        entry.sync(folder.parent)
+        sync(folder.parent)
+
+
+def _holds(folder: Path) -> bool:
+    """Whether it is one of checkpoints with something in it."""
+    return folder.suffix == ".saved" and any(path.name != OF for path in folder.glob("*"))
+
+
+def _delete(path: Path) -> None:
+    """Delete a file, a link or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

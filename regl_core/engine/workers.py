@@ -19,7 +19,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from ..errors import Halt, ReglError
-from .spawning import heed, spawned
+from ..system import heed, spawned
 from .stage import Stage
 from .store import Store
 

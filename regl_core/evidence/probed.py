@@ -5,7 +5,7 @@ What a network learns from them, and what one that knows the real images sees in
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +17,8 @@ from torch import nn
 from .. import conditions
 from ..clients import ClientData, placed
 from ..data import Dataset, resized
-from ..engine.checkpoints import Checkpoint
-from ..engine.resuming import nested, resumed
-from ..engine.runner import run_stages
-from ..engine.stage import CHECKPOINT, Stage
-from ..engine.store import Store
+from ..engine import Checkpoint, Stage, Store, run_stages
+from ..foundation import Foundation
 from ..images import Images
 from ..params import ProbeSettings, Settings, TrainingSettings
 from ..pipeline import Pipeline
@@ -32,7 +29,7 @@ from ..stages.inputs import Source, Tick
 from ..stages.lora_images import LoraImages
 from ..stages.trained import network, plain
 from ..stages.vanilla_images import Vanilla, load_images
-from ..training import batches, epoch, evaluate, in_memory, repeatable, steps_of
+from ..training import evaluate, in_memory, repeatable, train_epochs
 
 
 def _fit(
@@ -52,20 +49,13 @@ def _fit(
 
     (data,) = placed([data], next(net.parameters()).device)
 
-    length = steps_of(data, training)
-
-    def one_epoch(number: int, done: int) -> Iterator[None]:
-        own = (*path, number)
-        order = batches(data, training.batch_size, *own)
-        steps = epoch(net, optimiser, data, order, training, own, done)
-        for step, _ in enumerate(steps, done + 1):
-            if step == length:
-                decay.step()
-            yield
+    def end(number: int) -> None:
+        decay.step()
         tick((number + 1) / probe.epochs)
 
+    each, hooks = [optimiser] * probe.epochs, {"end": end, "schedules": [decay]}
     with repeatable(), in_memory("training a network that judges images", training):
-        resumed(nested(one_epoch, probe.epochs, length), (net, optimiser, decay), checkpoint)
+        train_epochs(net, each, data, training, path, checkpoint, **hooks)
 
 
 @dataclass(frozen=True)
@@ -87,7 +77,7 @@ class Judge(Stage):
         )
         path, checkpoint = (
             (self.seed, "judge"),
-            Checkpoint(folder / CHECKPOINT / "epochs.safetensors"),
+            Checkpoint(folder, "epochs"),
         )
         _fit(net, real, self.training, self.probe, path, checkpoint, tick)
         save_file(net.state_dict(), folder / "weights.safetensors")
@@ -117,7 +107,7 @@ class Probed(Stage):
         data = ClientData(made.flatten(0, 1), labels)
         training, seed = self.judge.training, self.judge.seed
         net = network(dataset, training, seed)
-        checkpoint = Checkpoint(folder / CHECKPOINT / "epochs.safetensors")
+        checkpoint = Checkpoint(folder, "epochs")
         _fit(net, data, training, self.judge.probe, (seed, "probe"), checkpoint, tick)
         accuracy = evaluate(net, plain(dataset.test), training.precision)
         net.load_state_dict(load_file(judge / "weights.safetensors"))
@@ -129,8 +119,8 @@ class Probed(Stage):
         report = {
             "accuracy_pct": accuracy,
             "agreement_pct": agreement,
-            "spread": conditions.spread(foundation, made, checkpoint / "made"),
-            "real_spread": conditions.spread(foundation, real, checkpoint / "real"),
+            "spread": spread(foundation, made, checkpoint / "made"),
+            "real_spread": spread(foundation, real, checkpoint / "real"),
         }
         (folder / "probe.json").write_text(json.dumps(report))
 
@@ -139,6 +129,21 @@ def _enlarged(dataset: Dataset, side: int) -> torch.Tensor:
     """As many training images of each class as every class has, at `side` pixels."""
     fewest = int(dataset.train.labels.bincount().min())
     return resized(dataset.train.by_class(fewest), side)
+
+
+def spread(
+    foundation: Foundation, images: torch.Tensor, checkpoint: Checkpoint | None = None
+) -> float:
+    """How much images of one class differ: mean 1 − cosine of their features, over all pairs.
+
+    images: uint8 (classes, n, 3, side, side), n at least 2. 0 means n copies of one image.
+    `checkpoint`: as in `conditions.captions`.
+    """
+    classes, n = images.shape[:2]
+    unit = conditions.features(foundation, images.flatten(0, 1), checkpoint).view(classes, n, -1)
+    # The cosines of all pairs, twice, and those of each image with itself, 1.
+    total = (unit.sum(1).square().sum(1) - n).mean()
+    return 1 - float(total) / (n * (n - 1))
 
 
 class Probe(Frozen):

@@ -17,7 +17,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from ..engine.marks import not_in_key
+from ..engine import not_in_key
 from ..errors import ReglError
 from ..settings.frozen import shown
 

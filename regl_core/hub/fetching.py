@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..engine.access import check_room
 from ..errors import ReglError
 from ..params import Settings
 from ..settings.frozen import report
+from ..system import check_room
 from .components import Component
 from .sources import Sources
 

@@ -27,8 +27,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from ..engine.checkpoints import Saves
-from ..engine.marks import not_in_key
+from ..engine import Checkpoint, not_in_key
 from ..params import TrainingSettings
 from ..settings.frozen import Frozen
 from ..training import Phase, cross_entropy
@@ -94,7 +93,7 @@ class Round:
     training: TrainingSettings
     clients: int
     image: tuple[int, ...]
-    checkpoint: Saves | None = None
+    checkpoint: Checkpoint | None = None
 
 
 @dataclass(frozen=True)
@@ -149,7 +148,7 @@ class Method(Frozen):
     candidates: ClassVar[tuple[str, tuple[float, ...]] | None] = None  # to choose from (`choosing`)
     uploads: ClassVar[tuple[str, ...]] = ()  # names of what an Update holds besides weights
     masks: ClassVar[tuple[str, ...]] = ()  # those of `uploads` that are weights' masks, bool
-    fine_tuned: ClassVar[bool] = False  # each client tunes the last global model for itself
+    personalized: ClassVar[bool] = False  # each client personalises the last global model
     looks_inside: ClassVar[bool] = False  # at layers, or differentiates twice: not compiled
 
     @not_in_key

@@ -1,9 +1,9 @@
 """DynaFed."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain, count, islice
-from typing import Annotated, Self
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -12,13 +12,12 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ..clients import ClientData
-from ..engine.fitting import advised
-from ..engine.marks import not_in_key
-from ..engine.resuming import nested, resumed, stepwise
+from ..engine import not_in_key, stepwise
 from ..errors import ReglError
 from ..params import Count, Positive, TrainingSettings
 from ..seeds import numpy_generator, torch_generator
-from ..training import batches, epoch, steps_of
+from ..system import advised
+from ..training import batches, train_epochs
 from ..weights import Weights, combine
 from .base import Round, Server, State, Update
 from .fedavg import FedAvg
@@ -62,53 +61,33 @@ class DynaFed(FedAvg):
     name = "DynaFed"
     looks_inside = True  # twice differentiated, which no compiled network can be
     candidates = ("server_rate", (1e-4, 3e-4, 1e-3, 3e-3))
-    trajectory: Annotated[
-        int, Field(ge=2, description="L, models recorded; official experiments")
-    ] = 25
-    segment: Annotated[
-        Count, Field(description="s, rounds a target may lie ahead; official experiments")
-    ] = 3
-    averaged: Annotated[
-        Count, Field(description="least r, models averaged in a target; official experiments")
-    ] = 2
-    images_per_class: Annotated[
-        Count, Field(description="synthetic images per class; official experiments")
-    ] = 15
-    label_scale: Annotated[
-        float, Field(ge=0, description="labels start as this times one-hot; official experiments")
-    ] = 0.0
-    inner_steps: Annotated[Count, Field(description="K, unrolled steps; official experiments")] = 20
-    inner_batch: Annotated[
-        Count | None,
-        Field(description="images of one inner step, null: all; official code"),
-    ] = None
-    alpha: Annotated[
-        Positive, Field(description="inner learning rate at first; official experiments")
-    ] = 0.04
-    iterations: Annotated[
-        Count, Field(description="steps of the distillation; official experiments")
-    ] = 3000
-    image_rate: Annotated[
-        Positive, Field(description="Adam's rate for the images; official code")
-    ] = 0.05
-    label_rate: Annotated[
-        Positive, Field(description="Adam's rate for the labels; official code")
-    ] = 0.01
-    alpha_rate: Annotated[Positive, Field(description="Adam's rate for alpha; official code")] = (
-        1e-5
+    trajectory: int = Field(25, ge=2, description="L, models recorded; official experiments")
+    segment: Count = Field(3, description="s, rounds a target may lie ahead; official experiments")
+    averaged: Count = Field(
+        2, description="least r, models averaged in a target; official experiments"
     )
-    server_epochs: Annotated[
-        int,
-        Field(
-            ge=0, description="epochs on the synthetic set per later round; official experiments"
-        ),
-    ] = 20
-    server_rate: Annotated[
-        Positive, Field(description="Adam's rate on the synthetic set; official experiments")
-    ] = 1e-4
-    server_batch: Annotated[
-        Count, Field(description="images of one server step; official code")
-    ] = 256
+    images_per_class: Count = Field(
+        15, description="synthetic images per class; official experiments"
+    )
+    label_scale: float = Field(
+        0.0, ge=0, description="labels start as this times one-hot; official experiments"
+    )
+    inner_steps: Count = Field(20, description="K, unrolled steps; official experiments")
+    inner_batch: Count | None = Field(
+        None, description="images of one inner step, null: all; official code"
+    )
+    alpha: Positive = Field(0.04, description="inner learning rate at first; official experiments")
+    iterations: Count = Field(3000, description="steps of the distillation; official experiments")
+    image_rate: Positive = Field(0.05, description="Adam's rate for the images; official code")
+    label_rate: Positive = Field(0.01, description="Adam's rate for the labels; official code")
+    alpha_rate: Positive = Field(1e-5, description="Adam's rate for alpha; official code")
+    server_epochs: int = Field(
+        20, ge=0, description="epochs on the synthetic set per later round; official experiments"
+    )
+    server_rate: Positive = Field(
+        1e-4, description="Adam's rate on the synthetic set; official experiments"
+    )
+    server_batch: Count = Field(256, description="images of one server step; official code")
 
     @model_validator(mode="after")
     def _segments_fit(self) -> Self:
@@ -151,13 +130,10 @@ class DynaFed(FedAvg):
         )
         adam = torch.optim.Adam(now.net.parameters(), self.server_rate)
 
-        def one_epoch(number: int, done: int) -> Iterator[None]:
-            path = now.seed, "synthetic batches", now.number, number
-            order = batches(data, self.server_batch, *path)
-            return epoch(now.net, adam, data, order, training, path, done, soft_cross_entropy)
-
-        steps = nested(one_epoch, self.server_epochs, steps_of(data, training))
-        resumed(steps, (now.net, adam), now.checkpoint)
+        path = now.seed, "synthetic batches", now.number
+        each = [adam] * self.server_epochs
+        checkpoint = now.checkpoint
+        train_epochs(now.net, each, data, training, path, checkpoint, loss=soft_cross_entropy)
         now.net.zero_grad()
         place = next(iter(weights.params.values())).device
         return weights | Weights(Weights.of(now.net).to(place).params, {})

@@ -16,14 +16,13 @@ from torch import Tensor
 
 from .. import conditions, foundation, generation, models, training, tuning
 from ..clients import ClientData
-from ..engine.fitting import exhausted
-from ..engine.machine import one_thread
 from ..errors import ReglError
 from ..foundation import Foundation
 from ..params import Settings
+from ..system import exhausted, machines, one_thread, resolved
 from ..training import Phase
 from .architectures import at_hand
-from .rates import HERE, Rates, Sample, keep, machines, resolved
+from .rates import HERE, Rates, Sample, keep
 from .work import Unit, Work, generative
 
 SECONDS = 4.0  # about how long a kind of work is measured

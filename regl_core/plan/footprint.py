@@ -19,8 +19,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ..params import FoundationSettings
+from ..system import resolved
 from . import architectures
-from .rates import resolved
 from .work import KEPT, Unit, Work, generative
 
 COPIES = 6  # of a network, on the device that trains it

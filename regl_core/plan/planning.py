@@ -4,10 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..engine.machine import cores, gpus
-from ..engine.runner import closure
-from ..engine.store import Store
+from ..engine import Store, closure
 from ..params import ROOT, load
+from ..system import cores, gpus
 from . import architectures, calibration, counts, preflight
 from .budget import survey
 from .budget_page import told

@@ -11,9 +11,9 @@ from ..engine.store import Store
 from ..errors import ReglError
 from ..params import Settings
 from ..settings.frozen import report
+from ..system import resolved
 from . import counts, footprint
 from .dry_run import Outline
-from .rates import resolved
 from .work import KEPT, Unit, Work
 
 GB = 1e9

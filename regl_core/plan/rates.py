@@ -11,12 +11,11 @@ import json
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
 from pathlib import Path
 
-from ..engine.files import put
 from ..errors import ReglError
 from ..params import ROOT
+from ..system import machines, put, resolved
 from .work import KEPT, Unit, Work
 
 BENCH = ROOT / "tools" / "bench" / "results" / "gpu.csv"
@@ -157,25 +156,6 @@ def _plain(unit: Unit) -> Unit:
 
 def _told(sample: Sample) -> str:
     return f"{sample.origin}: {sample.machine}"
-
-
-@cache
-def machines() -> dict[str, str]:
-    """The names of what computes here, by kind of device."""
-    import torch
-
-    lines = Path("/proc/cpuinfo")
-    text = lines.read_text() if lines.exists() else ""
-    names = [line.partition(": ")[2] for line in text.splitlines() if line.startswith("model name")]
-    found = {"cpu": names[0] if names else "this processor"}
-    if torch.cuda.is_available():
-        found["cuda"] = torch.cuda.get_device_name(0)
-    return found
-
-
-def resolved(device: str) -> str:
-    """The kind of device that the settings' word means here."""
-    return ("cuda" if "cuda" in machines() else "cpu") if device == "auto" else device
 
 
 def keep(samples: Iterable[Sample], store: Path) -> None:

@@ -15,7 +15,7 @@ from ..engine.store import Store
 from ..params import Settings
 from ..partition import PartitionSpec
 from ..pipeline import Pipeline
-from ..report.layout import RUN
+from ..report.rows import RUN
 from ..report.scores import FT, TF
 from ..runs import STORE, Run
 from ..settings.frozen import Frozen
@@ -73,9 +73,9 @@ class ImageCopying(TunedModel):
         images = (
             tuned.vanilla if self.drawn == "vanilla" else LoraImages(tuned, tuned.vanilla.start)
         )
-        models, source = tuned.described.models, tuned.described.source
+        models, source = tuned.captioned.models, tuned.captioned.source
         real, held_out = EmbeddedReal(models, source), EmbeddedTest(models, source)
-        return Neighbours(real, held_out, Embedded(images), tuned.described.indices)
+        return Neighbours(real, held_out, Embedded(images), tuned.captioned.indices)
 
     def rows(self, folder: Path) -> Iterator[Row]:
         found = json.loads((folder / "neighbours.json").read_text())

@@ -10,9 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ..data import resized
-from ..engine.checkpoints import Checkpoint
-from ..engine.resuming import stepwise
-from ..engine.stage import CHECKPOINT, Stage
+from ..engine import Checkpoint, Stage, stepwise
 from ..stages.embedded import Embedded, EmbeddedReal, EmbeddedTest
 from ..stages.inputs import Tick
 from ..stages.vanilla_images import load_images
@@ -65,7 +63,7 @@ class Neighbours(Stage):
             return [distances(*pair) for pair in pairs]
 
         checkpoint, count = (
-            Checkpoint(folder / CHECKPOINT / "classes.safetensors"),
+            Checkpoint(folder, "classes"),
             2 * len(classes),
         )
         near = iter(stepwise(of_class, count, (), checkpoint, tick))

@@ -10,9 +10,7 @@ from torch import Tensor, nn
 
 from ..clients import placed
 from ..data import Split
-from ..engine.checkpoints import Checkpoint
-from ..engine.resuming import piecewise
-from ..engine.stage import CHECKPOINT
+from ..engine import Checkpoint, piecewise
 from ..stages.inputs import Tick
 from ..stages.trained import final, network, plain
 from ..stages.updated import Updated, once_more
@@ -35,7 +33,7 @@ class UpdateAttack(Updated):
         net = network(dataset, how.training, how.seed)
         start, device = final(trained, net), next(net.parameters()).device
         data = how.clients(dataset, tuple(synthetic))
-        checkpoint = Checkpoint(folder / CHECKPOINT / "clients.safetensors")
+        checkpoint = Checkpoint(folder, "clients")
 
         def turn(client: int) -> dict[str, Tensor] | None:
             part = how.parts[client]

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ..engine.marks import not_in_key
+from ..engine import not_in_key
 from ..errors import ReglError
 
 

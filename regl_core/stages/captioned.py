@@ -8,8 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from .. import conditions
-from ..engine.checkpoints import Checkpoint
-from ..engine.stage import CHECKPOINT, Stage
+from ..engine import Checkpoint, Stage
 from ..images import Images
 from .inputs import Models, Source, Tick
 
@@ -25,7 +24,7 @@ class Captioned(Stage):
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         dataset, foundation = self.source.load(), self.models.load()
         images = Images.of(dataset.train.images).view(torch.tensor(self.indices))
-        checkpoint = Checkpoint(folder / CHECKPOINT / "images.safetensors")
+        checkpoint = Checkpoint(folder, "images")
         texts = conditions.captions(foundation, images, dataset.classes, checkpoint / "captions")
         (folder / "captions.json").write_text(json.dumps(texts))
         tick(0.7)

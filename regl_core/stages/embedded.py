@@ -9,8 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from .. import conditions, distances
 from ..data import Dataset, Split
-from ..engine.checkpoints import Checkpoint
-from ..engine.stage import CHECKPOINT, Stage
+from ..engine import Checkpoint, Stage
 from ..foundation import Foundation
 from ..images import Images
 from .inputs import Models, Source, Tick
@@ -61,9 +60,7 @@ class EmbeddedTest(EmbeddedReal):
 
 def seen(foundation: Foundation, images: torch.Tensor | Images, folder: Path) -> torch.Tensor:
     """`conditions.features`, whose batches outlive a kill of the stage that writes `folder`."""
-    return conditions.features(
-        foundation, images, Checkpoint(folder / CHECKPOINT / "features.safetensors")
-    )
+    return conditions.features(foundation, images, Checkpoint(folder, "features"))
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ class Distance(Stage):
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         real, *others = (load_file(path / "features.safetensors")["features"] for path in inputs)
         synthetic = torch.cat([features.flatten(0, 1) for features in others])
-        checkpoint = Checkpoint(folder / CHECKPOINT / "sums.safetensors")
+        checkpoint = Checkpoint(folder, "sums")
         found = {
             "kernel": distances.kernel_distance(real, synthetic, checkpoint, tick),
             "frechet": distances.frechet_distance(real, synthetic),

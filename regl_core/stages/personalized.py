@@ -4,8 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..engine.checkpoints import Checkpoint
-from ..engine.stage import CHECKPOINT, Stage
+from ..engine import Checkpoint, Stage
 from ..params import PersonalizationSettings
 from ..personalization import of_own_classes, personalize
 from .inputs import Tick
@@ -47,6 +46,6 @@ class Personalized(Stage):
             how.training,
             how.seed,
             tick,
-            Checkpoint(folder / CHECKPOINT / "clients.safetensors"),
+            Checkpoint(folder, "clients"),
         )
         (folder / "personal.json").write_text(json.dumps(curves))

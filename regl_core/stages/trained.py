@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from .. import models
 from ..clients import ClientData
 from ..data import Dataset, Split
-from ..engine.files import put
-from ..engine.stage import CHECKPOINT, Stage
+from ..engine import Stage
 from ..federation import FederationCheckpoint, FederationState, federate
 from ..foundation import pick_device
 from ..images import Images
 from ..methods.base import Method
 from ..params import TrainingSettings
 from ..partition import test_split
+from ..system import put
 from ..training import compiled
 from ..weights import Weights
 from .inputs import Source, Tick
@@ -34,7 +34,7 @@ class Trained(Stage):
     accuracy.json: of the global model on the test set after each round, in percent. It is there
     from the first round on (`Store.glimpse`).
     personal.json: of each client on its own test split after each round, or null where it
-    lacks training or test images (`History`).
+    lacks training or test images (`FederationState`).
 
     parts: each client's indices into the training set. synthetic: each client's images of
     every class, in one piece or several, or empty for a method that asks for none; of each class
@@ -72,7 +72,7 @@ class Trained(Stage):
             self.training,
             self.seed,
             tick,
-            FederationCheckpoint(folder / CHECKPOINT / "progress.safetensors"),
+            FederationCheckpoint(folder, "progress"),
             tests(dataset, self.parts, self.seed) if self.personal else (),
             write_accuracy,
         )

@@ -10,8 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from .. import conditions, tuning
 from ..data import Split
-from ..engine.checkpoints import Checkpoint
-from ..engine.stage import CHECKPOINT, Stage
+from ..engine import Checkpoint, Stage
 from ..params import LoraSettings
 from ..seeds import torch_generator
 from .captioned import Captioned
@@ -42,21 +41,21 @@ class Tuned(Stage):
     it lacks, and, with `lora.prior_share`, they keep those classes in place while it tunes.
     """
 
-    described: Captioned
+    captioned: Captioned
     vanilla: Vanilla
     lora: LoraSettings
 
     def needs(self) -> tuple[Stage, ...]:
-        return self.described, self.vanilla
+        return self.captioned, self.vanilla
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
-        described, vanilla = inputs
-        checkpoint = Checkpoint(folder / CHECKPOINT / "tuning.safetensors")
-        dataset, foundation = self.described.source.load(), self.described.models.load()
-        index = torch.tensor(self.described.indices)
+        captioned, vanilla = inputs
+        checkpoint = Checkpoint(folder, "tuning")
+        dataset, foundation = self.captioned.source.load(), self.captioned.models.load()
+        index = torch.tensor(self.captioned.indices)
         labels = dataset.train.labels[index]
-        texts = json.loads((described / "captions.json").read_text())
-        real = load_file(described / "features.safetensors")["features"]
+        texts = json.loads((captioned / "captions.json").read_text())
+        real = load_file(captioned / "features.safetensors")["features"]
         drawn = load_images(vanilla)
         typical = conditions.features(foundation, drawn.flatten(0, 1), checkpoint / "typical")
         typical = typical.view(*drawn.shape[:2], -1).mean(1)

@@ -5,16 +5,13 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from sklearn.metrics import silhouette_samples
 from torch import Tensor, nn
 
 from ..clients import ClientData, placed
-from ..engine.checkpoints import Checkpoint
-from ..engine.fitting import Fitting
-from ..engine.resuming import piecewise
-from ..engine.stage import CHECKPOINT, Stage
+from ..engine import Checkpoint, Stage, piecewise
 from ..errors import ReglError
 from ..methods.fedavg import FedAvg
+from ..system import Fitting
 from ..training import Phase, cast, in_memory, local_sgd, repeatable
 from ..weights import Weights
 from .inputs import Tick
@@ -64,7 +61,7 @@ class Updated(Stage):
         apart = torch.full_like(after, float("nan"))
         shown = torch.linspace(0, len(last) - 1, min(len(last), SHOWN)).long()
         features = torch.zeros(len(data), len(shown), last.shape[1])
-        checkpoint = Checkpoint(folder / CHECKPOINT / "clients.safetensors")
+        checkpoint = Checkpoint(folder, "clients")
 
         def turn(client: int) -> tuple[Tensor, Tensor, Tensor] | None:
             (own,) = placed([data[client]], device)
@@ -150,5 +147,7 @@ def by_class(right: Tensor, labels: Tensor, classes: int) -> Tensor:
 
 def separation(features: Tensor, labels: Tensor) -> Tensor:
     """Mean silhouette of each class's features (n, d) among all, float32 (classes,)."""
+    from sklearn.metrics import silhouette_samples  # seconds of imports
+
     each = torch.from_numpy(silhouette_samples(features.numpy(), labels.numpy()))
     return (torch.bincount(labels, each) / torch.bincount(labels)).float()

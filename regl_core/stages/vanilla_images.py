@@ -7,8 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from .. import conditions, generation
-from ..engine.checkpoints import Checkpoint
-from ..engine.stage import CHECKPOINT, Stage
+from ..engine import Checkpoint, Stage
 from ..params import SynthesisSettings
 from .inputs import Models, Tick
 
@@ -47,7 +46,7 @@ class Vanilla(Stage):
             noise(self, "vanilla", self.start),
             self.synthesis,
             tick,
-            Checkpoint(folder / CHECKPOINT / "images.safetensors"),
+            Checkpoint(folder, "images"),
             self.side,
         )
         save_images(folder, images, len(self.classes))

@@ -9,8 +9,8 @@ from dataclasses import astuple, dataclass, field, fields
 from datetime import date
 from pathlib import Path
 
-from regl_core.engine.files import put
 from regl_core.report.provenance import commit, libraries
+from regl_core.system import put
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from regl_core.engine.checkpoints import Checkpoint
-from regl_core.engine.resuming import stepwise
+from regl_core.engine import Checkpoint, stepwise
 from regl_core.seeds import derive
 
 SAVE_EVERY = 60.0  # seconds: the most a kill can cost
@@ -37,7 +36,7 @@ def train(
 
     `rate` is the peak learning rate: 200 steps of warm-up, then a cosine to zero. Whatever
     is random in a step must derive from its number: a run that was killed goes on from
-    `folder`/`name`.safetensors, saved every minute, and ends with the same bytes.
+    what is saved in `folder` every minute, and ends with the same bytes.
     """
     mean = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(average))
     optimiser = torch.optim.AdamW(module.parameters(), lr=rate, weight_decay=1e-3)
@@ -58,6 +57,6 @@ def train(
                 bar.set_postfix(loss=f"{value.item():.4f}", refresh=False)
             bar.update(number + 1 - bar.n)
 
-        checkpoint = Checkpoint(folder / f"{name}.safetensors", SAVE_EVERY)
+        checkpoint = Checkpoint(folder, name, SAVE_EVERY)
         stepwise(step, steps, (module, mean, optimiser), checkpoint)
     return mean.module.eval()

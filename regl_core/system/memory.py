@@ -1,15 +1,13 @@
-"""Batches as large as the memory of the device allows."""
+"""Memory that runs out: as many items at once as a device holds, or an error with advice."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import chain
-from typing import TypeVar
-
-import torch
+from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import ReglError
-from .checkpoints import Checkpoint
-from .resuming import piecewise
+
+if TYPE_CHECKING:
+    import torch
 
 Made = TypeVar("Made")
 
@@ -25,6 +23,8 @@ def exhausted(error: Exception) -> bool:
 
     That cuDNN has no engine can also mean that the GPU does not know the number format.
     """
+    import torch
+
     if isinstance(error, torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error) for text in EXHAUSTED)
@@ -48,7 +48,7 @@ class Fitting:
     work in which no item sees another, so that it gives the same but for rounding.
     """
 
-    def __init__(self, what: str, device: torch.device) -> None:
+    def __init__(self, what: str, device: "torch.device") -> None:
         """`what` is done with an item, on `device`: "drawing an image", say."""
         self._what, self._device = what, device
         self._most: int | None = None
@@ -65,6 +65,8 @@ class Fitting:
         RuntimeError
             cuDNN has no engine even for one item, which need not be for want of memory.
         """
+        import torch
+
         while True:
             size = count if self._most is None else min(count, self._most)
             try:
@@ -92,6 +94,8 @@ class Fitting:
         return made
 
     def _too_large(self) -> str:
+        import torch
+
         where = "this machine"
         if self._device.type == "cuda":
             free, total = (number / 1e9 for number in torch.cuda.mem_get_info(self._device))
@@ -102,23 +106,3 @@ class Fitting:
             "programs that use its memory, set foundation.dtype to bfloat16, or name smaller "
             "models (foundation.name, foundation.captioner)"
         )
-
-
-def batchwise(
-    make: Callable[[slice], Made],
-    count: int,
-    size: int,
-    fitting: Fitting,
-    checkpoint: Checkpoint | None = None,
-    tick: Callable[[float], None] = lambda fraction: None,
-) -> list[Made]:
-    """What `make` makes of items 0 to `count`, in batches of `size`, smaller where they must be.
-
-    `checkpoint`: where batches are kept, and those that are there are taken from (`piecewise`).
-    `tick` gets the share done.
-    """
-
-    def batch(start: int) -> list[Made]:
-        return fitting.parts(make, start, min(start + size, count))
-
-    return list(chain.from_iterable(piecewise(batch, range(0, count, size), checkpoint, tick)))
