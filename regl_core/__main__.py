@@ -100,7 +100,7 @@ def _clean(options: argparse.Namespace, changes: dict[str, Any]) -> None:
 def _data(options: argparse.Namespace, changes: dict[str, Any]) -> None:
     settings = load(options.profile, changes)
 
-    from .datasets.checking import check  # takes seconds, for which no error should wait
+    from .datasets import check  # takes seconds, for which no error should wait
 
     check(settings)
 
@@ -108,7 +108,7 @@ def _data(options: argparse.Namespace, changes: dict[str, Any]) -> None:
 def _models(options: argparse.Namespace, changes: dict[str, Any]) -> None:
     settings = load(options.profile, changes)
 
-    from .hub.fetching import fetch  # takes seconds, for which no error should wait
+    from .hub import fetch  # takes seconds, for which no error should wait
 
     fetch(settings)
 

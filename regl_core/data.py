@@ -1,19 +1,17 @@
-"""Data sets: real images with labels and names, and their split into training and test set."""
+"""Data sets: real images with labels and names, and their split into training and test set.
+
+`datasets.load` gives one by its name.
+"""
 
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from .datasets.listing import Listing
 from .images import Images
-from .params import ROOT, DatasetSettings
-
-PACKED = ROOT / ".store" / "packed"  # where the decoded images of data sets are kept
 
 
 class Origin(Protocol):
@@ -117,47 +115,3 @@ def resized(images: Tensor, side: int) -> Tensor:
     from torchvision.transforms.v2.functional import resize  # two seconds of imports
 
     return resize(images, [side, side], antialias=True)
-
-
-def load(name: str, settings: DatasetSettings, packed: Path = PACKED) -> Dataset:
-    """The data set `name`, cut and scaled as `settings` say.
-
-    packed : the folder below which images decoded from files are kept. The first call decodes
-    them, which can take minutes; later ones map the file.
-
-    Raises
-    ------
-    ReglError
-        The name is unknown, the data set is not whole, or it cannot be cut as asked.
-    """
-    from .datasets.registry import find
-
-    return find(name, settings, packed).load()
-
-
-def listed(name: str, settings: DatasetSettings) -> Listing:
-    """Classes and labels of what `load` gives; no image is decoded. ReglError as there."""
-    from .datasets.registry import find
-
-    return find(name, settings, PACKED).listed()
-
-
-def nominal(name: str, settings: DatasetSettings) -> Listing:
-    """What `listed` gives for the data set as published, which need not be there.
-
-    Classes without published names are numbered; where only a total is published, the images are
-    spread evenly. ReglError where nothing is published, of an image folder say.
-    """
-    from .datasets.registry import find
-
-    return find(name, settings, PACKED).nominal()
-
-
-def problems(name: str, settings: DatasetSettings) -> list[str]:
-    """All that is wrong with the data set or missing, a line each; empty if it can be loaded.
-
-    Files are listed, not decoded. ReglError if the name is unknown.
-    """
-    from .datasets.registry import find
-
-    return find(name, settings, PACKED).problems()

@@ -121,10 +121,7 @@ def problems(settings: FoundationSettings, visual_token: bool = True) -> list[st
     It is told from names of files, settings and headers: no weights are read. `visual_token`:
     whether image features enter the text-to-image model, as `lora.visual_token` says.
     """
-    from .hub.inspection import unfit
-
-    sources = Sources(settings)
-    found = sources.problems() + unfit(sources, visual_token)
+    found = Sources(settings).problems(visual_token)
     try:
         pick_device(settings.device)
     except ReglError as error:

@@ -8,7 +8,6 @@ from torch import nn
 
 from .clients import ClientData, placed
 from .engine import Checkpoint, piecewise
-from .errors import ReglError
 from .params import PersonalizationSettings, TrainingSettings
 from .training import evaluate, in_memory, repeatable, sgd, train_epochs
 from .weights import Weights
@@ -28,27 +27,6 @@ class FineTuned:
 
     accuracy: tuple[float, ...]
     weights: Weights
-
-
-@dataclass(frozen=True)
-class Personal:
-    """Means over the clients that have training and test images, in percent.
-
-    Attributes
-    ----------
-    best
-        The paper's rule (Sec. 5.1): of each client's best round or epoch. Chosen on the test
-        split, hence favourable, and the more so the longer the curve: federated methods have one
-        point per round, ReGL one per epoch of fine-tuning.
-    last
-        Of each client's last round or epoch.
-    left_out
-        Number of clients without training or without test images.
-    """
-
-    best: float
-    last: float
-    left_out: int
 
 
 def of_own_classes(data: ClientData, real: int) -> ClientData:
@@ -133,22 +111,3 @@ def personalize(
         return None if tuned is None else tuned.accuracy
 
     return piecewise(curve, range(len(both)), checkpoint, tick)
-
-
-def summary(curves: Sequence[Sequence[float] | None]) -> Personal:
-    """The paper's accuracy beside the last one's.
-
-    curves: of each client the accuracy on its own test split after each round or epoch, in
-    percent; None for one left out. Raises ReglError if every client was.
-    """
-    kept = [curve for curve in curves if curve is not None]
-    if not kept:
-        raise ReglError(
-            f"none of the {len(curves)} clients has both training and test images; "
-            "there is nothing to personalise"
-        )
-    return Personal(
-        best=sum(map(max, kept)) / len(kept),
-        last=sum(curve[-1] for curve in kept) / len(kept),
-        left_out=len(curves) - len(kept),
-    )

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from .data import PACKED, Dataset
-from .datasets.base import Loader
-from .datasets.registry import find
+from .data import Dataset
+from .datasets import PACKED, Loader, find
 from .hub.sources import Sources
 from .params import FoundationSettings, Settings, TrainingSettings
 from .partition import PartitionSpec
@@ -25,7 +24,7 @@ class Pipeline:
     """Builds stages. Data sets and digests are read once in its lifetime, and nothing is run."""
 
     def __init__(self, packed: Path = PACKED) -> None:
-        """packed : as for `data.load`."""
+        """packed : as for `datasets.load`."""
         self._packed = packed
         self._data: dict[Loader, tuple[Source, Dataset]] = {}
         self._models: dict[str, Models] = {}

@@ -1,35 +1,40 @@
-"""A run, all that determines one number, and what it takes to compute many of them."""
+"""A run, all that determines one number, and what it takes to compute many of them.
 
+Who only reads results needs neither stages nor methods, which bring torch: they are imported where
+they are used.
+"""
+
+import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
-from pydantic import JsonValue, model_validator
+from pydantic import BaseModel, JsonValue, model_validator
 
-from . import methods
-from .engine.runner import run_stages
-from .engine.store import Store
 from .errors import ReglError
-from .methods.base import Method
 from .params import ROOT, Settings
 from .partition import PartitionSpec, Pooled
-from .personalization import Personal, summary
-from .pipeline import Pipeline
 from .settings.frozen import Frozen, nearest
-from .stages.personalized import Personalized
-from .stages.trained import Trained
+
+if TYPE_CHECKING:
+    from .engine.store import Store
+    from .methods.base import Method
+    from .pipeline import Pipeline
+    from .stages.personalized import Personalized
+    from .stages.trained import Trained
 
 STORE = ROOT / ".store"
+HANDED = "REGL_HANDED"  # variable that names the file of what a kernel is handed (`Handed`)
 
 
 class Run(Frozen):
     """One cell of a table for one seed: a data set, a partition, a method, and the settings.
 
-    Raises ReglError where the data set or the method is unknown, the method's
-    hyper-parameters are wrong or do not go with `training`, or Centralized and Pooled do not come
-    together.
+    Raises ReglError where the data set or the method is unknown, or Centralized and Pooled do not
+    come together.
     """
 
     dataset: str
@@ -54,7 +59,6 @@ class Run(Frozen):
                     f"{what} {name!r} is not in params/{self.settings.profile}.yaml"
                     f"{nearest(name, named)}, expected one of {', '.join(named)}"
                 )
-        self.build().check(self.settings.training)
         if (self.method == "Centralized") != isinstance(self.partition, Pooled):
             raise ReglError(
                 f"method {self.method!r} on partition {self.partition.setting!r}: Centralized is "
@@ -62,15 +66,24 @@ class Run(Frozen):
             )
         return self
 
-    def build(self) -> Method:
+    def build(self) -> "Method":
         """The method with its hyper-parameters."""
+        from . import methods
+
         return methods.get(self.method, self.methods[self.method])
 
-    def stage(self, pipeline: Pipeline) -> Trained:
-        """The stage that computes this, with all that it needs. ReglError if it cannot be."""
+    def stage(self, pipeline: "Pipeline") -> "Trained":
+        """The stage that computes this, with all that it needs.
+
+        Raises ReglError where it cannot be: the method's hyper-parameters are wrong or do not go
+        with `training`, say.
+        """
+        from .stages.trained import Trained
+
+        method = self.build()
+        method.check(self.settings.training)
         source, _ = pipeline.source(self.dataset, self.settings)
         parts = pipeline.parts(self.dataset, self.settings, self.partition, self.seed)
-        method = self.build()
         return Trained(
             source,
             parts,
@@ -94,8 +107,10 @@ class PersonalRun(Run):
     def methods(self) -> Mapping[str, Mapping[str, JsonValue]]:
         return self.settings.personal_methods
 
-    def stage(self, pipeline: Pipeline) -> Trained | Personalized:
+    def stage(self, pipeline: "Pipeline") -> "Trained | Personalized":
         """The federation, and the fine-tuning by each client where it belongs to the method."""
+        from .stages.personalized import Personalized
+
         trained = super().stage(pipeline)
         if not self.build().fine_tuned:
             return trained
@@ -128,6 +143,27 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Personal:
+    """Means over the clients that have training and test images, in percent.
+
+    Attributes
+    ----------
+    best
+        The paper's rule (Sec. 5.1): of each client's best round or epoch. Chosen on the test
+        split, hence favourable, and the more so the longer the curve: federated methods have one
+        point per round, ReGL one per epoch of fine-tuning.
+    last
+        Of each client's last round or epoch.
+    left_out
+        Number of clients without training or without test images.
+    """
+
+    best: float
+    last: float
+    left_out: int
+
+
+@dataclass(frozen=True)
 class PersonalResult:
     """What a run gave: `clients`, of each the accuracy on its own test split, in percent.
 
@@ -157,16 +193,82 @@ class PersonalResult:
         )
 
 
+def summary(curves: Sequence[Sequence[float] | None]) -> Personal:
+    """The paper's accuracy beside the last one's.
+
+    curves: of each client the accuracy on its own test split after each round or epoch, in
+    percent; None for one left out. Raises ReglError if every client was.
+    """
+    kept = [curve for curve in curves if curve is not None]
+    if not kept:
+        raise ReglError(
+            f"none of the {len(curves)} clients has both training and test images; "
+            "there is nothing to personalise"
+        )
+    return Personal(
+        best=sum(map(max, kept)) / len(kept),
+        last=sum(curve[-1] for curve in kept) / len(kept),
+        left_out=len(curves) - len(kept),
+    )
+
+
+class Handed(BaseModel):
+    """What was worked out before a notebook was started, and its kernel must not work out anew.
+
+    settings : the digest of the settings, as `provenance` has it.
+    results : the folder of each run's result, by `identity`; None for a notebook without grid.
+    """
+
+    settings: str
+    results: dict[str, str] | None
+
+    def folders(self, grid: "Sequence[Run]") -> list[Path]:
+        """Where the results of `grid` lie. ReglError for a run that nobody asked for before."""
+        try:
+            return [Path(self.results[identity(run)]) for run in grid]
+        except KeyError:
+            raise ReglError(
+                "the grid is not the one that was computed: settings were edited while the "
+                "notebook ran, run it again; or a run is not in the cell tagged grid"
+            ) from None
+
+
+def handed() -> Handed | None:
+    """What this process was handed as the kernel of `make`; None for anyone else's, JupyterLab's.
+
+    So an edit while a notebook runs never leaves a table at other settings.
+    """
+    file = os.environ.get(HANDED)
+    return Handed(**json.loads(Path(file).read_bytes())) if file else None
+
+
+def identity(run: BaseModel) -> str:
+    """SHA-256 (hex) of the kind and all fields of a run."""
+    return hashlib.sha256(f"{type(run).__qualname__} {run.model_dump_json()}".encode()).hexdigest()
+
+
 def run_all(
-    grid: Sequence[Run], store: Store | None = None, workers: int | None = None
+    grid: Sequence[Run], store: "Store | None" = None, workers: int | None = None
 ) -> list[Result] | list[PersonalResult]:
     """The results of `grid`, in its order. What the store has is read, the rest computed.
 
     Independent stages run in `workers` processes (default: one per core or GPU) of one thread each,
-    with one progress bar. Killed at any moment, the next call goes on from what is done.
+    with one progress bar. Killed at any moment, the next call goes on from what is done. Where
+    `make` has computed the grid before it started this notebook, only its results are read.
     """
+    known = handed() if store is None else None
+    computed = known is not None and known.results is not None
+    folders = known.folders(grid) if computed else _computed(grid, store, workers)
+    return [run.result(folder) for run, folder in zip(grid, folders, strict=True)]
+
+
+def _computed(grid: Sequence[Run], store: "Store | None", workers: int | None) -> list[Path]:
+    from .engine.runner import run_stages
+    from .engine.store import Store
+    from .pipeline import Pipeline
+
     store = store or Store(STORE)
     pipeline = Pipeline(store.root / "packed")
     stages = [run.stage(pipeline) for run in grid]
     run_stages(stages, store, workers)
-    return [run.result(store.ensure(stage)) for run, stage in zip(grid, stages, strict=True)]
+    return [store.path(stage) for stage in stages]

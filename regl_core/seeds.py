@@ -5,9 +5,12 @@ has a generator of its own whose seed is a hash of what the draw is for.
 """
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 
 def derive(*path: int | str) -> int:
@@ -22,8 +25,10 @@ def derive(*path: int | str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def torch_generator(*path: int | str) -> torch.Generator:
+def torch_generator(*path: int | str) -> "torch.Generator":
     """A CPU torch generator for the draw named by `path`."""
+    import torch  # a second of imports, which listing a data set needs not
+
     return torch.Generator().manual_seed(derive(*path))
 
 

@@ -8,7 +8,7 @@ import torch
 from safetensors import safe_open
 from toy_models import IDS, cache, cached, naming
 
-from regl_core.hub.sources import SHIPPED
+from regl_core.hub import SHIPPED
 from regl_core.plan import architectures
 from regl_core.plan.architectures import at_hand, feature_width, measured, rank_size, weights
 from regl_core.plan.work import Unit, generative

@@ -1,18 +1,18 @@
 """What notebooks cost: everything once, in the first that needs it, and how sure that is."""
 
 import pytest
-from toy_stages import Heavy
+from toy_heavy import Heavy, counted
 
 from regl_core.engine.runner import closure
 from regl_core.engine.store import Store
 from regl_core.params import load
 from regl_core.plan.budget import Budget, survey
 from regl_core.plan.budget_page import told
-from regl_core.plan.pace import Pace
 from regl_core.plan.rates import HERE, Rates, Sample
 from regl_core.plan.work import START, Unit
 from regl_core.system import machine
 
+__all__ = ["counted"]
 FOUNDATION = load("smoke", {"foundation.device": "cuda"}).foundation
 DRAWN = Unit("denoised", "tiny", device="cuda")  # an hour each
 TRAINED = Unit("trained", "resnet34 64", 64, 128, "bfloat16", "cuda")  # not measured
@@ -25,16 +25,9 @@ def store(tmp_path):
     return Store(tmp_path)
 
 
-class Steady(Pace):
-    """Learns nothing from stages that did no work."""
-
-    def factor(self, kind, work):
-        return 1.0
-
-
 def found(asked, store, cores=2, gpus=0, known=HOUR) -> Budget:
     missing = closure((it for own in asked.values() for it in own), store.has)
-    return survey(asked, missing, Steady(store, known), FOUNDATION, cores, gpus)
+    return survey(asked, missing, known, FOUNDATION, cores, gpus)
 
 
 @pytest.fixture
@@ -80,16 +73,6 @@ def test_several_gpus_share_the_work_and_no_chain_is_cut(asked, store):
     budget = found(on_cores, store, cores=3, gpus=2)
     assert not budget.on_gpu and budget.workers == 3
     assert budget.lines[0].peak.gpu == 0
-
-
-def test_what_earlier_stages_took_counts(asked, store):
-    class Past(Pace):
-        def factor(self, kind, work):
-            return 2.0
-
-    missing = closure(asked["table1"])
-    budget = survey({"table1": asked["table1"]}, missing, Past(store, HOUR), FOUNDATION, 1, 1)
-    assert budget.lines[0].device_seconds / 3600 == 22.0 and budget.kinds[0].pace == 2.0
 
 
 def test_how_much_of_it_was_measured(store):

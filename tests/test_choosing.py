@@ -6,7 +6,7 @@ from itertools import product
 import pandas as pd
 import pytest
 
-from regl_core import data, methods
+from regl_core import datasets, methods
 from regl_core.errors import ReglError
 from regl_core.evidence import choosing
 from regl_core.params import ROOT, load, profiles
@@ -46,7 +46,7 @@ def test_no_test_image_is_seen():
     tried = choosing.trials("smoke", {})
     names = {trial.run.method for trial in tried}
     assert {"FedProx", "FedOpt", "MOON", "FedAlign", "DynaFed", "FedCAC"} <= names
-    test = data.load("digits", SMOKE.datasets["digits"]).test
+    test = datasets.load("digits", SMOKE.datasets["digits"]).test
     hidden = {image.numpy().tobytes() for image in test.images}
     first = tried[0].run.settings
     _, part = Pipeline().source("digits", first)

@@ -2,8 +2,7 @@
 
 from toy_stages import Draw, Holder
 
-from regl_core.datasets import blocks, packing
-from regl_core.datasets.registry import find
+from regl_core.datasets import find, packing
 from regl_core.engine import Store
 from regl_core.params import load
 from regl_core.press import housekeeping
@@ -94,7 +93,7 @@ def test_decoded_images_of_another_size_or_of_no_data_set_are_unused(tmp_path, m
     told = cleaned("paper", changes(16), store, "unused", capsys)
     assert told.endswith("1 deleted\n") and told.count("decoded images") == 2
     (kept,) = packing.packs(below)
-    assert (kept / blocks.PIXELS).stat().st_size == 12 * 3 * 16**2
+    assert (kept / packing.PIXELS).stat().st_size == 12 * 3 * 16**2
     with packing._lock(kept):
         assert not packing.remove(kept)
     assert packing.remove(kept) and not packing.packs(below)

@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from regl_core import data
+from regl_core import data, datasets
 from regl_core.clients import pixels
 from regl_core.errors import ReglError
 from regl_core.params import DatasetSettings
@@ -18,7 +18,7 @@ def settings(**changes) -> DatasetSettings:
 
 @pytest.fixture(scope="module")
 def digits() -> data.Dataset:
-    return data.load("digits", settings())
+    return datasets.load("digits", settings())
 
 
 def test_digits_have_the_promised_shapes_and_types(digits):
@@ -31,14 +31,14 @@ def test_digits_have_the_promised_shapes_and_types(digits):
 
 
 def test_training_and_test_set_hold_every_image_once():
-    digits = data.load("digits", settings(image_side=8))
+    digits = datasets.load("digits", settings(image_side=8))
     grey = torch.cat([digits.train.images, digits.test.images])[:, 0].flatten(1)
     raw = torch.from_numpy(np.round(load_digits().data * 255 / 16)).to(torch.uint8)
     assert sorted(grey.tolist()) == sorted(raw.tolist())
 
 
 def test_labels_stay_with_their_images():
-    digits = data.load("digits", settings(image_side=8))
+    digits = datasets.load("digits", settings(image_side=8))
     raw = load_digits()
     known = {}
     for image, label in zip(np.round(raw.data * 255 / 16).astype(int), raw.target, strict=True):
@@ -49,7 +49,7 @@ def test_labels_stay_with_their_images():
 
 
 def test_enlarging_is_bilinear_and_grey_becomes_rgb(digits):
-    small = data.load("digits", settings(image_side=8)).train.images
+    small = datasets.load("digits", settings(image_side=8)).train.images
     large = digits.train.images
     assert torch.equal(large[:, 0], large[:, 1]) and torch.equal(large[:, 0], large[:, 2])
     # Two times larger: the corners stay, and the mean of each 2 × 2 block is near its pixel.
@@ -61,20 +61,23 @@ def test_enlarging_is_bilinear_and_grey_becomes_rgb(digits):
 
 @pytest.mark.parametrize("side", [8, 16, 24, 32])
 def test_any_multiple_of_eight_is_a_side(side):
-    assert data.load("digits", settings(image_side=side)).train.images.shape[-1] == side
+    assert datasets.load("digits", settings(image_side=side)).train.images.shape[-1] == side
 
 
 def test_the_split_follows_its_seed_alone(digits):
     np.random.seed(1)
     torch.manual_seed(1)
-    again, other = data.load("digits", settings()), data.load("digits", settings(split_seed=1))
+    again, other = (
+        datasets.load("digits", settings()),
+        datasets.load("digits", settings(split_seed=1)),
+    )
     assert again.digest == digits.digest
     assert torch.equal(again.train.images, digits.train.images)
     assert other.digest != digits.digest
 
 
 def test_a_larger_training_set_contains_the_smaller(digits):
-    larger = data.load("digits", settings(train_per_class=31)).train.images.flatten(1).tolist()
+    larger = datasets.load("digits", settings(train_per_class=31)).train.images.flatten(1).tolist()
     smaller = digits.train.images.flatten(1).tolist()
     assert {tuple(image) for image in smaller} <= {tuple(image) for image in larger}
 
@@ -123,22 +126,22 @@ def test_an_empty_subset_is_a_split(digits):
 @pytest.mark.parametrize("count", [174, 1000, None])
 def test_each_class_keeps_a_test_image(count):
     with pytest.raises(ReglError, match=r"digits\.train_per_class: given .* at most 173"):
-        data.load("digits", settings(train_per_class=count))
+        datasets.load("digits", settings(train_per_class=count))
 
 
 def test_the_largest_training_set_leaves_one_image():
-    largest = data.load("digits", settings(train_per_class=173))
+    largest = datasets.load("digits", settings(train_per_class=173))
     assert largest.test.labels.bincount().min() == 1
 
 
 def test_a_folder_for_the_digits_is_refused():
     with pytest.raises(ReglError, match=r"datasets\.digits\.root"):
-        data.load("digits", settings(root="/data"))
+        datasets.load("digits", settings(root="/data"))
 
 
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(ReglError, match=r"'digit' is unknown \(did you mean digits\?\).*digits"):
-        data.load("digit", settings())
+        datasets.load("digit", settings())
 
 
 @pytest.mark.parametrize("changes", [{"image_side": 12}, {"clients": 0}, {"train_per_class": 0}])
@@ -159,8 +162,8 @@ def test_resized_keeps_what_fits_and_averages_what_does_not():
 
 
 def test_validation_takes_from_the_training_set_and_never_sees_the_test_set():
-    whole = data.load("digits", settings())
-    part = data.load("digits", settings(validation_share=0.2))
+    whole = datasets.load("digits", settings())
+    part = datasets.load("digits", settings(validation_share=0.2))
     assert part.test.labels.bincount().tolist() == [6] * 10
     assert part.train.labels.bincount().tolist() == [24] * 10
 
@@ -171,4 +174,4 @@ def test_validation_takes_from_the_training_set_and_never_sees_the_test_set():
     assert not rows(part.train) & rows(part.test)
     assert part.digest != whole.digest
     with pytest.raises(ReglError, match=r"digits.validation_share: given 0\.99"):
-        data.load("digits", settings(validation_share=0.99))
+        datasets.load("digits", settings(validation_share=0.99))

@@ -9,8 +9,7 @@ import pytest
 from scipy.io import savemat
 from toy_datasets import FRUIT, loader, replicas, settings
 
-from regl_core import data
-from regl_core.datasets.registry import find
+from regl_core.datasets import find
 from regl_core.errors import ReglError
 from tools.replica import datasets as replica
 
@@ -211,12 +210,10 @@ def test_wrong_counts_are_told_where_a_data_set_must_be_complete(name, words, or
 
 
 def test_one_image_too_few_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr("regl_core.datasets.cub.CLASSES", 3)
-    monkeypatch.setattr("regl_core.datasets.cub.TRAIN", 12)
-    monkeypatch.setattr("regl_core.datasets.cub.TEST", 6)
+    monkeypatch.setattr("regl_core.datasets.cub.Cub.numbers", (3, 12, 6))
     it = loader("cub", replica.cub(tmp_path / "cub"), complete=True)
     assert it.problems() == []
-    monkeypatch.setattr("regl_core.datasets.cub.TRAIN", 13)
+    monkeypatch.setattr("regl_core.datasets.cub.Cub.numbers", (3, 13, 6))
     (line,) = it.problems()
     assert "12 training images, expected 13" in line
 
@@ -233,7 +230,7 @@ def test_a_wrong_list_of_classes_is_told(name, given, expected, tmp_path):
     (line,) = problems(name, tmp_path / "root", class_list=given)
     assert line == f"datasets.{name}.class_list: {expected}"
     with pytest.raises(ReglError, match="class_list"):
-        data.nominal(name, settings(None, class_list=given))
+        find(name, settings(None, class_list=given)).nominal()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -248,7 +245,7 @@ def test_too_large_a_cut_is_told(name, roots):
 
 def test_an_image_folder_has_no_published_numbers(tmp_path):
     with pytest.raises(ReglError, match="nothing is known of it before it is there"):
-        data.nominal("folder:/x", settings(tmp_path))
+        find("folder:/x", settings(tmp_path)).nominal()
 
 
 def test_many_missing_files_are_counted_and_some_named(roots):

@@ -1,15 +1,15 @@
 """`make data`: what is there, what is missing, where to get it; and every image looked at."""
 
 import json
+import shutil
 
 import pytest
 from toy_datasets import replicas
 
-from regl_core import data
+from regl_core import datasets
 from regl_core.__main__ import main
-from regl_core.datasets import checking, packing
+from regl_core.datasets import checking, find, known, packing
 from regl_core.datasets.eurosat import IMAGES, SPLIT, split_digest
-from regl_core.datasets.registry import find, known
 from regl_core.errors import ReglError
 from regl_core.params import load
 from regl_core.seeds import numpy_generator
@@ -36,7 +36,7 @@ def test_what_is_whole_is_told_and_decoded(replica, tmp_path, capsys):
         replica.datasets
     )
     assert len(list((tmp_path / "packed").glob("*/images.u8"))) == 4
-    digest = data.load("cub", replica.datasets["cub"], tmp_path / "packed").digest
+    digest = datasets.load("cub", replica.datasets["cub"], tmp_path / "packed").digest
     assert f"cub: every image is whole, digest {digest[:12]}" in lines
 
 
@@ -56,8 +56,8 @@ def test_all_that_is_missing_is_told_and_the_rest_is_decoded(replica, tmp_path, 
 
 
 def test_too_small_a_disk_is_told_before_anything_is_decoded(replica, tmp_path, monkeypatch):
-    usage = checking.shutil.disk_usage(tmp_path)._replace(free=10**5)
-    monkeypatch.setattr(checking.shutil, "disk_usage", lambda _: usage)
+    usage = shutil.disk_usage(tmp_path)._replace(free=10**5)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     monkeypatch.setattr(packing, "attempted", lambda *_: pytest.fail("decoded"))
     with pytest.raises(ReglError, match=r"need 0\.0 GB more .* DATASETS=…"):
         checking.check(replica, tmp_path / "packed")
@@ -94,7 +94,7 @@ def official() -> dict[str, list[str]]:
 
 def test_eurosat_has_its_27000_images():
     assert sum(IMAGES.values()) == 27000 and list(IMAGES) == sorted(IMAGES)
-    found = data.nominal("eurosat", PAPER.datasets["eurosat"])
+    found = find("eurosat", PAPER.datasets["eurosat"]).nominal()
     assert found.counts()[0] == [4 * count // 5 for count in IMAGES.values()]
     assert found.counts()[1] == [count // 5 for count in IMAGES.values()]
 
@@ -118,19 +118,19 @@ def test_the_split_of_eurosat_is_compared_where_all_images_are_there(tmp_path):
         for name in names:
             (tmp_path / "2750" / kind / name).touch()
     its = PAPER.datasets["eurosat"].model_copy(update={"root": str(tmp_path)})
-    assert data.problems("eurosat", its) == []
+    assert find("eurosat", its).problems() == []
     found = find("eurosat", its, tmp_path).listed()
     assert split_digest(found) == SPLIT and len(found.train) == 21600
     (tmp_path / "2750/River/River_7.jpg").rename(tmp_path / "2750/River/Rhine.jpg")
-    (line,) = data.problems("eurosat", its)
+    (line,) = find("eurosat", its).problems()
     assert "is not the one stored" in line
     (tmp_path / "2750/River/Rhine.jpg").unlink()
-    (line,) = data.problems("eurosat", its)
+    (line,) = find("eurosat", its).problems()
     assert "2499 images of River, expected 2500" in line
 
 
 def test_the_manifest_names_every_block(replica, tmp_path):
-    data.load("cub", replica.datasets["cub"], tmp_path / "packed")
+    datasets.load("cub", replica.datasets["cub"], tmp_path / "packed")
     (manifest,) = (tmp_path / "packed").glob("cub-*/manifest.json")
-    (sums,) = json.loads(manifest.read_text())["blocks"].values()
+    (sums,) = json.loads(manifest.read_text()).values()
     assert [len(sha) for sha in sums] == [64, 64]

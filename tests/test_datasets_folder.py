@@ -8,8 +8,7 @@ from typing import ClassVar
 import pytest
 from toy_datasets import loader, settings
 
-from regl_core.datasets.files import FileLoader
-from regl_core.datasets.listing import Listing
+from regl_core.datasets import FileLoader, Listing
 from regl_core.errors import ReglError
 from regl_core.params import ROOT
 from tools.replica import datasets as replica

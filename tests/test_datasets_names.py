@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from toy_datasets import FRUIT, loader
 
+from regl_core.datasets.eurosat import _words as split_words
 from regl_core.datasets.imagenet import LISTS
-from regl_core.datasets.prompts import split_words, words
+from regl_core.datasets.listing import words
 
 
 @pytest.mark.parametrize(

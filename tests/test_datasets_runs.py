@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from regl_core import data, runs
+from regl_core import data, datasets, runs
 from regl_core.engine.runner import closure, run_stages
 from regl_core.engine.store import Store
 from regl_core.errors import Halt
@@ -26,7 +26,7 @@ def root(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def elsewhere(monkeypatch, tmp_path):
     """Notebooks that look at a data set pack it below the test's folder."""
-    for reads in (Pipeline.__init__, data.load):
+    for reads in (Pipeline.__init__, datasets.load):
         monkeypatch.setattr(reads, "__defaults__", (tmp_path / "packed",))
 
 

@@ -10,6 +10,7 @@ from regl_core.evidence.probes import Probe
 from regl_core.params import load
 from regl_core.partition import Dirichlet
 from regl_core.pipeline import Pipeline
+from regl_core.plan import counts
 from regl_core.runs import Run
 from regl_core.system import machine
 
@@ -57,7 +58,8 @@ def test_what_auto_meant_is_what_computes(here):
     stage = trained("ReGL (TF)", training="auto", foundation="auto")
     assert stage.training.device == here
     assert stage.needs()[0].models.settings.device == stage.needs()[0].models.device == here
-    assert {unit.device for unit in stage.work() if unit.what == "trained"} == {here}
+    assert {unit.device for unit in counts.of(stage) if unit.what == "trained"} == {here}
+    assert stage.on_gpu == stage.needs()[0].on_gpu == (here == "cuda")
 
 
 def test_an_entry_names_what_computed_it(tmp_path):

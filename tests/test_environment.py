@@ -21,6 +21,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCK = (ROOT / "requirements.lock").read_text()
 PINS = [pin for pin in LOCK.replace("\\\n", " ").splitlines() if pin.strip()]
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
+NAMES = ("PROFILE", "TABLES", "FIGURES", "SET", "DATASETS", "SEEDS")  # what users set
 TARGETS = [
     *("help", "setup", "data", "models", "tables", "figures", "report", "plan", "status"),
     *("clean-store", "test", "rehearsal", "test-faults", "test-mutations", "lab", "foundation"),
@@ -106,19 +107,7 @@ esac
 
 def start(checkout: Path, *arguments: str) -> subprocess.Popen:
     """`make` in a session of its own, without what the tests themselves were started with."""
-    unset = {
-        "MAKEFLAGS",
-        "MAKELEVEL",
-        "MFLAGS",
-        "PROFILE",
-        "TABLES",
-        "FIGURES",
-        "SET",
-        "DATASETS",
-        "SEEDS",
-        "PYTHON",
-        "VENV",
-    }
+    unset = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHON", "VENV", *NAMES}
     clean = {name: value for name, value in os.environ.items() if name not in unset}
     return subprocess.Popen(
         ["make", *arguments],
@@ -176,20 +165,6 @@ def test_two_set_ups_at_once_install_once(checkout):
     assert first == second and first.startswith("-m regl_core run")
 
 
-def test_what_a_killed_set_up_left_running_is_waited_for(checkout):
-    stand_in(checkout, "slow", version=0, install=SLOW)
-    stand_in(checkout, "next", version=0, install="test ! -e installing")
-    killed = start(checkout, "setup", "PYTHON=python/slow")
-    while not (checkout / "installing").exists():
-        assert killed.poll() is None
-    killed.kill()  # make alone: pip goes on
-    again = start(checkout, "setup", "PYTHON=python/next")
-    time.sleep(1)
-    assert again.poll() is None
-    (checkout / "go").touch()
-    assert again.wait() == 0 and (checkout / ".venv/.ready").exists()
-
-
 def test_a_failed_installation_is_not_taken_for_done(checkout):
     stand_in(checkout, "bad", version=0, install="exit 1")
     for attempt in (1, 2):
@@ -217,33 +192,20 @@ def test_an_unfit_environment_is_named(checkout):
     assert "error: .venv is not of Python 3.11 or 3.12" in done.stderr
 
 
-@pytest.mark.parametrize("target", ["tables", "plan"])
-def test_variables_reach_the_command_line(checkout, target):
+def test_variables_reach_the_command_line(checkout):
     (checkout / "seeds=0").touch()  # the shell must not take the brackets for a file name
-    command = [target, "PROFILE=smoke", "TABLES=3", "SET=seeds=[0,1] lora.rank=2"]
+    command = ["plan", "PROFILE=smoke", "TABLES=3", "SET=seeds=[0,1] lora.rank=2"]
     assert make(checkout, *command, "PYTHON=python/good").returncode == 0
-    word = {"tables": "run", "plan": "plan"}[target]
-    expected = f"-m regl_core {word} table3 --profile smoke --set seeds=[0,1] lora.rank=2"
+    expected = "-m regl_core plan table3 --profile smoke --set seeds=[0,1] lora.rank=2"
     assert calls(checkout)[-1] == expected
-
-
-def test_data_sets_and_seeds_reach_the_command_line(checkout):
-    command = [
-        "data",
-        "PROFILE=smoke",
-        "DATASETS=cub folder:/my/photos",
-        "SEEDS=0 1",
-        "SET=betas=[1]",
-    ]
+    command = ["data", "DATASETS=cub folder:/my/photos", "SEEDS=0 1", "SET=betas=[1]"]
     assert make(checkout, *command, "PYTHON=python/good").returncode == 0
     chosen = "--datasets cub folder:/my/photos --seeds 0 1 --set betas=[1]"
-    assert calls(checkout)[-1] == f"-m regl_core data --profile smoke {chosen}"
+    assert calls(checkout)[-1] == f"-m regl_core data --profile desk {chosen}"
 
 
-@pytest.mark.parametrize("name", ["SET", "DATASETS", "SEEDS", "PROFILE", "TABLES", "FIGURES"])
-@pytest.mark.parametrize(
-    "text", ["a; touch bait", "$$(touch bait)", "`touch bait`", "x | touch bait"]
-)
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("text", ["a; touch bait", "$$(touch bait)"])
 def test_nothing_in_a_variable_is_executed(checkout, name, text):
     target = "figures" if name == "FIGURES" else "tables"
     make(checkout, target, f"{name}={text}", "PYTHON=python/good")

@@ -1,5 +1,7 @@
 """What is looked at, and the rows it gives."""
 
+from functools import partial
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -9,37 +11,42 @@ from regl_core.params import ROOT, load
 from regl_core.partition import Dirichlet
 from regl_core.pipeline import Pipeline
 from regl_core.press.grids import grid_of
-from regl_core.privacy.exposure import COLUMNS, Adapter, Images, Sent, look, owners
+from regl_core.privacy import AdapterMembership, ImageCopying, UpdateMembership, attack_all, owners
+from regl_core.privacy.exposure import COLUMNS
 from regl_core.runs import Run
 from regl_core.stages.lora_images import LoraImages
 
 SMOKE = load("smoke")
 THREE = Dirichlet(beta=0.5, clients=3)
 HERE = {"dataset": "digits", "partition": THREE, "seed": 0, "settings": SMOKE}
-
-
-def grid(profile: str) -> list:
-    return grid_of(ROOT / "notebooks/privacy.ipynb", profile, {})
+copying = partial(ImageCopying, way="as in params", **HERE)
+adapter = partial(AdapterMembership, way="as in params", **HERE)
+update = partial(UpdateMembership, way="as in params", **HERE)
 
 
 @pytest.mark.parametrize("profile", ["smoke", "desk"])
 def test_the_grid_is_every_way_for_every_client_that_has_images(profile):
     settings = load(profile)
-    items, its = grid(profile), settings.privacy
+    its, items = settings.privacy, grid_of(ROOT / "notebooks/privacy.ipynb", profile, {})
     skew = Dirichlet(beta=min(settings.betas), clients=settings.datasets["digits"].clients)
     every = owners("digits", skew, settings.seeds, settings)
     some = [pair for pair in every if pair[0] in its.seeds]
-    adapters = [item for item in items if isinstance(item, Adapter)]
-    tuned = [item for item in items if isinstance(item, Images) and item.drawn == "lora"]
+    adapters = [item for item in items if isinstance(item, AdapterMembership)]
+    images = [item for item in items if isinstance(item, ImageCopying)]
+    tuned = [item for item in images if item.drawn == "lora"]
     trials = len(its.steps) + len(its.ranks)
     assert len(adapters) == len(every) + len(some) * trials
     assert len(tuned) == len(adapters) + len(some) * len(its.strengths)
     assert len({(item.way, item.seed, item.client) for item in tuned}) == len(tuned)
-    untuned = [item for item in items if isinstance(item, Images) and item.drawn == "vanilla"]
+    untuned = [item for item in images if item.drawn == "vanilla"]
     assert [(item.seed, item.client) for item in untuned] == every
-    sent = [item for item in items if isinstance(item, Sent)]
+    sent = [item for item in items if isinstance(item, UpdateMembership)]
     assert len(sent) == 3 * len(settings.seeds)
-    assert len(items) == len(adapters) + len(tuned) + len(untuned) + len(sent)
+    assert len(items) == len(adapters) + len(images) + len(sent)
+    # A rank is tried at the same scale.
+    loras = [item.settings.lora for item in adapters]
+    assert {its.alpha / its.rank for its in loras} == {1.0}
+    assert len({its.rank for its in loras}) == 1 + len(its.ranks)
 
 
 def test_it_looks_at_the_models_and_images_of_table_2():
@@ -47,30 +54,18 @@ def test_it_looks_at_the_models_and_images_of_table_2():
     for method, drawn in (("ReGL (TF)", "vanilla"), ("ReGL (FT)", "lora")):
         theirs = Run(method=method, **HERE).stage(pipeline)
         for client in range(3):
-            item = Images(way="", client=client, drawn=drawn, **HERE).stage(pipeline)
+            item = copying(client=client, drawn=drawn).stage(pipeline)
             assert item.made.images.key == theirs.synthetic[client][0].key
             assert item.indices == theirs.parts[client]
-        sent = Sent(way="", method=method, **HERE).stage(pipeline)
-        assert sent.trained.key == theirs.key
-
-
-def test_a_rank_is_tried_at_the_same_scale():
-    ranks = {
-        item.settings.lora.rank: item.settings.lora.alpha / item.settings.lora.rank
-        for item in grid("desk")
-        if isinstance(item, Adapter)
-    }
-    assert len(ranks) == 2 and set(ranks.values()) == {1.0}
+        assert update(method=method).stage(pipeline).trained.key == theirs.key
+    images = copying(client=0).stage(pipeline).made.images
+    assert isinstance(images, LoraImages) and images.start == 0
 
 
 def test_rows_of_everything_that_is_looked_at(tmp_path):
-    items = [
-        Adapter(way="as in params", client=0, **HERE),
-        Images(way="as in params", client=0, **HERE),
-        Images(way="untuned", client=0, drawn="vanilla", **HERE),
-        Sent(way="as in params", method="FedAvg", **HERE),
-    ]
-    rows = look(items, Store(tmp_path), workers=1)
+    drawn = [copying(client=0), copying(client=0, drawn="vanilla")]
+    items = [adapter(client=0), *drawn, update(method="FedAvg")]
+    rows = attack_all(items, Store(tmp_path), workers=1)
     assert list(rows) == COLUMNS and not rows["value"].isna().any()
     assert set(rows["setting"]) == {"beta=0.5"} and set(rows["dataset"]) == {"digits"}
     kinds = rows.groupby("what")["measure"].agg(set)
@@ -81,16 +76,16 @@ def test_rows_of_everything_that_is_looked_at(tmp_path):
     assert rows.loc[rows["measure"] == "auc", "value"].between(0, 1).all()
 
 
-def test_the_numbers_of_an_adapter_are_those_of_its_scores(tmp_path):
+def test_the_numbers_of_an_attack_are_those_of_its_scores(tmp_path):
     scores = {"members": torch.tensor([2.0, 3.0]), "strangers": torch.tensor([1.0, 2.5])}
     save_file(scores, tmp_path / "scores.safetensors")
-    rows = list(Adapter(way="w", client=4, **HERE).rows(tmp_path))
-    assert rows == [
-        ("ReGL (FT)", 4, "adapter", "w", "auc", 0.75),
-        ("ReGL (FT)", 4, "adapter", "w", "tpr_pct", 50.0),
+    assert list(adapter(client=4).rows(tmp_path)) == [
+        ("ReGL (FT)", 4, "adapter", "as in params", "auc", 0.75),
+        ("ReGL (FT)", 4, "adapter", "as in params", "tpr_pct", 50.0),
     ]
-
-
-def test_a_tuned_image_is_one_of_the_first_piece():
-    stage = Images(way="", client=0, **HERE).stage(Pipeline())
-    assert isinstance(stage.made.images, LoraImages) and stage.made.images.start == 0
+    named = {f"4.{name}": own for name, own in scores.items()}
+    save_file(named, tmp_path / "scores.safetensors")
+    assert list(update(method="FedAvg").rows(tmp_path)) == [
+        ("FedAvg", 4, "update", "as in params", "auc", 0.75),
+        ("FedAvg", 4, "update", "as in params", "tpr_pct", 50.0),
+    ]

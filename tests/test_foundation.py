@@ -8,7 +8,7 @@ import torch
 
 from regl_core import conditions, foundation, generation, tuning
 from regl_core.errors import ReglError
-from regl_core.hub import sources
+from regl_core.hub import components, sources
 from regl_core.params import load
 from regl_core.seeds import torch_generator
 
@@ -24,13 +24,13 @@ def tiny() -> foundation.Foundation:
 @pytest.fixture
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the shipped foundation, in the place of the shipped one."""
-    shutil.copytree(sources.SHIPPED / "tiny", tmp_path / "tiny")
-    monkeypatch.setattr(sources, "SHIPPED", tmp_path)
+    shutil.copytree(components.SHIPPED / "tiny", tmp_path / "tiny")
+    monkeypatch.setattr(components, "SHIPPED", tmp_path)
     return tmp_path / "tiny"
 
 
 def test_shipped_models_are_small_and_of_the_real_classes(tiny: foundation.Foundation) -> None:
-    files = [p for p in (sources.SHIPPED / "tiny").rglob("*") if p.is_file()]
+    files = [p for p in (components.SHIPPED / "tiny").rglob("*") if p.is_file()]
     assert sum(p.stat().st_size for p in files) <= LIMIT
     assert not [p for p in files if p.suffix in (".bin", ".pt", ".pth", ".pkl", ".ckpt")]
     pipeline = tiny.pipeline
@@ -93,7 +93,7 @@ def test_parts_of_a_folder_must_be_named() -> None:
 
 
 def test_the_same_models_load_by_path(tiny: foundation.Foundation) -> None:
-    folder = sources.SHIPPED / "tiny"
+    folder = components.SHIPPED / "tiny"
     settings = SETTINGS.foundation.model_copy(
         update={
             "name": str(folder / "stable-diffusion"),

@@ -10,8 +10,14 @@ from toy_clients import client, clients, network, same, settings
 
 from regl_core import methods
 from regl_core.clients import ClientData
-from regl_core.evidence import identities
-from regl_core.evidence.identities import BITWISE, IDENTITIES, SINGLE, gap, table
+from regl_core.evidence.identities import (
+    BITWISE,
+    IDENTITIES,
+    SINGLE,
+    deviations,
+    gap,
+    small_network,
+)
 from regl_core.federation import federate
 from regl_core.methods.base import Method, Round, Server, Update
 from regl_core.methods.fedavg import FedAvg
@@ -186,7 +192,7 @@ QUICK = {"DynaFed": {"trajectory": 3, "segment": 2, "inner_steps": 2, "iteration
 def models_of(method: Method) -> list[Weights]:
     """What each client would start from after three rounds; the global model in most methods."""
     data, training = clients(5, 9, 0, 3), settings(momentum=0.0)
-    history = federate(method, identities._network(), data, TEST, training, seed=0)
+    history = federate(method, small_network(), data, TEST, training, seed=0)
     return [
         method.start(method.answer(history.server, number), state)
         for number, state in enumerate(history.clients)
@@ -220,6 +226,6 @@ def test_an_identity_holds(identity):
 
 
 def test_the_table_of_identities_shows_what_was_measured():
-    rows = table(IDENTITIES[:2])
+    rows = deviations(IDENTITIES[:2])
     assert list(rows.columns) == ["method", "identity", "deviation", "bound"]
     assert (rows["deviation"] <= rows["bound"]).all()

@@ -14,10 +14,8 @@ from regl_core import foundation, tuning
 from regl_core.params import load
 from regl_core.partition import Dirichlet
 from regl_core.pipeline import Pipeline
-from regl_core.privacy import leakage
-from regl_core.privacy.adapter_attack import candidates
-from regl_core.privacy.exposure import Images
-from regl_core.privacy.membership import denoising_losses
+from regl_core.privacy import ImageCopying, leakage
+from regl_core.privacy.adapter_attack import candidates, denoising_losses
 from regl_core.stages.vanilla_images import save_images
 
 SMOKE = load("smoke")
@@ -41,10 +39,7 @@ def test_distances_by_hand():
     half = torch.cat([black, white.byte()], dim=3)  # every second pixel is white
     found = leakage.pixel_distances(torch.cat([black, black], dim=3), half)
     assert found.item() == pytest.approx(255 / 2**0.5)
-
-
-def test_a_copy_is_at_distance_zero_even_among_many():
-    many = images(40)
+    many = images(40)  # a copy is at zero even among many
     assert torch.equal(leakage.pixel_distances(many, many).diagonal(), torch.zeros(40))
 
 
@@ -86,10 +81,7 @@ def test_separability_by_hand():
     assert leakage.separability(members, strangers, 0.25) == (11 / 16, 0.75)
     assert leakage.separability(members, strangers, 0.75) == (11 / 16, 1.0)
     assert leakage.separability(strangers, members, 0.05)[0] == 5 / 16
-
-
-def test_a_score_that_says_nothing_separates_nothing():
-    auc, rate = leakage.separability(drawn(4000), drawn(4000, seed=1), 0.05)
+    auc, rate = leakage.separability(drawn(4000), drawn(4000, seed=1), 0.05)  # says nothing
     assert auc == pytest.approx(0.5, abs=0.02) and rate == pytest.approx(0.05, abs=0.02)
 
 
@@ -147,7 +139,7 @@ def test_an_images_loss_depends_on_the_seed_and_not_on_its_company(tiny):
 @pytest.mark.parametrize("copied", [True, False])
 def test_neighbours_of_copies_and_of_real_images_never_seen(copied, tmp_path):
     """The drawn images are training images of the client, or test images."""
-    item = Images(
+    item = ImageCopying(
         way="", dataset="digits", partition=Dirichlet(beta=0.5, clients=3), seed=0, client=0,
         settings=SMOKE,
     )  # fmt: skip

@@ -197,10 +197,10 @@ def test_all_is_said_at_once(models, monkeypatch):
 
 
 def test_a_damaged_shipped_model_is_one_of_the_problems(tmp_path, monkeypatch):
-    from regl_core.hub import sources
+    from regl_core.hub import components
 
-    shutil.copytree(sources.SHIPPED / "tiny", tmp_path / "tiny")
+    shutil.copytree(components.SHIPPED / "tiny", tmp_path / "tiny")
     (tmp_path / "tiny" / "captioner" / "model.safetensors").unlink()
-    monkeypatch.setattr(sources, "SHIPPED", tmp_path)
+    monkeypatch.setattr(components, "SHIPPED", tmp_path)
     (found,) = problems({})
     assert "captioner/model.safetensors is missing; restore it from git" in found

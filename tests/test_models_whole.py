@@ -10,7 +10,7 @@ from toy_models import naming, pictures, written
 from regl_core import conditions, foundation, generation, tuning
 from regl_core.data import resized
 from regl_core.foundation import Foundation
-from regl_core.privacy.membership import denoising_losses
+from regl_core.privacy.adapter_attack import denoising_losses
 from regl_core.seeds import torch_generator
 from tools.replica import models
 

@@ -14,7 +14,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from regl_core.errors import ReglError
 from regl_core.params import ROOT
-from regl_core.press.notebooks import execute, find, known
+from regl_core.press.execution import execute
+from regl_core.press.notebooks import find, known
 
 PARAMETERS = 'profile: str = "smoke"  # which\nchanges: dict = {}  # e.g. {"training.rounds": 3}'
 
@@ -177,7 +178,7 @@ def test_stopped_it_leaves_neither_a_finished_copy_nor_a_kernel(folder, how):
     write(folder, "long", f"{sleep}\ntime.sleep(600)")
     # A shell that starts the tests in the background has them ignore SIGINT.
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    code += "from regl_core.press.notebooks import execute; from pathlib import Path; import sys\n"
+    code += "from regl_core.press.execution import execute; from pathlib import Path; import sys\n"
     code += "folder = Path(sys.argv[1]); execute(['long'], 'smoke', {}, folder / 'out', folder)"
     command = [sys.executable, "-c", code, str(folder)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -8,7 +8,8 @@ from toy_clients import client, clients, network, same, settings
 from regl_core.clients import ClientData
 from regl_core.errors import ReglError
 from regl_core.params import PersonalizationSettings
-from regl_core.personalization import fine_tune, of_own_classes, personalize, summary
+from regl_core.personalization import fine_tune, of_own_classes, personalize
+from regl_core.runs import summary
 from regl_core.seeds import torch_generator
 from regl_core.training import evaluate
 from regl_core.weights import Weights

@@ -9,20 +9,21 @@ import nbformat
 import pytest
 import torch
 from nbformat.v4 import new_code_cell, new_notebook
-from toy_stages import Heavy
+from toy_heavy import Heavy, counted
 
 from regl_core import runs
 from regl_core.__main__ import main
 from regl_core.engine.store import Store
 from regl_core.errors import ReglError
 from regl_core.params import ROOT, load
-from regl_core.plan import footprint, preflight
+from regl_core.plan import counts, footprint, preflight
 from regl_core.plan.dry_run import Outline
 from regl_core.plan.work import Unit
 from regl_core.press.grids import checked
 from regl_core.system import machine
 from tools.replica.datasets import eurosat
 
+__all__ = ["counted"]
 SMOKE = load("smoke")
 GB = 10**9
 DRAWN = Unit("denoised", "tiny", batch=4)
@@ -41,7 +42,7 @@ grid = [
 
 
 def problems(stages, settings=SMOKE, root=ROOT, outline=None) -> list[str]:
-    works = [stage.takes for stage in stages]
+    works = [counts.of(stage) for stage in stages]
     return preflight.problems(works, outline or Outline(), settings, root)
 
 
@@ -114,7 +115,7 @@ def test_a_gpu_whose_memory_is_too_small(monkeypatch):
     monkeypatch.setattr(machine, "machines", lambda: {"cpu": "a processor", "cuda": "a GPU"})
     monkeypatch.setattr(preflight.foundation, "pick_device", lambda name: torch.device("cpu"))
     own = [Heavy("a", TRAINED, 1.0)]
-    needed = footprint.peak([own[0].takes], SMOKE.foundation, smallest=True).gpu
+    needed = footprint.peak([counts.of(own[0])], SMOKE.foundation, smallest=True).gpu
     monkeypatch.setattr(preflight, "gpu_memories", lambda: [80 * GB, round(needed) + 1])
     assert problems(own) == []
     monkeypatch.setattr(preflight, "gpu_memories", lambda: [80 * GB, round(needed) - 1])
@@ -123,7 +124,7 @@ def test_a_gpu_whose_memory_is_too_small(monkeypatch):
     assert "training.batch_size" in said
     # A batch of images is halved where it does not fit.
     large = Heavy("b", Unit("denoised", "tiny", batch=10**6, device="cuda"), 1.0)
-    assert footprint.peak([large.takes], SMOKE.foundation).gpu > 80 * GB
+    assert footprint.peak([counts.of(large)], SMOKE.foundation).gpu > 80 * GB
     assert problems([large]) == []
 
 

@@ -22,7 +22,7 @@ from toy_privacy import shows
 from regl_core import methods, stages
 from regl_core.clients import pixels
 from regl_core.data import Dataset, Split
-from regl_core.datasets.registry import find
+from regl_core.datasets import find
 from regl_core.engine import Stage, closure
 from regl_core.engine.checkpoints import CHECKPOINT
 from regl_core.evidence.probed import Judge, Probed

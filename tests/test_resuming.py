@@ -20,8 +20,7 @@ from regl_core.params import PersonalizationSettings, load
 from regl_core.partition import Dirichlet
 from regl_core.personalization import personalize
 from regl_core.pipeline import Pipeline
-from regl_core.privacy import membership
-from regl_core.privacy.exposure import Adapter, Exposed, Images, Sent
+from regl_core.privacy import AdapterMembership, ImageCopying, UpdateMembership, adapter_attack
 from regl_core.report.analyses import DistanceRun, UpdateRun
 from regl_core.runs import PersonalRun, Run
 from regl_core.stages.tuned import Tuned
@@ -53,7 +52,7 @@ def tiny() -> foundation.Foundation:
 def small_batches(monkeypatch):
     monkeypatch.setattr(conditions, "BATCH", 8)
     monkeypatch.setattr(tuning, "BATCH", 8)
-    monkeypatch.setattr(membership, "BATCH", 8)
+    monkeypatch.setattr(adapter_attack, "BATCH", 8)
 
 
 def lesson(tiny: foundation.Foundation, n: int) -> tuning.Lesson:
@@ -85,7 +84,7 @@ def described(tiny, folder: Path, checkpoint: Checkpoint | None) -> object:
 
 def lossy(tiny, folder: Path, checkpoint: Checkpoint | None) -> object:
     images, prompts = lesson(tiny, 20).images, ["A photo of three"] * 20
-    losses = membership.denoising_losses(tiny, images, prompts, 2, (0, "attack"), checkpoint)
+    losses = adapter_attack.denoising_losses(tiny, images, prompts, 2, (0, "attack"), checkpoint)
     return losses.tolist()
 
 
@@ -175,19 +174,19 @@ def distance(pipeline: Pipeline) -> Stage:
 
 def overheard(pipeline: Pipeline) -> Stage:
     two = Dirichlet(beta=0.5, clients=2)
-    sent = Sent(
+    sent = UpdateMembership(
         dataset="digits", partition=two, method="FedAvg", seed=0, settings=SETTINGS, way="usual"
     )
     return sent.stage(pipeline)
 
 
-def exposed(kind: type[Exposed], pipeline: Pipeline) -> Stage:
+def exposed(kind: type[AdapterMembership | ImageCopying], pipeline: Pipeline) -> Stage:
     two = Dirichlet(beta=0.5, clients=2)
     one = kind(way="usual", dataset="digits", partition=two, seed=0, client=0, settings=SETTINGS)
     return one.stage(pipeline)
 
 
-attacked, near = partial(exposed, Adapter), partial(exposed, Images)
+attacked, near = partial(exposed, AdapterMembership), partial(exposed, ImageCopying)
 
 
 # With some of the files that each must keep.

@@ -28,7 +28,7 @@ NAMES = {
     "SCAFFOLD": [STAGES["Trained"], ("regl_core.methods.scaffold", "Scaffold")],
     "FedAvg": [STAGES["Trained"], ("regl_core.methods.fedavg", "FedAvg")],
     "decoder": [("regl_core.datasets.decoding", "attempted")],
-    "pictures": [("regl_core.datasets.files", "Originals")],
+    "pictures": [("regl_core.datasets.decoding", "Originals")],
 }
 METHODS = {"SCAFFOLD", "FedAvg"}
 # What the digest of an image folder knows of code, as stages see it through that (`Originals`).
@@ -76,7 +76,7 @@ ALTERING = [
         "255 - decoded(root / name, side)",
         IMAGES,
     ),
-    ("datasets/files.py", "np.stack(found)", "255 - np.stack(found)", {"pictures"}),
+    ("datasets/decoding.py", "np.array(found,", "255 - np.array(found,", {"pictures"}),
 ]
 HARMLESS = [
     ("hub/sources.py", "is missing; {mend}", "is not there; {mend}"),

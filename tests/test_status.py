@@ -4,9 +4,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from regl_core.datasets import packing
-from regl_core.datasets.files import FileLoader
-from regl_core.datasets.registry import find
+from regl_core.datasets import FileLoader, find, packs, remove
 from regl_core.params import load
 from regl_core.plan.dry_run import Outline
 from regl_core.press import housekeeping
@@ -75,8 +73,8 @@ def test_of_images_that_are_not_decoded_or_not_there_it_cannot_be_told(root, mon
     recorded(root, changes)
     found = lines(root, changes)
     assert found["fig3"].startswith("fresh") and found["table2"].startswith("fresh")
-    for pack in packing.packs(root / "packed"):
-        assert packing.remove(pack)
+    for pack in packs(root / "packed"):
+        assert remove(pack)
 
     def never(*_):
         raise AssertionError("decoded")

@@ -20,7 +20,6 @@ from regl_core.engine import entry
 from regl_core.engine import store as store_module
 from regl_core.engine.store import Store
 from regl_core.errors import ReglError
-from regl_core.plan.work import START
 
 FILES = ["drawn.bin", "inner/empty.txt", entry.ENTRY]
 
@@ -40,11 +39,7 @@ def test_ensure_computes_a_stage_and_what_it_needs(tmp_path):
     found = entry.read(folder)
     assert found["fields"] == {"seed": 1, "after": [{"Draw": n.key} for n in stage.after]}
     assert set(found["files"]) == {"drawn.bin", "inner/empty.txt"}
-    assert (
-        found["seconds"] > 0
-        and found["work"] == [{**vars(START), "amount": 0.5}]
-        and found["kind"] == "Draw"
-    )
+    assert found["seconds"] > 0 and found["kind"] == "Draw"
     assert found["libraries"]["torch"]
     assert not list(tmp_path.glob("tmp/*"))
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from regl_core import foundation, generation
-from regl_core.hub import sources
+from regl_core.hub import components
 from regl_core.params import load
 from regl_core.seeds import torch_generator
 from tools.tiny import build, loop
@@ -135,7 +135,7 @@ def test_the_whole_way_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(build, "STEPS", dict.fromkeys(build.STEPS, 2))
     for part in ("vae", "clip", "captioner", "unet"):
         build.make_part(part, tmp_path / "parts")
-    monkeypatch.setattr(sources, "SHIPPED", tmp_path)
+    monkeypatch.setattr(components, "SHIPPED", tmp_path)
     build.assemble(tmp_path / "parts", tmp_path / "tiny", {"steps": "2"})
     settings = load("smoke")
     models = foundation.load(settings.foundation)

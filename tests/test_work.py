@@ -13,9 +13,10 @@ from regl_core.evidence.probed import Judge, Probed
 from regl_core.params import load
 from regl_core.partition import Dirichlet, Pooled
 from regl_core.pipeline import Pipeline
+from regl_core.plan import counts
 from regl_core.plan.dry_run import Outline
 from regl_core.plan.footprint import disk
-from regl_core.plan.work import BYTE, KEPT, START, Unit, sampled, total
+from regl_core.plan.work import BYTE, START, Unit, sampled, total
 from regl_core.privacy.adapter_attack import AdapterAttack
 from regl_core.report.analyses import DistanceRun, UpdateRun
 from regl_core.runs import PersonalRun, Run
@@ -40,13 +41,13 @@ def run(method: str, kind: type[Run] = Run, partition=SKEWED) -> Run:
 
 def amounts(stage: Stage) -> dict[str, float]:
     """How much of each unit, by what is done; no two of these stages have two of one."""
-    found = {unit.what: amount for unit, amount in stage.takes.items() if amount}
-    assert len(found) == sum(bool(amount) for amount in stage.takes.values())
+    found = {unit.what: amount for unit, amount in counts.of(stage).items() if amount}
+    assert len(found) == sum(bool(amount) for amount in counts.of(stage).values())
     return found
 
 
 def batches(stage: Stage) -> dict[str, int]:
-    return {unit.what: unit.batch for unit in stage.takes}
+    return {unit.what: unit.batch for unit in counts.of(stage)}
 
 
 def test_drawing_images():
@@ -88,22 +89,28 @@ def test_training():
     assert amounts(drawn)["evaluated"] == 6 * TESTED  # its personal models come later
     pooled = run("Centralized", partition=Pooled()).stage(PIPELINE)
     assert amounts(pooled)["trained"] == 100 * 12 and amounts(pooled)["client"] == 1
-    trained = next(unit for unit in plain.takes if unit.what == "trained")
+    trained = next(unit for unit in counts.of(plain) if unit.what == "trained")
     assert trained == Unit("trained", "resnet_small 8", 16, 32)
 
 
 def test_methods_say_what_they_do_besides():
     training = SETTINGS.training.model_copy(update={"client_fraction": 0.5})
     fedavg, moon = (methods.get(name, {}) for name in ("FedAvg", "MOON"))
-    assert fedavg.passes(100, 10, training) == 100 * 0.5 * 12
-    assert moon.passes(100, 10, training) == pytest.approx(100 * 0.5 * 12 * 5 / 3)
+    assert counts.passes(fedavg, 100, 10, training) == 100 * 0.5 * 12
+    assert counts.passes(moon, 100, 10, training) == pytest.approx(100 * 0.5 * 12 * 5 / 3)
     how = {"trajectory": 4, "segment": 2, "iterations": 10, "inner_steps": 3, "inner_batch": 8}
     dynafed = methods.get("DynaFed", {**how, "images_per_class": 2, "server_epochs": 5})
     # Ten times three steps of eight images, forward and backward and back through both; then, in
     # three of the six rounds, five epochs on two images of ten classes.
     besides = 10 * 3 * 8 * 3 + 3 * 5 * 20
-    assert dynafed.passes(100, 10, training) == fedavg.passes(100, 10, training) + besides
-    assert fedavg.held(10, training) == 32 and dynafed.held(10, training) == 3 * 8 * 2
+    assert (
+        counts.passes(dynafed, 100, 10, training)
+        == counts.passes(fedavg, 100, 10, training) + besides
+    )
+    assert (
+        counts._held(fedavg, 10, training) == 32
+        and counts._held(dynafed, 10, training) == 3 * 8 * 2
+    )
 
 
 def test_what_comes_after_training():
@@ -185,21 +192,25 @@ def test_what_is_kept_is_about_what_was_said(store, kind):
     own = [stage for stage in stages if stage.kind == kind]
     assert own
     for stage in own:
-        assert disk(stage.takes) == pytest.approx(size(store.path(stage)), rel=0.1, abs=2e4)
-
-
-def test_entries_tell_their_work(store):
-    stage = run("FedAvg", UpdateRun).stage(Pipeline()).trained
-    (entry,) = [it for it in store.entries("Trained") if it["key"] == stage.key]
-    told = {Unit(**{k: v for k, v in part.items() if k != "amount"}): part["amount"]
-            for part in entry["work"]}  # fmt: skip
-    assert told == stage.takes
-    assert any(unit.what not in (*KEPT, "start") for unit in told)
+        assert disk(counts.of(stage)) == pytest.approx(size(store.path(stage)), rel=0.1, abs=2e4)
 
 
 def test_an_outline_builds_the_same_stages(tmp_path):
     outline = Outline(tmp_path)
     for method in ("FedAvg", "ReGL (FT)"):
         planned, real = run(method).stage(outline), run(method).stage(PIPELINE)
-        assert planned.key == real.key and planned.takes == real.takes
+        assert planned.key == real.key and counts.of(planned) == counts.of(real)
     assert outline.notes == outline.lacking == [] and outline.unpacked == {}
+
+
+def test_every_kind_of_stage_is_counted():
+    import regl_core.evidence.probed
+    import regl_core.privacy.neighbours
+    import regl_core.privacy.update_attack  # noqa: F401
+
+    def below(kind):
+        return [kind, *(it for own in kind.__subclasses__() for it in below(own))]
+
+    own = [it for it in below(Stage)[1:] if it.__module__.startswith("regl_core.")]
+    assert len(own) >= 16
+    assert all({kind.__name__ for kind in it.__mro__} & counts.COUNTS.keys() for it in own)

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from regl_core.datasets.base import Loader
-from regl_core.datasets.registry import find
+from regl_core.datasets import Loader, find
 from regl_core.params import DatasetSettings
 from tools.replica import datasets as replica
 

@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict
 from regl_core.engine import Stage
 from regl_core.engine.checkpoints import CHECKPOINT
 from regl_core.errors import ReglError
-from regl_core.plan.work import BYTE, START, Unit, Work
 
 Tick = Callable[[float], None]
 
@@ -41,9 +40,6 @@ class Holder(Stage):
 
     value: object
 
-    def work(self) -> Work:
-        return {START: 1.0}
-
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         (folder / "value.txt").write_text(repr(self.value))
 
@@ -57,9 +53,6 @@ class Draw(Stage):
 
     def needs(self) -> tuple[Stage, ...]:
         return self.after
-
-    def work(self) -> Work:
-        return {START: 0.5}
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         import torch
@@ -91,9 +84,6 @@ class Logged(Stage):
     def needs(self) -> tuple[Stage, ...]:
         return self.after
 
-    def work(self) -> Work:
-        return {START: max(self.seconds, 0.01)}
-
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         (folder / "begun.txt").write_text(self.name)
         with open(self.log, "a") as file:
@@ -108,9 +98,6 @@ class Logged(Stage):
 @dataclass(frozen=True)
 class Threads(Stage):
     """How many threads torch and OpenMP use where it is computed."""
-
-    def work(self) -> Work:
-        return {START: 1.0}
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         import torch
@@ -130,9 +117,6 @@ class Broken(Stage):
 
     def needs(self) -> tuple[Stage, ...]:
         return self.after
-
-    def work(self) -> Work:
-        return {START: 1.0}
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         (folder / "half.txt").write_text("half")
@@ -158,9 +142,6 @@ class Resumed(Stage):
 
     log: str
 
-    def work(self) -> Work:
-        return {START: 1.0}
-
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         state = folder / CHECKPOINT / "state.txt"
         state.parent.mkdir(exist_ok=True)
@@ -175,33 +156,10 @@ class Resumed(Stage):
 
 
 @dataclass(frozen=True)
-class Heavy(Stage):
-    """Takes an amount of one unit, and keeps some bytes; computes nothing."""
-
-    name: str
-    unit: Unit
-    amount: float
-    kept: int = 0
-    after: tuple[Stage, ...] = ()
-
-    def needs(self) -> tuple[Stage, ...]:
-        return self.after
-
-    def work(self) -> Work:
-        return {self.unit: self.amount, BYTE: self.kept}
-
-    def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
-        (folder / "name.txt").write_text(self.name)
-
-
-@dataclass(frozen=True)
 class Seen(Stage):
     """Which GPUs a process sees where it is computed."""
 
     number: int
-
-    def work(self) -> Work:
-        return {START: 1.0}
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         (folder / "sees").write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "all"))

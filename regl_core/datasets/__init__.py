@@ -1,1 +1,26 @@
-"""The data sets. Adding one means adding a file to this folder; `registry` finds it by name."""
+"""The data sets: which there are, what lies on the disk of each, and their images.
+
+Adding one means adding a file to this folder, with a `FileLoader` that lists its images or a
+`Loader` of another kind; `registry` finds it by the file's name, and nothing else need change.
+"""
+
+from .base import FileLoader, Loader
+from .checking import check
+from .listing import Listing, Subset, Unfit
+from .packing import PACKED, packs, remove
+from .registry import find, known, load
+
+__all__ = [
+    "PACKED",
+    "FileLoader",
+    "Listing",
+    "Loader",
+    "Subset",
+    "Unfit",
+    "check",
+    "find",
+    "known",
+    "load",
+    "packs",
+    "remove",
+]

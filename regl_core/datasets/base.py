@@ -1,15 +1,20 @@
 """What every data set has: a name, settings, a list of its images, and a way to load them."""
 
+import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ..data import Dataset
 from ..engine import not_in_key
 from ..errors import Halt, ReglError
-from ..params import DatasetSettings
-from .listing import Listing, Unfit
+from ..params import ROOT, DatasetSettings
+from .decoding import Originals
+from .listing import Listing, Unfit, folders_in, spread
+from .packing import Pack
+
+if TYPE_CHECKING:
+    from ..data import Dataset
 
 
 @dataclass(frozen=True)
@@ -30,12 +35,12 @@ class Loader(ABC):
     def everything(self) -> Listing:
         """All images, split as is official, or by `split_seed`. Raises `Unfit`."""
 
+    @abstractmethod
     def published(self) -> Listing:
         """What `everything` gives for the data set as published. Raises `Unfit` if it is not."""
-        raise Unfit([f"data set {self.name}: nothing is known of it before it is there"])
 
     @abstractmethod
-    def load(self) -> Dataset:
+    def load(self) -> "Dataset":
         """The images, as `settings` cut and scale them. ReglError if it cannot be done."""
 
     @property
@@ -43,15 +48,11 @@ class Loader(ABC):
     def place(self) -> str:
         """Where it lies, in words."""
 
-    def bytes_missing(self) -> int:
-        """How many bytes `load` would write first. Raises `Unfit`."""
-        return 0
-
-    def decoded_at(self) -> Path | None:
-        """The folder of decoded images that `load` maps; None if it maps none. Raises `Unfit`."""
+    def pack(self) -> Pack | None:
+        """Where `load` keeps decoded images; None if it decodes none. Raises `Unfit`."""
         return None
 
-    def load_same(self, digest: str) -> Dataset:
+    def load_same(self, digest: str) -> "Dataset":
         """What `load` gives. Halt if its digest is another: the files have changed."""
         dataset = self.load()
         if dataset.digest != digest:
@@ -64,12 +65,16 @@ class Loader(ABC):
         return self.everything().cut(self.name, self.settings)
 
     def nominal(self) -> Listing:
-        """What `listed` gives for the data set as published; nothing need be there."""
+        """What `listed` gives for the data set as published; nothing need be there.
+
+        Classes without published names are numbered; where only a total is published, the images
+        are spread evenly. Raises `Unfit` where nothing is published, of an image folder say.
+        """
         self.check()
         return self.published().cut(self.name, self.settings)
 
     def problems(self) -> list[str]:
-        """What is wrong or missing, a line each."""
+        """What is wrong or missing, a line each; files are listed, not decoded."""
         try:
             self.listed()
         except Unfit as error:
@@ -85,5 +90,99 @@ class Loader(ABC):
         if given not in self.class_lists:
             expected = " or ".join(it or "null" for it in self.class_lists)
             raise Unfit(
-                [f"datasets.{self.name}.class_list: given {given or 'null'}, expected {expected}"]
+                f"datasets.{self.name}.class_list: given {given or 'null'}, expected {expected}"
             )
+
+
+class FileLoader(Loader):
+    """Decodes the files that `found` lists, once (`packing`), and maps the images."""
+
+    source: ClassVar[str]  # where to get the data set, in words
+    layout: ClassVar[str]  # what its folder holds
+    signs: ClassVar[tuple[str, ...]] = ()  # names of which its folder holds one
+    numbers: ClassVar[tuple[int, int, int] | None] = None  # published: classes, training, test
+
+    @abstractmethod
+    def found(self, root: Path) -> Listing:
+        """What lies in `root`. Raises `Unfit`, its problems without name and place."""
+
+    def miscounts(self, listing: Listing) -> list[str]:
+        """Where the numbers of images are not the published ones, in words."""
+        names = ("classes", "training images", "test images")
+        counts = (len(listing.classes), len(listing.train), len(listing.test))
+        return [
+            f"{count:,} {name}, expected {expected:,}"
+            for name, count, expected in zip(names, counts, self.numbers or counts, strict=True)
+            if count != expected
+        ]
+
+    def published(self) -> Listing:
+        if self.numbers is None:
+            raise Unfit(f"data set {self.name}: nothing is known of it before it is there")
+        classes, train, test = self.numbers
+        names = [f"{self.kind} {k}" for k in range(1, classes + 1)]
+        return Listing.counted(names, spread(train, classes), spread(test, classes))
+
+    @property
+    def root(self) -> Path:
+        """The folder of the data set; one that is not absolute lies in the repository."""
+        given = self.settings.root
+        if given is None:
+            raise Unfit(f"datasets.{self.name}.root: given null, expected {self._wanted}")
+        return ROOT / Path(given).expanduser()
+
+    def everything(self) -> Listing:
+        root = self.root
+        if not os.path.isdir(root):  # `Path.is_dir` raises where a name is too long to be one
+            raise Unfit(f"datasets.{self.name}.root: {root} is no folder, expected {self._wanted}")
+        try:
+            listing = self.found(root)
+            problems = listing.problems()
+            if self.settings.complete:
+                problems += self.miscounts(listing)
+        except Unfit as error:
+            problems = error.problems
+        if problems:
+            where = f"data set {self.name}: {root}{self._rather(root)}"
+            raise Unfit(*(f"{where}: {text}; {self.source}" for text in problems))
+        return listing
+
+    @property
+    def place(self) -> str:
+        return f"in {self.root}"
+
+    def pack(self) -> Pack:
+        return self._pack(self.listed())
+
+    def load(self) -> "Dataset":
+        from torch import from_numpy
+
+        from ..data import Dataset, Split
+        from ..images import Images
+
+        listing = self.listed()
+        pack = self._pack(listing)
+        mapped, sha = pack.mapped()
+        pixels = (from_numpy(mapped),)
+        train, test = (
+            Split(
+                Images(pixels, from_numpy(part.rows)),
+                from_numpy(part.labels),
+                Originals(listing.root, listing.files, pack.stats, sha, part.rows),
+            )
+            for part in listing.parts
+        )
+        return Dataset(self.name, listing.classes, train, test)
+
+    def _pack(self, listing: Listing) -> Pack:
+        return Pack(self.name, listing.root, listing.files, self.settings.image_side, self.packed)
+
+    def _rather(self, root: Path) -> str:
+        """The folder in `root` that was probably meant, in words."""
+        places = (root, *(root / name for name in folders_in(root)))
+        found = [it for it in places if any((it / sign).exists() for sign in self.signs)]
+        return f" (did you mean {found[0]}?)" if found and found[0] != root else ""
+
+    @property
+    def _wanted(self) -> str:
+        return f"{self.layout}; {self.source}"

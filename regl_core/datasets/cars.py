@@ -5,10 +5,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .files import FileLoader, images_in, some
-from .listing import Listing, Unfit, miscounted, spread, tallied
+from .base import FileLoader
+from .listing import Listing, Unfit, images_in, some
 
-CLASSES, TRAIN, TEST = 196, 8144, 8041  # Krause et al. 2013
 META = "devkit/cars_meta.mat"
 PARTS = {
     "cars_train": "devkit/cars_train_annos.mat",
@@ -24,6 +23,7 @@ class Cars(FileLoader):
         f"a folder with {META}, {', '.join(PARTS.values())}, {'/ and '.join(PARTS)}/"
     )
     signs: ClassVar[tuple[str, ...]] = ("devkit",)
+    numbers: ClassVar[tuple[int, int, int]] = (196, 8144, 8041)
     source: ClassVar[str] = (
         "Stanford's own page of the Cars data set is closed: get cars_train.tgz, cars_test.tgz, "
         "car_devkit.tgz and cars_test_annos_withlabels.mat from a mirror of it"
@@ -36,7 +36,7 @@ class Cars(FileLoader):
             + [(file, "annotations") for file in PARTS.values()]
         }
         if problems := [text for text in tables.values() if isinstance(text, str)]:
-            raise Unfit(problems)
+            raise Unfit(*problems)
         names = [str(name) for name in tables[META]]
         parts, problems = [], []
         for folder, file in PARTS.items():
@@ -50,15 +50,8 @@ class Cars(FileLoader):
                 )
             parts.append([(f"{folder}/{name}", label) for name, label in own])
         if problems:
-            raise Unfit(problems)
+            raise Unfit(*problems)
         return Listing.official(names, root, *parts)
-
-    def miscounts(self, listing: Listing) -> list[str]:
-        return miscounted(listing, CLASSES, TRAIN, TEST)
-
-    def published(self) -> Listing:
-        names = [f"car {k}" for k in range(1, CLASSES + 1)]
-        return tallied(names, spread(TRAIN, CLASSES), spread(TEST, CLASSES))
 
 
 def _table(root: Path, file: str, field: str) -> np.ndarray | str:

@@ -3,12 +3,10 @@
 from pathlib import Path
 from typing import ClassVar
 
-from .files import FileLoader, images_in, lines, some
-from .listing import Listing, Unfit, miscounted, spread, tallied
-from .prompts import words
+from .base import FileLoader
+from .listing import Listing, Unfit, images_in, lines, some, words
 
 TABLES = ("images", "image_class_labels", "train_test_split", "classes")
-CLASSES, TRAIN, TEST = 200, 5994, 5794  # Wah et al. 2011
 
 
 class Cub(FileLoader):
@@ -23,6 +21,7 @@ class Cub(FileLoader):
         "classes.txt and images/"
     )
     signs: ClassVar[tuple[str, ...]] = ("images.txt",)
+    numbers: ClassVar[tuple[int, int, int]] = (200, 5994, 5794)
     source: ClassVar[str] = (
         "get Caltech-UCSD Birds-200-2011 (CUB_200_2011.tgz) from its page at Caltech's vision lab"
     )
@@ -30,7 +29,7 @@ class Cub(FileLoader):
     def found(self, root: Path) -> Listing:
         texts = {name: _table(root / f"{name}.txt") for name in TABLES}
         if problems := [text for text in texts.values() if isinstance(text, str)]:
-            raise Unfit(problems)
+            raise Unfit(*problems)
         images, labels, split, classes = texts.values()
         problems = [
             f"{name}.txt does not number the same images as images.txt"
@@ -46,20 +45,13 @@ class Cub(FileLoader):
         if missing := [name for name in images.values() if name not in there]:
             problems.append(f"missing below images/: {some(missing)}")
         if problems:
-            raise Unfit(problems)
+            raise Unfit(*problems)
         parts: dict[str, list[tuple[str, int]]] = {"1": [], "0": []}
         for key in sorted(images):
             place = f"images/{images[key]}"
             parts[split[key]].append((place, numbers[_number(labels[key])]))
         names = [words(classes[key]) for key in sorted(classes)]
         return Listing.official(names, root, parts["1"], parts["0"])
-
-    def miscounts(self, listing: Listing) -> list[str]:
-        return miscounted(listing, CLASSES, TRAIN, TEST)
-
-    def published(self) -> Listing:
-        names = [f"bird {k}" for k in range(CLASSES)]
-        return tallied(names, spread(TRAIN, CLASSES), spread(TEST, CLASSES))
 
 
 def _table(file: Path) -> dict[int, str] | str:

@@ -2,16 +2,24 @@
 
 import errno
 import hashlib
+import os
 import struct
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import PIL
 from PIL import ExifTags, Image, ImageOps
 
-from ..engine.digest import code_digest
+from ..engine import code_digest, not_in_key
+from ..errors import Halt, ReglError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _OF_THE_FILE = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR)
 
@@ -94,3 +102,77 @@ def undecodable(told: Sequence[str]) -> str:
     files = f"{len(told)} image files" if len(told) > 1 else "an image file"
     lines = "\n  ".join(["", *sorted(told)])
     return f"{files} cannot be decoded; put whole ones in their place, or remove them:{lines}"
+
+
+def stat_of(path: Path) -> tuple[int, int]:
+    """Bytes and time of change, in ns, of a file."""
+    stat = os.stat(path)
+    return stat.st_size, stat.st_mtime_ns
+
+
+def stats_of(root: Path, files: Sequence[str]) -> np.ndarray:
+    """`stat_of` each of `files` below `root`: int64 (n, 2)."""
+    with ThreadPoolExecutor() as pool:  # a file system far away takes its time
+        several = (files[start : start + 250] for start in range(0, len(files), 250))
+        found = pool.map(lambda names: [stat_of(root / name) for name in names], several)
+        stats = [stat for part in found for stat in part]
+    return np.array(stats, dtype=np.int64).reshape(-1, 2)
+
+
+@not_in_key
+def check_same(path: Path, stat: Sequence[int]) -> None:
+    """Halt if `stat_of` the file in `path` is not `stat`: results are named by what it was."""
+    try:
+        same = stat_of(path) == tuple(stat)
+    except FileNotFoundError:
+        same = False
+    if not same:
+        raise Halt(f"{path} has changed while this program ran; run it again")
+
+
+@dataclass(frozen=True, eq=False)
+class Originals:
+    """The image files behind a split (`data.Origin`).
+
+    root, files : all files of the data set, by their path below a folder
+    stats : int64 (m, 2), their sizes and times when their digest was known (`stats_of`)
+    sha : of their bytes and decoded images (`Pack.mapped`)
+    rows : int64 (n,), which of them are the split's
+    """
+
+    root: Path
+    files: Sequence[str]
+    stats: np.ndarray
+    sha: str
+    rows: np.ndarray
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, in hex, of the files, the images, their order, and the code that decodes.
+
+        Stages see this in place of that code: they read images anew through `pictures`.
+        """
+        code = code_digest((__name__, type(self).__name__))
+        sha = hashlib.sha256(f"{self.sha} {decoder()} {code}".encode())
+        sha.update(self.rows.tobytes())
+        return sha.hexdigest()
+
+    def view(self, index: "Tensor") -> "Originals":
+        """Of the images at `index`, in that order."""
+        return replace(self, rows=self.rows[index.numpy()])
+
+    def pictures(self, index: "Tensor", side: int) -> "Tensor":
+        """Those at `index`, decoded anew: uint8 (k, 3, side, side).
+
+        ReglError if one cannot be, Halt if a file is no longer as it was.
+        """
+        from torch import from_numpy
+
+        rows = self.rows[index.numpy()].tolist()
+        with ThreadPoolExecutor() as pool:
+            found = list(pool.map(lambda row: attempted(self.root, self.files[row], side), rows))
+        if told := [it for it in found if isinstance(it, str)]:
+            raise ReglError(undecodable(told))
+        for row in rows:  # after reading: what changes meanwhile is seen too
+            check_same(self.root / self.files[row], self.stats[row])
+        return from_numpy(np.array(found, dtype=np.uint8).reshape(-1, 3, side, side))

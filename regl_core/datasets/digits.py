@@ -1,13 +1,13 @@
 """Scikit-learn's handwritten digits, which come with the library."""
 
-from typing import Any, ClassVar
+from collections import Counter
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
-from torch.nn.functional import interpolate
-
-from ..data import Dataset, Split
 from .base import Loader
-from .listing import Listing, Unfit, numbered
+from .listing import Listing, Subset, Unfit
+
+if TYPE_CHECKING:
+    from ..data import Dataset
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
@@ -27,24 +27,18 @@ class Digits(Loader):
     def everything(self) -> Listing:
         if self.settings.root is not None:
             raise Unfit(
-                [
-                    f"datasets.{self.name}.root: given {self.settings.root!r}, expected null: the "
-                    "digits come with scikit-learn and are not read from a folder"
-                ]
+                f"datasets.{self.name}.root: given {self.settings.root!r}, expected null: the "
+                "digits come with scikit-learn and are not read from a folder"
             )
-        everything, count = numbered(_raw().target), self.settings.train_per_class
-        most = int(everything.labels.bincount().min()) - 1
+        everything, count = Subset.of_all(_raw().target), self.settings.train_per_class
+        most = min(Counter(everything.labels.tolist()).values()) - 1
         if count is None or count > most:
             raise Unfit(
-                [
-                    f"datasets.{self.name}.train_per_class: given {count}, expected at most "
-                    f"{most}: this data set has no official split and each class must keep an "
-                    "image for the test"
-                ]
+                f"datasets.{self.name}.train_per_class: given {count}, expected at most {most}: "
+                "this data set has no official split and each class must keep an image for the test"
             )
         path = (self.settings.split_seed, "split", self.kind)
-        train, test = everything.divided(lambda of_class: count, *path)
-        return Listing(NAMES, train, test)
+        return Listing(NAMES, *everything.divided(lambda of_class: count, *path))
 
     published = everything
 
@@ -52,14 +46,19 @@ class Digits(Loader):
     def place(self) -> str:
         return "out of scikit-learn"
 
-    def load(self) -> Dataset:
+    def load(self) -> "Dataset":
+        import torch
+        from torch.nn.functional import interpolate
+
+        from ..data import Dataset, Split
+
         listing, side = self.listed(), self.settings.image_side
         # Scaled in float64 before it is multiplied: at 16 pixels every step is exact.
         grey = torch.from_numpy(_raw().images)[:, None]
         grey = interpolate(grey, size=(side, side), mode="bilinear")
         images = (grey * (255 / 16)).round().to(torch.uint8).expand(-1, 3, -1, -1).contiguous()
-        train, test = (Split(images[part.rows], part.labels) for part in listing.parts)
-        return Dataset(self.name, listing.classes, train, test)
+        parts = (Split(images[it.rows], torch.from_numpy(it.labels)) for it in listing.parts)
+        return Dataset(self.name, listing.classes, *parts)
 
 
 def _raw() -> Any:

@@ -1,14 +1,14 @@
 """EuroSAT: satellite images of ten kinds of land."""
 
 import hashlib
+import re
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from .files import FileLoader, by_class, folders_in, some
-from .listing import Listing, Unfit
-from .prompts import split_words
+from .base import FileLoader
+from .listing import Listing, Unfit, by_class, folders_in, some
 
 IMAGES = {  # of each class; Helber et al. 2019
     "AnnualCrop": 3000,
@@ -47,20 +47,20 @@ class EuroSat(FileLoader):
         folders = folders_in(root / place)
         classes = [name for name in folders if name in IMAGES]
         if len(classes) < 2:
-            raise Unfit([f"no folders of classes such as {', '.join(IMAGES)}"])
+            raise Unfit(f"no folders of classes such as {', '.join(IMAGES)}")
         if strange := [name for name in folders if name not in IMAGES]:
-            raise Unfit([f"folders that are no class of EuroSAT: {some(strange)}"])
-        everything = by_class(root, place if place != "." else "", classes)
-        return Listing.seeded(map(split_words, classes), root, everything, *self._path)
+            raise Unfit(f"folders that are no class of EuroSAT: {some(strange)}")
+        everything = by_class(root, place, classes)
+        return Listing.seeded(map(_words, classes), root, everything, *self._path)
 
     def miscounts(self, listing: Listing) -> list[str]:
-        there = {split_words(name): 0 for name in IMAGES}
+        there = {_words(name): 0 for name in IMAGES}
         train, test = listing.counts()
         there |= dict(zip(listing.classes, map(sum, zip(train, test, strict=True)), strict=True))
         problems = [
-            f"{there[split_words(name)]} images of {name}, expected {count}"
+            f"{there[_words(name)]} images of {name}, expected {count}"
             for name, count in IMAGES.items()
-            if there[split_words(name)] != count
+            if there[_words(name)] != count
         ]
         if not problems and not self.settings.split_seed and split_digest(listing) != SPLIT:
             return [
@@ -75,7 +75,7 @@ class EuroSat(FileLoader):
             for k, (kind, count) in enumerate(IMAGES.items())
             for name in sorted(f"{kind}/{kind}_{i}.jpg" for i in range(1, count + 1))
         ]
-        return Listing.seeded(map(split_words, IMAGES), Path(), files, *self._path)
+        return Listing.seeded(map(_words, IMAGES), Path(), files, *self._path)
 
     @property
     def _path(self) -> tuple[int | str, ...]:
@@ -86,3 +86,8 @@ def split_digest(listing: Listing) -> str:
     """SHA-256, in hex, of the names of the test images, sorted, a line each."""
     names = sorted(Path(listing.files[row]).name for row in listing.test.rows.tolist())
     return hashlib.sha256("\n".join(names).encode()).hexdigest()
+
+
+def _words(name: str) -> str:
+    """A name whose words begin with capitals, in words: HerbaceousVegetation, say."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()

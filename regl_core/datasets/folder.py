@@ -5,9 +5,8 @@ from collections import Counter
 from pathlib import Path
 from typing import ClassVar
 
-from .files import FileLoader, by_class, folders_in, lines, some
-from .listing import Listing, Unfit
-from .prompts import words
+from .base import FileLoader
+from .listing import Listing, Unfit, by_class, folders_in, lines, some, words
 
 TESTS = ("test", "val")
 NAMES = "classes.txt"
@@ -33,15 +32,15 @@ class Folder(FileLoader):
             everything = by_class(root, "", folders)
             images = Counter(label for _, label in everything)
             if lone := [name for k, name in enumerate(folders) if images[k] == 1]:
-                raise Unfit([f"a single image, expected two or more, of {some(lone)}"])
+                raise Unfit(f"a single image, expected two or more, of {some(lone)}")
             path = (self.settings.split_seed, "split", self.kind)
             return Listing.seeded(names, root, everything, *path)
         test = next((it for it in TESTS if it in folders), None)
         if test is None:
-            raise Unfit([f"train/ is there, but none of {', '.join(f'{it}/' for it in TESTS)}"])
+            raise Unfit(f"train/ is there, but none of {', '.join(f'{it}/' for it in TESTS)}")
         classes = folders_in(root / "train")
         if strange := sorted({*folders_in(root / test)} - {*classes}):
-            raise Unfit([f"classes in {test}/ that train/ lacks: {some(strange)}"])
+            raise Unfit(f"classes in {test}/ that train/ lacks: {some(strange)}")
         names = self._names(root, classes)
         parts = (by_class(root, part, classes) for part in ("train", test))
         return Listing.official(names, root, *parts)
@@ -49,7 +48,7 @@ class Folder(FileLoader):
     def _names(self, root: Path, folders: list[str]) -> list[str]:
         """The names for prompts of the classes in `folders`."""
         if len(folders) < 2:
-            raise Unfit([f"{len(folders)} folders of classes, expected two or more"])
+            raise Unfit(f"{len(folders)} folders of classes, expected two or more")
         file = root / NAMES
         if not file.is_file():
             return list(map(words, folders))
@@ -68,5 +67,5 @@ class Folder(FileLoader):
         if missing := [it for it in folders if it not in names]:
             problems.append(f"{NAMES} has no name for {some(missing)}")
         if problems:
-            raise Unfit(problems)
+            raise Unfit(*problems)
         return [names[it] for it in folders]

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from ..params import ROOT
-from .files import FileLoader, by_class, some
-from .listing import Listing, Unfit, tallied
+from .base import FileLoader
+from .listing import Listing, Unfit, by_class, some
 
 LISTS = ROOT / "regl_core" / "paper"
 FEWEST, MOST, VALIDATION = 732, 1300, 50  # images of a class; Russakovsky et al. 2015
@@ -40,7 +40,7 @@ class ImageNet(FileLoader):
             if missing:
                 problems.append(f"folders missing in {part}/: {some(missing)}")
         if problems:
-            raise Unfit(problems)
+            raise Unfit(*problems)
         parts = (by_class(root, part, classes) for part in ("train", "val"))
         return Listing.official(classes.values(), root, *parts)
 
@@ -60,7 +60,7 @@ class ImageNet(FileLoader):
 
     def published(self) -> Listing:
         names = list(self.classes().values())
-        return tallied(names, [MOST] * len(names), [VALIDATION] * len(names))
+        return Listing.counted(names, [MOST] * len(names), [VALIDATION] * len(names))
 
     def classes(self) -> dict[str, str]:
         """The name for prompts of each synset id."""

@@ -1,12 +1,13 @@
 """Which images with which labels a data set has, and how it is cut; no pixel is looked at."""
 
+import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..errors import ReglError
 from ..params import DatasetSettings
@@ -14,6 +15,7 @@ from ..seeds import numpy_generator
 from ..settings.frozen import report
 
 TEST_SHARE = 0.2  # of a class, where no split is official; as Helber et al. 2019 split EuroSAT
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 
 Labelled = Sequence[tuple[str, int]]  # files, by their path below a root, and labels
 
@@ -21,37 +23,41 @@ Labelled = Sequence[tuple[str, int]]  # files, by their path below a root, and l
 class Unfit(ReglError):
     """A data set cannot be used: `problems`, a line each."""
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    def __init__(self, *problems: str) -> None:
         super().__init__(report(problems))
-        self.problems = tuple(problems)
+        self.problems = problems
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class Subset:
     """The training or the test set: where its images stand in the list of all, and their labels.
 
     rows, labels : int64 (n,)
     """
 
-    rows: Tensor
-    labels: Tensor
+    rows: np.ndarray
+    labels: np.ndarray
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def divided(self, count: Callable[[int], int], *path: int | str) -> tuple["Part", "Part"]:
+    @classmethod
+    def of_all(cls, labels: Sequence[int]) -> "Subset":
+        """All of `labels`, in their order."""
+        return cls(np.arange(len(labels)), np.array(labels, dtype=np.int64))
+
+    def at(self, index: np.ndarray | slice) -> "Subset":
+        """Those at `index`."""
+        return Subset(self.rows[index], self.labels[index])
+
+    def divided(self, count: Callable[[int], int], *path: int | str) -> tuple["Subset", "Subset"]:
         """`count` (of how many there are) images of each class, drawn by `path`, and the others."""
-        labels = self.labels.numpy()
-        drawn = np.zeros(len(labels), dtype=bool)
-        for label in np.unique(labels):
-            own = np.flatnonzero(labels == label)
+        drawn = np.zeros(len(self), dtype=bool)
+        for label in np.unique(self.labels):
+            own = np.flatnonzero(self.labels == label)
             order = numpy_generator(*path, int(label)).permutation(own)
             drawn[order[: count(len(own))]] = True
-        return self._at(drawn), self._at(~drawn)
-
-    def _at(self, chosen: np.ndarray) -> "Part":
-        index = torch.from_numpy(chosen)
-        return Part(self.rows[index], self.labels[index])
+        return self.at(drawn), self.at(~drawn)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +69,8 @@ class Listing:
     """
 
     classes: tuple[str, ...]
-    train: Part
-    test: Part
+    train: Subset
+    test: Subset
     root: Path = Path()
     files: tuple[str, ...] = ()
 
@@ -74,10 +80,9 @@ class Listing:
     ) -> "Listing":
         """Files that come as a training and a test set."""
         files, labels = zip(*train, *test, strict=True) if train or test else ((), ())
-        everything = numbered(labels)
-        parts = (slice(len(train)), slice(len(train), None))
-        train, test = (Part(everything.rows[part], everything.labels[part]) for part in parts)
-        return cls(tuple(classes), train, test, root, files)
+        everything = Subset.of_all(labels)
+        parts = (everything.at(slice(len(train))), everything.at(slice(len(train), None)))
+        return cls(tuple(classes), *parts, root, files)
 
     @classmethod
     def seeded(
@@ -85,8 +90,19 @@ class Listing:
     ) -> "Listing":
         """Files without an official split: `TEST_SHARE` of each class, drawn by `path`, to test."""
         files, labels = zip(*everything, strict=True) if everything else ((), ())
-        test, train = numbered(labels).divided(_test_images, *path)
+        test, train = Subset.of_all(labels).divided(partial(_share, TEST_SHARE), *path)
         return cls(tuple(classes), train, test, root, files)
+
+    @classmethod
+    def counted(
+        cls, classes: Sequence[str], train: Sequence[int], test: Sequence[int]
+    ) -> "Listing":
+        """So many training and test images of each class, in files without a name."""
+        parts = [
+            [("", k) for k, count in enumerate(counts) for _ in range(count)]
+            for counts in (train, test)
+        ]
+        return cls.official(classes, Path(), *parts)
 
     def cut(self, name: str, settings: DatasetSettings) -> "Listing":
         """As `train_per_class` and `validation_share` say, for the data set `name`.
@@ -100,79 +116,51 @@ class Listing:
         Unfit
             A class has too few training images for that.
         """
+        train, test = self.parts
         seed, kind = settings.split_seed, name.partition(":")[0]
-        listing = self
+        fewest = min(self.counts()[0])
         if (count := settings.train_per_class) is not None:
-            fewest = self._fewest()
             if count > fewest:
                 raise Unfit(
-                    [
-                        f"datasets.{name}.train_per_class: given {count}, expected at most "
-                        f"{fewest}, the training images of the smallest class"
-                    ]
+                    f"datasets.{name}.train_per_class: given {count}, expected at most {fewest}, "
+                    "the training images of the smallest class"
                 )
-            train, _ = listing.train.divided(lambda of_class: count, seed, "train", kind)
-            listing = replace(listing, train=train)
+            train, _ = train.divided(lambda of_class: count, seed, "train", kind)
+            fewest = count
         if share := settings.validation_share:
-            fewest = listing._fewest()
             if fewest - _share(share, fewest) < 1:
                 raise Unfit(
-                    [
-                        f"datasets.{name}.validation_share: given {share}, expected less: a class "
-                        f"of {fewest} training images would keep none"
-                    ]
+                    f"datasets.{name}.validation_share: given {share}, expected less: a class of "
+                    f"{fewest} training images would keep none"
                 )
-            test, train = listing.train.divided(
-                lambda of_class: _share(share, of_class), seed, "validation", kind
-            )
-            listing = replace(listing, train=train, test=test)
-        return listing
+            test, train = train.divided(partial(_share, share), seed, "validation", kind)
+        return replace(self, train=train, test=test)
 
     def counts(self) -> tuple[list[int], list[int]]:
         """How many training and test images there are of each class."""
         size = len(self.classes)
-        return tuple(part.labels.bincount(minlength=size).tolist() for part in self.parts)
+        return tuple(np.bincount(part.labels, minlength=size).tolist() for part in self.parts)
 
     @property
-    def parts(self) -> tuple[Part, Part]:
+    def parts(self) -> tuple[Subset, Subset]:
         """The training and the test set."""
         return self.train, self.test
 
-    def _fewest(self) -> int:
-        return int(self.train.labels.bincount(minlength=len(self.classes)).min())
+    def problems(self) -> list[str]:
+        """Classes without a training or a test image, and names of classes that stand twice."""
+        found = []
+        for what, counts in zip(("training", "test"), self.counts(), strict=True):
+            empty = [name for name, count in zip(self.classes, counts, strict=True) if not count]
+            if empty:
+                found.append(f"no {what} image of {some(empty)}")
+        twice = {name for name in self.classes if self.classes.count(name) > 1}
+        if twice:
+            found.append(f"two classes have the same name for prompts: {some(sorted(twice))}")
+        return found
 
 
-def numbered(labels: Sequence[int]) -> Part:
-    """All of `labels`, in their order."""
-    return Part(torch.arange(len(labels)), torch.tensor(labels, dtype=torch.int64))
-
-
-def tallied(classes: Sequence[str], train: Sequence[int], test: Sequence[int]) -> Listing:
-    """A listing without files: so many training and test images of each class."""
-    parts = [
-        [k for k, count in enumerate(counts) for _ in range(count)] for counts in (train, test)
-    ]
-    both = numbered([*parts[0], *parts[1]])
-    first, second = slice(len(parts[0])), slice(len(parts[0]), None)
-    return Listing(
-        tuple(classes),
-        Part(both.rows[first], both.labels[first]),
-        Part(both.rows[second], both.labels[second]),
-    )
-
-
-def miscounted(listing: Listing, classes: int, train: int, test: int) -> list[str]:
-    """In words, where a listing has not these numbers of classes and images."""
-    counted = (
-        ("classes", len(listing.classes), classes),
-        ("training images", len(listing.train), train),
-        ("test images", len(listing.test), test),
-    )
-    return [
-        f"{found:,} {what}, expected {expected:,}"
-        for what, found, expected in counted
-        if found != expected
-    ]
+def _share(share: float, of_class: int) -> int:
+    return max(1, round(share * of_class))
 
 
 def spread(total: int, classes: int) -> list[int]:
@@ -180,9 +168,62 @@ def spread(total: int, classes: int) -> list[int]:
     return [total // classes + (k < total % classes) for k in range(classes)]
 
 
-def _test_images(of_class: int) -> int:
-    return _share(TEST_SHARE, of_class)
+def lines(file: Path) -> list[str]:
+    """Those of a text file. Raises `Unfit` where it is no text in UTF-8."""
+    try:
+        return file.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        what = f"{file.name} is no text in UTF-8 (byte {error.start}); save it as one"
+        raise Unfit(what) from None
 
 
-def _share(share: float, of_class: int) -> int:
-    return max(1, round(share * of_class))
+def images_in(folder: Path) -> list[str]:
+    """The image files in `folder` and below it, by their path in it, sorted.
+
+    Raises `Unfit` where a link leads back to a folder above it: there is no end below that.
+    """
+    found = []
+    above: dict[str, tuple[str, ...]] = {}  # by its path, a folder and those above it
+    for place, _, names in os.walk(folder, followlinks=True):
+        own, outer = os.path.realpath(place), above.get(os.path.dirname(place), ())
+        if own in outer:
+            raise Unfit(f"{place} is a link to a folder that it lies in: remove it")
+        above[place] = (*outer, own)
+        inner = Path(place).relative_to(folder)
+        found += [
+            (inner / name).as_posix()
+            for name in names
+            if not name.startswith(".") and name.lower().endswith(SUFFIXES)
+        ]
+    return sorted(found)
+
+
+def folders_in(folder: Path) -> list[str]:
+    """The names of the folders in `folder`, sorted, without hidden ones."""
+    with os.scandir(folder) as entries:
+        return sorted(it.name for it in entries if it.is_dir() and not it.name.startswith("."))
+
+
+def by_class(root: Path, part: str, classes: Iterable[str]) -> list[tuple[str, int]]:
+    """The images in root/part/<class>, by their path below `root`, with numbers of classes."""
+    return [
+        (f"{place}/{name}", label)
+        for label, class_name in enumerate(classes)
+        for place in [Path(part, class_name).as_posix()]
+        for name in images_in(root / place)
+    ]
+
+
+def some(names: Sequence[str]) -> str:
+    """The first of `names`, and how many there are."""
+    shown = ", ".join(names[:5])
+    return shown if len(names) <= 5 else f"{len(names)} of them: {shown}, …"
+
+
+def words(name: str) -> str:
+    """The name of a class, out of a list or of a folder, as a prompt should say it.
+
+    >>> words("001.Black_footed_Albatross")
+    'Black footed Albatross'
+    """
+    return re.sub(r"[\s_]+", " ", re.sub(r"^\d+[.\s_-]+", "", name)).strip()

@@ -1,40 +1,42 @@
 """Images decoded once, kept as raw pixels in one file, and mapped from there into memory.
 
-    <packed>/<data set>-<key>/      the images (`blocks`)
-    <packed>/<data set>-<key>.lock  held while they are written; a kill frees it
+    <packed>/<data set>-<key>/images.u8      the images, one after the other, in blocks
+    <packed>/<data set>-<key>/manifest.json  of each block that is written its checksums (`Sums`)
+    <packed>/<data set>-<key>.lock           held while they are written; a kill frees it
 
 The key names files, sizes, times of change, the side and the decoder: where any of them differs
-all is decoded anew, elsewhere.
+all is decoded anew, elsewhere. A block counts if it stands in the manifest and matches: so a kill
+loses what is not finished, and damage costs the damaged blocks alone.
 """
 
-import errno
 import hashlib
 import json
-import os
 import re
 import shutil
 import sys
-import threading
 import warnings
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
-import torch
 from filelock import Timeout
 from PIL import Image
-from torch import Tensor
 from tqdm import tqdm
 
-from ..engine import not_in_key
 from ..errors import Halt, ReglError
-from ..system import explained, locked
-from .blocks import BLOCK, Blocks, Sums
-from .decoding import attempted, decoder, undecodable
+from ..params import ROOT
+from ..system import check_room, explained, locked, put
+from .decoding import attempted, check_same, decoder, stat_of, stats_of, undecodable
+
+PACKED = ROOT / ".store" / "packed"  # where the decoded images of data sets are kept
+BLOCK = 250  # images; small enough to keep many cores busy with a small data set
+PIXELS, MANIFEST = "images.u8", "manifest.json"
+
+Sums = tuple[str, str]  # of a block: `_joint`, and the SHA-256 in hex of the bytes of its files
 
 
 def packs(below: Path) -> list[Path]:
@@ -58,23 +60,6 @@ def _lock(folder: Path, timeout: float = -1) -> AbstractContextManager[None]:
     return locked(folder.with_name(f"{folder.name}.lock"), timeout)
 
 
-def stat_of(path: Path) -> tuple[int, int]:
-    """Bytes and time of change, in ns, of a file."""
-    stat = os.stat(path)
-    return stat.st_size, stat.st_mtime_ns
-
-
-@not_in_key
-def check_same(path: Path, stat: Sequence[int]) -> None:
-    """Halt if `stat_of` the file in `path` is not `stat`: results are named by what it was."""
-    try:
-        same = stat_of(path) == tuple(stat)
-    except FileNotFoundError:
-        same = False
-    if not same:
-        raise Halt(f"{path} has changed while this program ran; run it again")
-
-
 @dataclass(frozen=True)
 class Pack:
     """The decoded images of `files`, which lie below `root`, at `side` pixels.
@@ -88,162 +73,162 @@ class Pack:
     side: int
     below: Path
 
-    def mapped(self) -> tuple[Tensor, str]:
+    def mapped(self) -> tuple[np.ndarray, str]:
         """All images, uint8 (n, 3, side, side), mapped into memory, and a SHA-256 in hex.
 
-        It is that of the images and of the bytes of their files: these are read anew where images
-        are wanted larger, and two files can be the same at `side` pixels.
-
-        What is missing is decoded first. Any number of processes may ask at once: one writes.
+        It is that of the images and of their files: these are read anew where images are wanted
+        larger, and two files can be the same at `side` pixels. What is missing is decoded first.
+        Any number of processes may ask at once: one writes.
 
         Raises
         ------
         ReglError
             Files cannot be decoded (all are named), or the disk is too small.
         """
-        blocks = self.blocks
-        written = blocks.intact()
-        if len(written) < len(blocks.numbers):
-            self.below.mkdir(parents=True, exist_ok=True)
-            with _lock(blocks.folder), self._explained():
-                noted, written = blocks.noted(), blocks.intact()
-                if noted != written:
-                    warnings.warn(
-                        f"{blocks.folder} is damaged in {len(noted) - len(written)} of "
-                        f"{len(blocks.numbers)} blocks of images, which are decoded anew",
-                        stacklevel=2,
-                    )
-                if len(written) < len(blocks.numbers):
-                    written = self._write(written)
-        shape = (len(self.files), 3, self.side, self.side)
+        sums = self._intact()
+        if len(sums) < len(self._blocks):
+            with self._explained(), _lock(self.folder):
+                sums = self._completed()
+        every = "".join(sums[block][0] for block in self._blocks)
         # Mode c: writable without ever reaching the file; torch warns of what is not writable.
-        pixels = np.memmap(blocks.file, np.uint8, mode="c", shape=shape)
-        every = "".join(written[block].whole for block in blocks.numbers)
-        return torch.from_numpy(pixels), hashlib.sha256(every.encode()).hexdigest()
+        pixels = np.memmap(self.folder / PIXELS, np.uint8, mode="c", shape=self._shape)
+        return pixels, hashlib.sha256(every.encode()).hexdigest()
 
     def bytes_missing(self) -> int:
         """How many bytes are to be written before the images can be mapped."""
-        return self._bytes_without(self.blocks.noted())
+        noted = self._noted()
+        missing = sum(len(self._rows(block)) for block in self._blocks if block not in noted)
+        return missing * 3 * self.side**2
 
     @cached_property
-    def key(self) -> str:
-        """SHA-256, in hex, of all that determines the pixels."""
+    def folder(self) -> Path:
+        """Where they are kept; named by all that determines the pixels."""
         sha = hashlib.sha256(f"{self.side} {BLOCK} {decoder()}".encode())
         sha.update(json.dumps([self.files, self.stats.tolist()]).encode())
-        return sha.hexdigest()
+        words = re.sub(r"[^\w.-]+", "-", self.name)[-60:].strip("-")
+        return self.below / f"{words}-{sha.hexdigest()[:16]}"
 
     @cached_property
     def stats(self) -> np.ndarray:
-        """What `stat_of` each file was when this was first asked: int64 (n, 2)."""
-        parts = [self.files[i : i + BLOCK] for i in range(0, len(self.files), BLOCK)]
-        with ThreadPoolExecutor() as pool:  # a file system far away takes its time
-            stats = [stat for part in pool.map(self._stats, parts) for stat in part]
-        return np.array(stats, dtype=np.int64).reshape(-1, 2)
+        """Of the files, when this was first asked: int64 (n, 2), as `stats_of` gives them."""
+        return stats_of(self.root, self.files)
 
-    @cached_property
-    def blocks(self) -> Blocks:
-        """Where the pixels lie."""
-        words = re.sub(r"[^\w.-]+", "-", self.name)[-60:].strip("-")
-        folder = self.below / f"{words}-{self.key[:16]}"
-        return Blocks(folder, len(self.files), 3 * self.side**2)
+    @property
+    def _blocks(self) -> range:
+        """The first image of each block."""
+        return range(0, len(self.files), BLOCK)
 
-    def _stats(self, names: Sequence[str]) -> list[tuple[int, int]]:
-        return [stat_of(self.root / name) for name in names]
+    def _rows(self, block: int) -> range:
+        return range(block, min(block + BLOCK, len(self.files)))
 
-    def _bytes_without(self, written: dict[int, Sums]) -> int:
-        blocks = self.blocks
-        return sum(blocks.place(block)[1] for block in blocks.numbers if block not in written)
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        return len(self.files), 3, self.side, self.side
 
-    def _write(self, written: dict[int, Sums]) -> dict[int, Sums]:
-        """Decode and write all blocks but those `written`; the sums of each block there is.
+    def _noted(self) -> dict[int, Sums]:
+        """The sums of each block that the manifest names; none if it cannot be read."""
+        try:
+            found = json.loads((self.folder / MANIFEST).read_bytes()).items()
+            sums = {int(block): (str(joint), str(files)) for block, (joint, files) in found}
+            return {block: its for block, its in sums.items() if block in self._blocks}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
+
+    def _note(self, sums: dict[int, Sums]) -> None:
+        put({MANIFEST: json.dumps(dict(sorted(sums.items())), indent=1).encode()}, self.folder)
+
+    def _intact(self) -> dict[int, Sums]:
+        """Those of `_noted` that are as they were written."""
+        file = self.folder / PIXELS
+        try:
+            pixels = _sums(file, stat_of(file), self._shape, BLOCK)
+        except (FileNotFoundError, ValueError):  # it is gone, or too short
+            return {}
+        noted = self._noted()
+        return {k: its for k, its in noted.items() if its[0] == _joint(pixels[k], its[1])}
+
+    def _completed(self) -> dict[int, Sums]:
+        """Decode and write all blocks that are missing; the sums of every block.
 
         The caller holds the lock.
         """
-        blocks = self.blocks
-        self._check_disk(self._bytes_without(written))
-        blocks.folder.mkdir(exist_ok=True)
-        blocks.note(written)  # a damaged block is not to be found there if this is cut short
-        blocks.file.touch()
-        os.truncate(blocks.file, len(self.files) * blocks.size)
-        told: list[str] = []
-        for block, sums, problems in self._decoded(
-            [block for block in blocks.numbers if block not in written]
-        ):
-            told += problems
-            if not told:
-                written[block] = sums
-                blocks.note(written)
-        if told:
-            shutil.rmtree(blocks.folder)
-            raise ReglError(f"data set {self.name}: {undecodable(told)}")
-        return written
-
-    def _decoded(self, missing: Sequence[int]) -> Iterator[tuple[int, Sums, list[str]]]:
-        """What `_block` gives for each block, by as many threads as there are cores."""
-        stop = threading.Event()
+        noted, sums, told = self._noted(), self._intact(), []
+        if noted != sums:
+            warnings.warn(
+                f"{self.folder} is damaged in {len(noted) - len(sums)} of {len(self._blocks)} "
+                "blocks of images, which are decoded anew",
+                stacklevel=3,
+            )
+        if len(sums) == len(self._blocks):  # another process has written them meanwhile
+            return sums
+        self._note(sums)  # a damaged block is not to be found there if this is cut short
+        check_room(self.bytes_missing(), self.below, f"data set {self.name}: its decoded images")
+        with (self.folder / PIXELS).open("ab") as file:
+            file.truncate(int(np.prod(self._shape)))
+        missing = [block for block in self._blocks if block not in sums]
         Image.init()  # before threads find the formats half known
-        images = {block: len(self.blocks.rows(block)) for block in missing}
-        with self._bar(sum(images.values())) as bar, ThreadPoolExecutor() as pool:
-            try:
-                waiting = [pool.submit(self._block, block, stop) for block in missing]
-                for done in as_completed(waiting):
-                    yield done.result()
-                    bar.update(images[done.result()[0]])
-            finally:
-                stop.set()
-                pool.shutdown(cancel_futures=True)
+        bar = tqdm(
+            desc=f"decoding {self.name}",
+            total=sum(len(self._rows(block)) for block in missing),
+            unit=" images",
+            mininterval=0.2 if sys.stderr.isatty() else 5.0,  # seconds; a log keeps every line
+        )
+        with bar, ThreadPoolExecutor() as pool:
+            for block, (its, problems) in zip(missing, pool.map(self._block, missing), strict=True):
+                told += problems
+                if not told:
+                    sums[block] = its
+                    self._note(sums)
+                bar.update(len(self._rows(block)))
+        if told:
+            shutil.rmtree(self.folder)
+            raise ReglError(f"data set {self.name}: {undecodable(told)}")
+        return sums
 
-    def _block(self, block: int, stop: threading.Event) -> tuple[int, Sums, list[str]]:
-        """Decode and write one block: its number, its sums, and which files were not decoded."""
-        sha, files, told = hashlib.sha256(), hashlib.sha256(), []
-        with self.blocks.file.open("r+b") as file:
-            file.seek(self.blocks.place(block)[0])
-            for row in self.blocks.rows(block):
-                if stop.is_set():
-                    break
+    def _block(self, block: int) -> tuple[Sums, list[str]]:
+        """Decode and write a block: its sums, and which of its files were not decoded."""
+        pixels, files, told = hashlib.sha256(), hashlib.sha256(), []
+        with (self.folder / PIXELS).open("r+b") as opened:
+            opened.seek(block * 3 * self.side**2)
+            for row in self._rows(block):
+                path = self.root / self.files[row]
                 found = attempted(self.root, self.files[row], self.side)
                 if isinstance(found, str):
                     told.append(found)
-                else:
-                    file.write(found)
-                    sha.update(found)
-                    files.update(self._sum(row))
-        sha.update(files.hexdigest().encode())
-        return block, Sums(sha.hexdigest(), files.hexdigest()), told
-
-    def _sum(self, row: int) -> bytes:
-        """SHA-256 of a file, just decoded. Halt if that is no longer the one that `stats` saw."""
-        path = self.root / self.files[row]
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").digest()
-        check_same(path, self.stats[row])
-        return found
-
-    def _check_disk(self, needed: int) -> None:
-        free = shutil.disk_usage(self.below).free
-        if free < needed:
-            raise ReglError(
-                f"data set {self.name}: its decoded images need {needed / 1e9:.1f} GB more below "
-                f"{self.below}, where {free / 1e9:.1f} GB are free; free some space"
-            )
+                    continue
+                opened.write(found)
+                pixels.update(found)
+                with path.open("rb") as file:
+                    files.update(hashlib.file_digest(file, "sha256").digest())
+                check_same(path, self.stats[row])
+        read = files.hexdigest()
+        return (_joint(pixels.hexdigest(), read), read), told
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
         """Turn what the file system refuses into an error that says what to do."""
         try:
-            yield
+            with explained(self.below):
+                yield
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                text = f"the disk is full, nothing more fits below {self.below}; free some space"
-            else:
-                text = f"data set {self.name}: {error}; see to it"
-            raise Halt(f"{text} and run again: what is decoded is kept") from error
+            what = f"data set {self.name}: {error}; see to it and run again"
+            raise Halt(f"{what}: what is decoded is kept") from error
 
-    def _bar(self, images: int) -> tqdm:
-        return tqdm(
-            desc=f"decoding {self.name}",
-            total=len(self.files),
-            initial=len(self.files) - images,
-            unit=" images",
-            mininterval=0.2 if sys.stderr.isatty() else 5.0,  # seconds; a log keeps every line
-        )
+
+def _joint(pixels: str, files: str) -> str:
+    """One SHA-256, in hex, of those of a block's pixels and files, so that neither can change."""
+    return hashlib.sha256(f"{pixels} {files}".encode()).hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _sums(file: Path, stat: tuple[int, int], shape: tuple[int, ...], block: int) -> dict[int, str]:
+    """SHA-256, in hex, of every `block` images in `file`, by the first of them.
+
+    It is read once per process, and again when its `stat` has changed. ValueError if it is too
+    short.
+    """
+    images = np.memmap(file, np.uint8, mode="r", shape=shape)
+    starts = range(0, len(images), block)
+    with ThreadPoolExecutor() as pool:
+        found = pool.map(lambda i: hashlib.sha256(images[i : i + block]).hexdigest(), starts)
+        return dict(zip(starts, found, strict=True))

@@ -4,7 +4,6 @@ import errno
 import hashlib
 import json
 import stat
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -32,7 +31,6 @@ def write(stage: Stage, folder: Path, seconds: float) -> None:
             for name, path in _files(folder).items()
         },
         "seconds": seconds,
-        "work": [{**asdict(unit), "amount": amount} for unit, amount in stage.takes.items()],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "libraries": library_versions(),
         "machine": _machine(),

@@ -8,15 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel
 
 from ..errors import ReglError
-from .digest import code_digest, library_versions, not_in_key
-
-if TYPE_CHECKING:
-    from ..plan.work import Work
+from .digest import code_digest, library_versions
 
 Tick = Callable[[float], None]  # gets the fraction done, 0 to 1
 PLAIN = {type(None), bool, int, str}
@@ -46,11 +43,6 @@ class Stage(ABC):
         it is no part of the result.
         """
 
-    @abstractmethod
-    @not_in_key
-    def work(self) -> "Work":
-        """About how much it takes to compute this, and how much of it is kept (`make plan`)."""
-
     @property
     def kind(self) -> str:
         """The name of the class."""
@@ -60,12 +52,6 @@ class Stage(ABC):
     def inputs(self) -> tuple["Stage", ...]:
         """`needs()`, asked once."""
         return tuple(self.needs())
-
-    @cached_property
-    @not_in_key
-    def takes(self) -> "Work":
-        """`work()`, asked once."""
-        return self.work()
 
     @cached_property
     def key(self) -> str:

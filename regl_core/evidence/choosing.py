@@ -8,20 +8,20 @@ table uses, at every β; the best mean is taken.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import cycle
-from typing import Any
+from itertools import cycle, product
+from typing import TYPE_CHECKING, Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.figure import Figure
 
 from .. import methods
 from ..errors import ReglError
 from ..params import Settings, load
 from ..partition import Dirichlet
-from ..report.drawing.style import CLASSES, MARKERS, finished
 from ..report.formats import spoken
 from ..runs import PersonalResult, PersonalRun, Result, Run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 GROUPS = {"methods": Run, "personal_methods": PersonalRun}
 TRIAL = ["group", "method", "parameter", "value"]
@@ -45,26 +45,19 @@ def trials(profile: str, changes: Mapping[str, Any]) -> list[Trial]:
     settings = load(profile, changes)
     held_out = settings.held_out(settings.datasets, settings.choice.validation_share)
     found = []
-    for kind, group, name, parameter, key, values, seeds in _questions(settings):
+    for group, name, parameter, values, seeds in _questions(settings):
+        key = f"{group}.{parameter}" if group == "training" else f"{group}.{name}.{parameter}"
         for value in values:
             its = held_out.altered({key: value})
-            found += [
-                Trial(
-                    kind(
-                        dataset=dataset,
-                        partition=Dirichlet(beta=beta, clients=cut.clients),
-                        method=name,
-                        seed=seed,
-                        settings=its,
-                    ),
-                    group,
-                    parameter,
-                    value,
+            for (dataset, cut), beta, seed in product(its.datasets.items(), its.betas, seeds):
+                run = GROUPS.get(group, Run)(
+                    dataset=dataset,
+                    partition=Dirichlet(beta=beta, clients=cut.clients),
+                    method=name,
+                    seed=seed,
+                    settings=its,
                 )
-                for dataset, cut in its.datasets.items()
-                for beta in its.betas
-                for seed in seeds
-            ]
+                found.append(Trial(run, group, parameter, value))
     if not found:
         raise ReglError(
             f"params/{profile}.yaml: no method in it has a hyper-parameter to choose; add one "
@@ -75,18 +68,16 @@ def trials(profile: str, changes: Mapping[str, Any]) -> list[Trial]:
 
 def _questions(
     settings: Settings,
-) -> Iterator[tuple[type[Run], str, str, str, str, tuple[float, ...], tuple[int, ...]]]:
-    """Kind of run, group, method, parameter, its setting's dotted name, values to try, seeds."""
+) -> Iterator[tuple[str, str, str, tuple[float, ...], tuple[int, ...]]]:
+    """Group, method, parameter, values to try, seeds."""
     if "FedAvg" in settings.methods:
         how = settings.choice
-        yield Run, "training", "FedAvg", "rate", "training.rate", how.rates, how.rate_seeds
+        yield "training", "FedAvg", "rate", how.rates, how.rate_seeds
     known = methods.known()
-    for group, kind in GROUPS.items():
+    for group in GROUPS:
         for name in getattr(settings, group):
             if known[name].candidates:
-                parameter, values = known[name].candidates
-                key = f"{group}.{name}.{parameter}"
-                yield kind, group, name, parameter, key, values, settings.choice.seeds
+                yield group, name, *known[name].candidates, settings.choice.seeds
 
 
 def scores(tried: Sequence[Trial], results: Sequence[Result | PersonalResult]) -> pd.DataFrame:
@@ -174,8 +165,12 @@ def hyperparameters(settings: Settings) -> pd.DataFrame:
     )
 
 
-def picture(rows: pd.DataFrame) -> Figure:
+def picture(rows: pd.DataFrame) -> "Figure":
     """Validation accuracy (%) over the values tried: a panel per method, a line per setting."""
+    import matplotlib.pyplot as plt
+
+    from ..report.drawing.style import CLASSES, MARKERS, finished
+
     panels = list(rows.groupby(TRIAL[:3], sort=False))
     columns = min(len(panels), 3)
     height = -(-len(panels) // columns)
@@ -185,17 +180,13 @@ def picture(rows: pd.DataFrame) -> Figure:
     for axes in grid.flat[len(panels) :]:
         axes.remove()
     for axes, ((_, method, parameter), own) in zip(grid.flat, panels, strict=False):
+        settings = own.groupby("setting", sort=False)
         for (setting, line), colour, marker in zip(
-            own.groupby("setting", sort=False), cycle(CLASSES), cycle(MARKERS), strict=False
+            settings, cycle(CLASSES), cycle(MARKERS), strict=False
         ):
             mean = line.groupby("value", sort=True)["validation_accuracy_pct"].mean()
-            axes.plot(
-                [f"{value:g}" for value in mean.index],
-                mean,
-                color=colour,
-                marker=marker,
-                label=spoken(setting),
-            )
+            values = [f"{value:g}" for value in mean.index]
+            axes.plot(values, mean, color=colour, marker=marker, label=spoken(setting))
         axes.set(title=method, xlabel=parameter, ylabel="validation accuracy (%)", ylim=(0, 104))
         axes.grid(alpha=0.3)
     grid[0, 0].legend(frameon=False)

@@ -6,7 +6,7 @@ their bounds; notebooks/methods.ipynb shows the numbers.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,35 +24,41 @@ from ..params import TrainingSettings
 from ..seeds import derive, torch_generator
 from ..training import Phase, local_sgd
 from ..weights import Weights, combine, mean
+from .quadratic import PLAIN_SGD
 
 SINGLE = 1e-6  # float32 arithmetic done in another order
 BITWISE = 0.0
 
+Pairs = Iterable[tuple[Weights, Weights]]
+
 
 @dataclass(frozen=True)
 class Identity:
-    """Two things that must be equal, and a measure of how far apart they are.
+    """Pairs of things that must be equal, `sides`, which trains them anew.
 
-    deviation: returns the largest absolute difference of any entry. bound: what it may be;
-    `BITWISE` where both do the same arithmetic.
+    bound: by how much any entry may differ; `BITWISE` where both do the same arithmetic.
     """
 
     method: str
     statement: str
-    bound: float
-    deviation: Callable[[], float]
+    sides: Callable[[], Pairs]
+    bound: float = BITWISE
+
+    def deviation(self) -> float:
+        """The largest absolute difference of any entry."""
+        return max(gap(*pair) for pair in self.sides())
 
 
-def table(identities: Sequence[Identity]) -> pd.DataFrame:
+def deviations(identities: Sequence[Identity]) -> pd.DataFrame:
     """A row per identity: method, statement, the deviation measured now, and the bound."""
     return pd.DataFrame(
         {
-            "method": identity.method,
-            "identity": identity.statement,
-            "deviation": identity.deviation(),
-            "bound": identity.bound,
+            "method": it.method,
+            "identity": it.statement,
+            "deviation": it.deviation(),
+            "bound": it.bound,
         }
-        for identity in identities
+        for it in identities
     )
 
 
@@ -66,22 +72,21 @@ def gap(first: Weights, second: Weights) -> float:
     )
 
 
-def _network(norm: bool = True) -> nn.Module:
+def small_network(norm: bool = True) -> nn.Module:
+    """A convolution, BatchNorm if asked for, and a linear head for 3 classes; always the same."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive(0, "model"))
-        block = nn.Sequential(
-            nn.Conv2d(3, 32, 3, padding=1),
-            nn.BatchNorm2d(32) if norm else nn.Identity(),
-            nn.ReLU(),
-        )
-        return nn.Sequential(
-            OrderedDict(  # with the names of a ResNet, for FedAlign
-                layer4=block,
-                pool=nn.AdaptiveAvgPool2d(1),
-                flat=nn.Flatten(),
-                fc=nn.Linear(32, 3),
-            )
-        )
+        layers = {  # with the names of a ResNet, for FedAlign
+            "layer4": nn.Sequential(
+                nn.Conv2d(3, 32, 3, padding=1),
+                nn.BatchNorm2d(32) if norm else nn.Identity(),
+                nn.ReLU(),
+            ),
+            "pool": nn.AdaptiveAvgPool2d(1),
+            "flat": nn.Flatten(),
+            "fc": nn.Linear(32, 3),
+        }
+        return nn.Sequential(OrderedDict(layers))
 
 
 def _client(count: int, number: int) -> ClientData:
@@ -94,80 +99,63 @@ CLIENTS = tuple(_client(count, number) for number, count in enumerate((6, 11, 4)
 EVEN = tuple(_client(8, number) for number in range(3))
 TWINS = (_client(9, 0), _client(9, 0))
 TEST = _client(12, 99)
+STEPS = {"local_epochs": 2, "batch_size": 4, "rate": 0.1}
 
 
 def _training(**changes: Any) -> TrainingSettings:
-    values = {
-        "model": "resnet_small",
-        "width": 8,
-        "rounds": 3,
-        "local_epochs": 2,
-        "batch_size": 4,
-        "rate": 0.1,
-        "momentum": 0.0,
-        "weight_decay": 0.0,
-        "client_fraction": 1.0,
-        "report_rounds": 1,
-        "augmentation": "none",
-        "precision": "float32",
-        "compile": False,
-        "device": "cpu",
-    }
-    return TrainingSettings(**(values | changes))
+    return TrainingSettings(
+        model="resnet_small", width=8, **PLAIN_SGD | {"rounds": 3} | STEPS | changes
+    )
 
 
 def _run(
     method: FedAvg | str,
     clients: Sequence[ClientData] = CLIENTS,
-    norm: bool = True,
     hyperparameters: Mapping[str, Any] | None = None,
+    norm: bool = True,
     **changes: Any,
 ) -> History:
     built = get(method, hyperparameters or {}) if isinstance(method, str) else method
-    return federate(built, _network(norm), clients, TEST, _training(**changes), seed=0)
+    return federate(built, small_network(norm), clients, TEST, _training(**changes), seed=0)
 
 
 def _like_fedavg(
     name: str, clients: Sequence[ClientData] = CLIENTS, norm: bool = True, **hyperparameters: Any
-) -> Callable[[], float]:
-    """How far `name` with these hyper-parameters ends from FedAvg."""
-
-    def deviation() -> float:
-        other = _run(name, clients, norm, hyperparameters)
-        return gap(other.weights, _run("FedAvg", clients, norm).weights)
-
-    return deviation
+) -> Callable[[], Pairs]:
+    """What `name` with these hyper-parameters ends at, and FedAvg."""
+    ways = (name, hyperparameters), ("FedAvg", None)
+    return lambda: [tuple(_run(one, clients, its, norm).weights for one, its in ways)]
 
 
-def _local_sgd() -> float:
-    net = _network()
-    training = _training(rounds=1, momentum=0.9)
-    local_sgd(net, CLIENTS[0], training, (0, "batches", 0, 0), (Phase(training.local_epochs),))
-    return gap(_run("FedAvg", CLIENTS[:1], rounds=1, momentum=0.9).weights, Weights.of(net))
+def _trained(data: ClientData, number: int, **changes: Any) -> Weights:
+    """Where a client's first local training ends, without any federation."""
+    net, training = small_network(), _training(**changes)
+    path = 0, "batches", number, 0
+    local_sgd(net, data, training, path, (Phase(training.local_epochs),))
+    return Weights.of(net)
 
 
-def _by_hand() -> float:
-    sent = []
-    for number, data in enumerate(CLIENTS):
-        net = _network()
-        local_sgd(net, data, _training(), (0, "batches", number, 0), (Phase(2),))
-        sent.append(Weights.of(net))
+def _local_sgd() -> Pairs:
+    alone = {"rounds": 1, "momentum": 0.9}
+    yield _run("FedAvg", CLIENTS[:1], **alone).weights, _trained(CLIENTS[0], 0, **alone)
+
+
+def _by_hand() -> Pairs:
+    sent = [_trained(data, number) for number, data in enumerate(CLIENTS)]
     total = sum(map(len, CLIENTS))
-    expected = mean(sent, [len(data) / total for data in CLIENTS])
-    return gap(_run("FedAvg", rounds=1).weights, expected)
+    yield _run("FedAvg", rounds=1).weights, mean(sent, [len(data) / total for data in CLIENTS])
 
 
-def _empty_client() -> float:
+def _empty_client() -> Pairs:
     empty = ClientData(torch.empty(0, 3, 8, 8), torch.empty(0, dtype=torch.int64))
-    return gap(_run("FedAvg", (*CLIENTS, empty)).weights, _run("FedAvg").weights)
+    yield _run("FedAvg", (*CLIENTS, empty)).weights, _run("FedAvg").weights
 
 
-def _pooled() -> float:
-    union = ClientData(
-        torch.cat([data.images for data in CLIENTS]), torch.cat([data.labels for data in CLIENTS])
-    )
+def _pooled() -> Pairs:
+    columns = zip(*((data.images, data.labels) for data in CLIENTS), strict=True)
+    union = ClientData(*map(torch.cat, columns))
     once = {"norm": False, "local_epochs": 1, "batch_size": len(union)}
-    return gap(_run("Centralized", [union], **once).weights, _run("FedAvg", **once).weights)
+    yield _run("Centralized", [union], **once).weights, _run("FedAvg", **once).weights
 
 
 class _Projected(FedAvg):
@@ -179,8 +167,8 @@ class _Projected(FedAvg):
         return Moon().network(net, seed)
 
 
-def _moon() -> float:
-    return gap(_run("MOON", hyperparameters={"mu": 0.0}).weights, _run(_Projected()).weights)
+def _moon() -> Pairs:
+    yield _run("MOON", hyperparameters={"mu": 0.0}).weights, _run(_Projected()).weights
 
 
 class _OpenGate(PFedGate):
@@ -195,115 +183,94 @@ class _OpenGate(PFedGate):
         return gated
 
 
-def _open_gate() -> float:
+def _open_gate() -> Pairs:
     gated = _run(_OpenGate(share=1.0, gate_side=4)).weights
-    inner = gated.select(lambda name: name.startswith("net."))
 
-    def bare(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        return {name.removeprefix("net."): tensor for name, tensor in tensors.items()}
+    def inner(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        own = {name: it for name, it in tensors.items() if name.startswith("net.")}
+        return {name.removeprefix("net."): it for name, it in own.items()}
 
-    return gap(Weights(bare(inner.params), bare(inner.buffers)), _run("FedAvg").weights)
+    yield Weights(inner(gated.params), inner(gated.buffers)), _run("FedAvg").weights
 
 
-def _twins() -> float:
+def _twins() -> Pairs:
     # Batches are drawn per client: only clients that take all images at once are identical.
-    scaffold, fedavg = (_run(name, TWINS, batch_size=9) for name in ("SCAFFOLD", "FedAvg"))
-    return gap(scaffold.weights, fedavg.weights)
+    yield tuple(_run(name, TWINS, batch_size=9).weights for name in ("SCAFFOLD", "FedAvg"))
 
 
-def _mean_variate() -> float:
+def _mean_variate() -> Pairs:
     history = _run("SCAFFOLD", rounds=4)
     count = len(CLIENTS)
     own = mean([state["c"] for state in history.clients], [1 / count] * count)
-    return gap(own, combine(torch.clone, history.server.extra["c"]))
+    yield own, combine(torch.clone, history.server.extra["c"])
 
 
-def _alone(name: str, **hyperparameters: Any) -> Callable[[], float]:
-    """How far each client's own model ends from that of Separate."""
+def _alone(name: str, **hyperparameters: Any) -> Callable[[], Pairs]:
+    """What each client's own model ends at, and that of Separate."""
 
-    def deviation() -> float:
+    def sides() -> Pairs:
         other, alone = _run(name, hyperparameters=hyperparameters), _run("Separate")
-        pairs = zip(other.clients, alone.clients, strict=True)
-        return max(gap(one["weights"], two["weights"]) for one, two in pairs)
+        for one, two in zip(other.clients, alone.clients, strict=True):
+            yield one["weights"], two["weights"]
 
-    return deviation
+    return sides
 
 
-def _unmoved(name: str, key: str) -> Callable[[], float]:
-    """How far what a client keeps under `key` is moved by aggregation: last round on its own."""
+def _unmoved(name: str, key: str) -> Callable[[], Pairs]:
+    """What a client starts from after aggregation, and what it keeps itself, under `key`."""
 
-    def deviation() -> float:
+    def sides() -> Pairs:
         method = get(name, {})
         history = _run(method)
-        net, worst = method.network(_network(), 0), 0.0
+        net = method.network(small_network(), 0)
         for number, state in enumerate(history.clients):
             kept = state[key]
             names = kept.params.keys() | kept.buffers.keys()
             method.start(method.answer(history.server, number), state).into(net)
-            worst = max(worst, gap(Weights.of(net).select(names.__contains__), kept))
-        return worst
+            yield Weights.of(net).select(names.__contains__), kept
 
-    return deviation
-
-
-def _buffers_are_means() -> float:
-    optimised, plain = (_run(name, rounds=1).weights for name in ("FedOpt", "FedAvg"))
-    return gap(Weights({}, optimised.buffers), Weights({}, plain.buffers))
+    return sides
 
 
-def _no_server_epochs() -> float:
-    small = {"trajectory": 3, "segment": 2, "iterations": 1, "images_per_class": 1}
-    distilled = _run("DynaFed", hyperparameters=small | {"server_epochs": 0})
-    return gap(distilled.weights, _run("FedAvg").weights)
+def _buffers_are_means() -> Pairs:
+    yield tuple(Weights({}, _run(it, rounds=1).weights.buffers) for it in ("FedOpt", "FedAvg"))
 
 
+DISTILLED = {"trajectory": 3, "segment": 2, "iterations": 1, "images_per_class": 1}
 IDENTITIES = (
-    Identity("FedAvg", "one client, one round = local SGD", BITWISE, _local_sgd),
-    Identity("FedAvg", "one round = Σ nᵢ/n · yᵢ of clients trained by hand", BITWISE, _by_hand),
-    Identity("FedAvg", "a client without images changes nothing", BITWISE, _empty_client),
-    Identity(
-        "Centralized",
-        "one step a round, no BatchNorm: FedAvg of any split",
-        SINGLE,
-        _pooled,
-    ),
-    Identity("FedProx", "μ = 0: FedAvg", BITWISE, _like_fedavg("FedProx", mu=0.0)),
-    Identity("SCAFFOLD", "identical clients: FedAvg", SINGLE, _twins),
-    Identity("SCAFFOLD", "all selected: mean of the cᵢ = c", SINGLE, _mean_variate),
-    Identity("FedNova", "equal Kᵢ, ρ = 0: FedAvg", SINGLE, _like_fedavg("FedNova", EVEN)),
+    Identity("FedAvg", "one client, one round = local SGD", _local_sgd),
+    Identity("FedAvg", "one round = Σ nᵢ/n · yᵢ of clients trained by hand", _by_hand),
+    Identity("FedAvg", "a client without images changes nothing", _empty_client),
+    Identity("Centralized", "one step a round, no BatchNorm: FedAvg of any split", _pooled, SINGLE),
+    Identity("FedProx", "μ = 0: FedAvg", _like_fedavg("FedProx", mu=0.0)),
+    Identity("SCAFFOLD", "identical clients: FedAvg", _twins, SINGLE),
+    Identity("SCAFFOLD", "all selected: mean of the cᵢ = c", _mean_variate, SINGLE),
+    Identity("FedNova", "equal Kᵢ, ρ = 0: FedAvg", _like_fedavg("FedNova", EVEN), SINGLE),
     Identity(
         "FedOpt",
         "server SGD, η_g = 1: FedAvg",
-        BITWISE,
         _like_fedavg("FedOpt", variant="SGD", server_rate=1.0),
     ),
-    Identity("FedOpt", "FedAdam moves no buffer but by the mean", BITWISE, _buffers_are_means),
-    Identity("MOON", "μ = 0: FedAvg on the projected network", BITWISE, _moon),
+    Identity("FedOpt", "FedAdam moves no buffer but by the mean", _buffers_are_means),
+    Identity("MOON", "μ = 0: FedAvg on the projected network", _moon),
+    Identity("FedAlign", "μ = 0, no clipping: FedAvg", _like_fedavg("FedAlign", mu=0.0, clip=1e30)),
     Identity(
-        "FedAlign",
-        "μ = 0, no clipping: FedAvg",
-        BITWISE,
-        _like_fedavg("FedAlign", mu=0.0, clip=1e30),
+        "DynaFed",
+        "no epochs at the server: FedAvg",
+        _like_fedavg("DynaFed", **DISTILLED, server_epochs=0),
     ),
-    Identity("DynaFed", "no epochs at the server: FedAvg", BITWISE, _no_server_epochs),
-    Identity(
-        "ReGL (TF)", "no synthetic images: FedAvg", BITWISE, _like_fedavg("ReGL (TF)", CLIENTS)
-    ),
-    Identity(
-        "ReGL (FT)", "no synthetic images: FedAvg", BITWISE, _like_fedavg("ReGL (FT)", CLIENTS)
-    ),
-    Identity("FedRep", "aggregation leaves every head alone", BITWISE, _unmoved("FedRep", "head")),
-    Identity(
-        "FedBN", "aggregation leaves every BatchNorm alone", BITWISE, _unmoved("FedBN", "norm")
-    ),
-    Identity("FedBN", "no BatchNorm: FedAvg", BITWISE, _like_fedavg("FedBN", CLIENTS, norm=False)),
-    Identity("FedAMP", "λ = 0: Separate", BITWISE, _alone("FedAMP", regularization=0.0)),
+    Identity("ReGL (TF)", "no synthetic images: FedAvg", _like_fedavg("ReGL (TF)")),
+    Identity("ReGL (FT)", "no synthetic images: FedAvg", _like_fedavg("ReGL (FT)")),
+    Identity("FedRep", "aggregation leaves every head alone", _unmoved("FedRep", "head")),
+    Identity("FedBN", "aggregation leaves every BatchNorm alone", _unmoved("FedBN", "norm")),
+    Identity("FedBN", "no BatchNorm: FedAvg", _like_fedavg("FedBN", norm=False)),
+    Identity("FedAMP", "λ = 0: Separate", _alone("FedAMP", regularization=0.0)),
     Identity(
         "FedAMP",
         "σ → ∞ and λ/α → 0: Separate",
-        SINGLE,
         _alone("FedAMP", sigma=1e9, alpha=1e3, regularization=1e-3),
+        SINGLE,
     ),
-    Identity("pFedGate", "gate fixed at one, s = 1: FedAvg", BITWISE, _open_gate),
-    Identity("FedCAC", "τ = 0: FedAvg", BITWISE, _like_fedavg("FedCAC", tau=0.0)),
+    Identity("pFedGate", "gate fixed at one, s = 1: FedAvg", _open_gate),
+    Identity("FedCAC", "τ = 0: FedAvg", _like_fedavg("FedCAC", tau=0.0)),
 )

@@ -11,10 +11,9 @@ from torch import nn
 from .. import conditions
 from ..clients import ClientData, placed
 from ..data import Dataset, resized
-from ..engine import Checkpoint, Stage, not_in_key
+from ..engine import Checkpoint, Stage
 from ..images import Images
 from ..params import ProbeSettings, TrainingSettings
-from ..plan.work import START, Work, classifier, generative, tested
 from ..stages.inputs import Source, Tick
 from ..stages.lora_images import LoraImages
 from ..stages.trained import network, plain
@@ -57,17 +56,6 @@ class Judge(Stage):
     probe: ProbeSettings
     seed: int
 
-    @not_in_key
-    def work(self) -> Work:
-        side, images = self.source.size.side, self.source.size.train + self.source.size.test
-        return {
-            START: 5.0,
-            classifier("trained", self.training, side, self.training.batch_size): (
-                images * self.probe.epochs
-            ),
-            classifier("network", self.training, side): 1,
-        }
-
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         dataset = self.source.load()
         net = network(dataset, self.training, self.seed)
@@ -99,19 +87,6 @@ class Probed(Stage):
 
     def needs(self) -> tuple[Stage, ...]:
         return self.judge, self.images
-
-    @not_in_key
-    def work(self) -> Work:
-        how, source, made = self.judge.training, self.judge.source, self.images.count()
-        side = source.size.side
-        return {
-            START: 1.0,
-            classifier("trained", how, side, how.batch_size): made * self.judge.probe.epochs,
-            **tested(how, side, source.size.test + made),
-            generative("embedded", self.images.models.settings, conditions.BATCH): (
-                made + source.size.train
-            ),
-        }
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         judge, synthetic = inputs

@@ -78,7 +78,7 @@ def some_classes(classes: int, count: int, seed: int) -> tuple[int, ...]:
     return tuple(sorted(order[:count].tolist()))
 
 
-def table(results: Sequence[Probing]) -> pd.DataFrame:
+def probe_table(results: Sequence[Probing]) -> pd.DataFrame:
     """A row per title in order of appearance: mean and std over the seeds, in percent."""
     frame = pd.DataFrame(
         {

@@ -8,8 +8,9 @@ from wrong.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
-from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,21 @@ from ..clients import ClientData
 from ..federation import FederationState, federate
 from ..methods.base import Method
 from ..params import TrainingSettings
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PLAIN_SGD = {
+    "momentum": 0.0,
+    "weight_decay": 0.0,
+    "client_fraction": 1.0,
+    "report_rounds": 1,
+    "augmentation": "none",
+    "precision": "float32",
+    "compile": False,
+    "device": "cpu",
+}
 
 
 class Bowl(nn.Module):
@@ -135,14 +151,11 @@ STEPS = Quadratic(
 )
 
 
-def trajectory(
-    method: Method,
-    problem: Quadratic,
-    rounds: int,
-    momentum: float = 0.0,
-    client_fraction: float = 1.0,
-) -> Tensor:
-    """The global w before the first round and after each, as (rounds + 1, coordinates)."""
+def trajectory(method: Method, problem: Quadratic, rounds: int, **changes: Any) -> Tensor:
+    """The global w before the first round and after each, as (rounds + 1, coordinates).
+
+    changes : to the training settings, such as momentum.
+    """
     training = TrainingSettings(
         model="quadratic",
         width=1,
@@ -150,14 +163,7 @@ def trajectory(
         local_epochs=problem.epochs,
         batch_size=problem.batch_size,
         rate=problem.rate,
-        momentum=momentum,
-        weight_decay=0.0,
-        client_fraction=client_fraction,
-        report_rounds=1,
-        augmentation="none",
-        precision="float32",
-        compile=False,
-        device="cpu",
+        **PLAIN_SGD | changes,
     )
     data = [client.data() for client in problem.clients]
     net = Bowl(problem.start)
@@ -170,15 +176,13 @@ def trajectory(
     return torch.stack(path)
 
 
-LIMITS: Mapping[str, Callable[[Quadratic, Method], Tensor]] = MappingProxyType(
-    {
-        "FedAvg": lambda problem, method: problem.fedavg_limit(),
-        "FedProx": lambda problem, method: problem.fedavg_limit(method.mu),
-        "FedOpt": lambda problem, method: problem.fedavg_limit(),  # where Σ p_i (y_i − x) is zero
-        "FedNova": lambda problem, method: problem.fednova_limit(),
-        "SCAFFOLD": lambda problem, method: problem.uniform_optimum(),
-    }
-)
+LIMITS: Mapping[str, Callable[[Quadratic, Method], Tensor]] = {
+    "FedAvg": lambda problem, method: problem.fedavg_limit(),
+    "FedProx": lambda problem, method: problem.fedavg_limit(method.mu),
+    "FedOpt": lambda problem, method: problem.fedavg_limit(),  # where Σ p_i (y_i − x) is zero
+    "FedNova": lambda problem, method: problem.fednova_limit(),
+    "SCAFFOLD": lambda problem, method: problem.uniform_optimum(),
+}
 
 
 def limits(methods: Mapping[str, Method], rounds: int) -> pd.DataFrame:
@@ -200,3 +204,47 @@ def limits(methods: Mapping[str, Method], rounds: int) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows)
+
+
+def paths(methods: Mapping[str, Method], problem: Quadratic, rounds: int) -> "Figure":
+    """Two panels: the global w in its plane, and its distance from the optimum over the rounds.
+
+    methods: by title. problem: of two coordinates.
+    """
+    import matplotlib.pyplot as plt
+
+    from ..report.drawing.palette import looks
+    from ..report.drawing.style import finished
+
+    ways = {title: trajectory(it, problem, rounds).numpy() for title, it in methods.items()}
+    figure, (plane, distance) = plt.subplots(1, 2, figsize=(9.5, 4.4), layout="constrained")
+    optimum = problem.optimum().numpy()
+    _contours(plane, problem, np.vstack(list(ways.values())))
+    for title, its in looks(list(methods), loud=True).items():
+        look, w = {"color": its.colour, "linestyle": its.line, "label": title}, ways[title]
+        plane.plot(*w.T, **look, linewidth=1.2, alpha=0.9)
+        plane.plot(*w[-1], marker=its.marker, color=its.colour, markersize=7)
+        away = np.linalg.norm(w - optimum, axis=1)
+        distance.semilogy(away, **look, marker=its.marker, markersize=5, markevery=len(away) // 6)
+    plane.plot(*optimum, marker="*", color="black", markersize=14, linestyle="none")
+    plane.annotate("optimum", optimum, xytext=(8, -14), textcoords="offset points")
+    plane.set(xlabel="$w_1$", ylabel="$w_2$", title="the global w, round by round")
+    distance.set(xlabel="communication round", ylabel="distance from the optimum")
+    distance.set_title("how near it comes")
+    distance.grid(alpha=0.3)
+    named = distance.get_legend_handles_labels()
+    figure.legend(*named, loc="outside lower center", ncols=4, handlelength=3.5, frameon=False)
+    return finished(figure)
+
+
+def _contours(axes: "Axes", problem: Quadratic, points: np.ndarray) -> None:
+    """Contour lines of the objective around `points`, (n, 2)."""
+    low, high = points.min(0), points.max(0)
+    margin = 0.15 * (high - low) + 0.05
+    sides = zip(low - margin, high + margin, strict=True)
+    x, y = np.meshgrid(*(np.linspace(a, b, 80) for a, b in sides))
+    objective = np.zeros_like(x)
+    for client, share in zip(problem.clients, problem.shares()[:, 0].tolist(), strict=True):
+        h, b = client.curvature, client.optimum
+        objective += share / 2 * (h[0] * (x - b[0]) ** 2 + h[1] * (y - b[1]) ** 2)
+    axes.contour(x, y, np.sqrt(objective), levels=12, colors="0.8", linewidths=0.7)

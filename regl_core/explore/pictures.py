@@ -4,53 +4,52 @@ import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
+from PIL import Image
+from torch import Tensor
 
+from ..data import resized
 from ..report.drawing.palette import looks
 from ..report.drawing.style import REAL, SYNTHETIC, ink
 
 FRAME = "#D55E00"
-DPI = 100
 NUMBERS = 400  # cells; in a map of more, the numbers could not be read
+SIDE = 64  # pixels of an image on the screen; smaller ones are enlarged, larger ones reduced
+GAP = 4  # pixels
+SHOWN = 12  # images in a strip
 
 
-def partition(counts: np.ndarray, classes: Sequence[str], client: int, added: int) -> bytes:
+def ownership(counts: np.ndarray, classes: Sequence[str], client: int, added: int) -> bytes:
     """Who owns what, and beside it what `client` has once `added` images per class are drawn.
 
     counts: int (clients, classes), of real images.
     """
-    figure = Figure(figsize=(10.4, 4.3), dpi=DPI)
+    figure = Figure(figsize=(10.4, 4.3))
     owners, bars = figure.subplots(1, 2, width_ratios=(1.25, 1))
     figure.subplots_adjust(left=0.085, right=0.985, bottom=0.19, top=0.91, wspace=0.27)
-    _owners(figure, owners, counts, classes, client)
-    places = np.arange(len(classes))
-    bars.bar(places, counts[client], color=REAL, label="real")
-    bars.bar(
-        places,
-        added,
-        bottom=counts[client],
-        color=SYNTHETIC,
-        hatch="///",
-        edgecolor="white",
-        linewidth=0,
-        label="drawn by ReGL (TF or FT)",
-    )
+    _heat_map(owners, counts, client)
+    places, own = np.arange(len(classes)), counts[client]
+    bars.bar(places, own, color=REAL, label="real")
+    drawn = {"color": SYNTHETIC, "label": "drawn by ReGL (TF or FT)"}
+    bars.bar(places, added, bottom=own, hatch="///", edgecolor="white", linewidth=0, **drawn)
     bars.set_ylim(0, 1.18 * (counts.max() + added))  # of all clients: they can be compared
-    bars.set_xticks(places, classes, rotation=45, ha="right", rotation_mode="anchor")
-    bars.set_xlabel("class")
     bars.set_ylabel("images to train on")
     bars.set_title(f"What recovery adds to client {client}", fontsize=11)
     bars.legend(loc="upper center", ncols=2, frameon=False, fontsize=9)
     bars.yaxis.set_major_locator(MaxNLocator(integer=True))
     bars.spines[["top", "right"]].set_visible(False)
+    for axes in (owners, bars):
+        axes.set_xticks(places, classes, rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_xlabel("class")
     return _png(figure)
 
 
-def _owners(figure: Figure, axes, counts: np.ndarray, classes: Sequence[str], client: int) -> None:
-    """A heat map, a row per client; the chosen one is framed."""
+def _heat_map(axes: Axes, counts: np.ndarray, client: int) -> None:
+    """A row per client; the chosen one is framed."""
     clients, most = len(counts), max(1, counts.max())
     shown = axes.imshow(counts, cmap="cividis", vmin=0, vmax=most, aspect="auto")
     size = 9 if clients <= 12 else 7
@@ -58,46 +57,49 @@ def _owners(figure: Figure, axes, counts: np.ndarray, classes: Sequence[str], cl
         if count:
             colour = ink(shown.to_rgba(count)[:3])
             axes.text(k, i, count, ha="center", va="center", color=colour, fontsize=size)
-    row = Rectangle(
-        (-0.5, client - 0.5), len(classes), 1, fill=False, ec=FRAME, lw=2.5, clip_on=False
-    )
-    axes.add_patch(row)
+    corner, width = (-0.5, client - 0.5), counts.shape[1]
+    axes.add_patch(Rectangle(corner, width, 1, fill=False, ec=FRAME, lw=2.5, clip_on=False))
     rows = np.arange(0, clients, max(1, clients // 20))
     axes.set_yticks(rows, [f"{i}  ({counts[i].sum()})" for i in rows], fontsize=size)
-    axes.set_xticks(
-        np.arange(len(classes)), classes, rotation=45, ha="right", rotation_mode="anchor"
-    )
-    axes.set_xlabel("class")
     axes.set_ylabel("client (its real images)")
     axes.set_title("Who owns how many images of a class", fontsize=11)
     if counts.size > NUMBERS:
-        figure.colorbar(shown, ax=axes, pad=0.02, fraction=0.05).set_label("real images")
+        axes.figure.colorbar(shown, ax=axes, pad=0.02, fraction=0.05).set_label("real images")
 
 
-def race(curves: Mapping[str, Sequence[float]], rounds: int, title: str) -> bytes:
+def curves(found: Mapping[str, Sequence[float]], rounds: int, title: str) -> bytes:
     """Test accuracy in % after each round so far, by method; axes for all `rounds` to come."""
-    figure = Figure(figsize=(7.2, 4.3), dpi=DPI)
+    figure = Figure(figsize=(7.2, 4.3))
     axes = figure.subplots()
     figure.subplots_adjust(left=0.09, right=0.97, bottom=0.25, top=0.92)
-    styles = looks(list(curves))
-    for method, points in curves.items():
+    styles = looks(list(found))
+    for method, points in found.items():
         last = f": {points[-1]:.1f} % after round {len(points)}" if points else ": no round yet"
-        axes.plot(
-            range(1, len(points) + 1),
-            points,
-            label=method + last,
-            clip_on=False,
-            **styles[method].style,
-        )
+        numbers, style = range(1, len(points) + 1), styles[method].style
+        axes.plot(numbers, points, label=method + last, clip_on=False, **style)
     axes.set(xlim=(0.5, rounds + 0.5), ylim=(0, 100))
-    axes.set_xlabel("communication round")
-    axes.set_ylabel("test accuracy (%)")
+    axes.set(xlabel="communication round", ylabel="test accuracy (%)")
     axes.set_title(title, fontsize=11)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     figure.legend(loc="lower center", ncols=2, frameon=False, fontsize=9, handlelength=3.5)
     axes.spines[["top", "right"]].set_visible(False)
     return _png(figure)
+
+
+def strip(images: Tensor) -> bytes:
+    """The first of uint8 images (n, 3, side, side), side by side on white; n is above 0.
+
+    Small images are enlarged by whole pixels, so that what is seen is what a network sees.
+    """
+    side = images.shape[-1]
+    shown = resized(images[:SHOWN], min(side, SIDE)).permute(0, 2, 3, 1).numpy()
+    times = max(1, SIDE // side)
+    shown = shown.repeat(times, axis=1).repeat(times, axis=2)
+    framed = np.pad(shown, ((0, 0), (0, 0), (0, GAP), (0, 0)), constant_values=255)
+    file = io.BytesIO()
+    Image.fromarray(np.concatenate(framed, axis=1)).save(file, "png")
+    return file.getvalue()
 
 
 def _png(figure: Figure) -> bytes:

@@ -6,40 +6,39 @@ from collections.abc import Sequence
 import ipywidgets as widgets
 import pandas as pd
 
+from ..pipeline import Pipeline
 from ..runs import Result, Run
 from ..stages.trained import Trained
 from . import pictures
-from .computing import Computing
-from .setup import Setup
+from .background import Background, ComputeButton
 from .skew import Skew
 
 METHODS = ("FedAvg", "ReGL (TF)", "ReGL (FT)")
 
 
-class Race(Computing):
+class Race(ComputeButton):
     """A button that runs the methods, and their curves.
 
     curves: by method the test accuracy in % after each round so far. tuned: whether the slower
     ReGL (FT) runs too.
     """
 
-    def __init__(self, setup: Setup, skew: Skew) -> None:
+    def __init__(self, skew: Skew, pipeline: Pipeline, background: Background) -> None:
         self.tuned = widgets.Checkbox(description="with ReGL (FT) too: slower", indent=False)
         self.tuned.layout.width = "230px"
         self.picture = widgets.Image(format="png", layout={"width": "100%", "max_width": "720px"})
         self.curves: dict[str, tuple[float, ...]] = dict.fromkeys(METHODS[:2], ())
-        self._setup, self._skew = setup, skew
-        self._runs: dict[str, Run] = {}
-        self._stages: dict[str, Trained] = {}
-        self._title, self._next = "press the button to run", None
-        super().__init__(setup.job, "Run FedAvg and ReGL", self.tuned)
+        self._skew, self._pipeline = skew, pipeline
+        self._runs: dict[str, tuple[Run, Trained]] = {}
+        self._title = "press the button to run"
+        super().__init__(background, "Run FedAvg and ReGL", self.tuned)
         self.children += (self.picture,)
         self._draw()
 
     @property
     def rounds(self) -> int:
         """Rounds that a curve has in the end."""
-        return self._setup.settings.training.rounds
+        return self._skew.settings.training.rounds
 
     def table(self) -> pd.DataFrame:
         """`curves`, a row per round."""
@@ -50,39 +49,35 @@ class Race(Computing):
         return pd.DataFrame(series).rename_axis(index="round", columns="test accuracy (%)")
 
     def asked(self) -> tuple[str, Sequence[Trained]]:
-        choice, setup = self._skew.choice, self._setup
+        skew = self._skew
         runs = {
             method: Run(
-                dataset=setup.name,
-                partition=choice.partition,
+                dataset=skew.name,
+                partition=skew.partition,
                 method=method,
-                seed=choice.seed,
-                settings=setup.settings,
+                seed=skew.seed.value,
+                settings=skew.settings,
             )
             for method in METHODS[: 3 if self.tuned.value else 2]
         }
-        stages = {method: run.stage(setup.pipeline) for method, run in runs.items()}
-        self._next = f"{setup.name}, {choice}", runs, stages
-        return f"The run of {', '.join(runs)} ({choice})", list(stages.values())
-
-    def begun(self) -> None:
-        self._title, self._runs, self._stages = self._next
-        self.curves = dict.fromkeys(self._runs, ())
+        stages = {method: run.stage(self._pipeline) for method, run in runs.items()}
+        self._runs = {method: (run, stages[method]) for method, run in runs.items()}
+        self._title = f"{skew.name}, {skew.told}"
+        self.curves = dict.fromkeys(runs, ())
         self._draw()
-        super().begun()
+        return f"The run of {', '.join(runs)} ({skew.told})", list(stages.values())
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         before = dict(self.curves)
-        for method, stage in self._stages.items():
-            curve = json.loads(self._setup.job.store.glimpse(stage, "accuracy.json") or "[]")
+        for method, (_, stage) in self._runs.items():
+            curve = json.loads(self._background.store.glimpse(stage, "accuracy.json") or "[]")
             if len(curve) > len(self.curves[method]):
                 self.curves[method] = tuple(curve)
         if self.curves != before:
             self._draw()
 
     def outcome(self) -> str:
-        results = [Result(run, self.curves[method]) for method, run in self._runs.items()]
-        first, *others = results
+        first, *others = [Result(run, self.curves[it]) for it, (run, _) in self._runs.items()]
         told = [f"{first.run.method} {first.accuracy_pct:.1f} %"]
         told += [
             f"{it.run.method} {it.accuracy_pct:.1f} % "
@@ -92,4 +87,4 @@ class Race(Computing):
         return f"<b>{'; '.join(told)}</b>: {first.measure}."
 
     def _draw(self) -> None:
-        self.picture.value = pictures.race(self.curves, self.rounds, self._title)
+        self.picture.value = pictures.curves(self.curves, self.rounds, self._title)

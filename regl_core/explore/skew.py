@@ -8,25 +8,34 @@ import ipywidgets as widgets
 import numpy as np
 
 from ..errors import ReglError
-from ..partition import Parts, counts
+from ..params import Settings
+from ..partition import IID, Dirichlet, Parts, counts
+from ..pipeline import Pipeline
+from ..report.formats import spoken
 from . import pictures
-from .choice import Choice, betas
-from .computing import complaint
-from .setup import Setup
+from .background import complaint
 
+# About evenly spaced on a logarithmic scale, with the paper's values among them.
+BETAS = (
+    *(0.01, 0.015, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7),
+    *(1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0),
+)
 MOST = 20  # clients on the slider, and images that each has at least
 
 
 class Skew(widgets.VBox):
-    """Sliders over a picture of the partition, drawn anew with each move.
+    """Sliders over a picture of the partition of a data set, drawn anew with each move.
 
     parts: each client's training images, and counts, int (clients, classes); both None where the
-    partition cannot be made, and words then says why.
+    partition cannot be made: `error` and the words say why.
     """
 
-    def __init__(self, setup: Setup) -> None:
-        settings, its = setup.settings, setup.settings.datasets[setup.name]
-        stops = [(f"{beta:g}", beta) for beta in betas(settings.betas)]
+    def __init__(self, settings: Settings, pipeline: Pipeline) -> None:
+        """Loads the first data set of `settings`. ReglError where it cannot be loaded."""
+        self.settings, self.name = settings, next(iter(settings.datasets))
+        _, self.dataset = pipeline.source(self.name, settings)
+        its = settings.datasets[self.name]
+        stops = [(f"{beta:g}", beta) for beta in sorted({*BETAS, *settings.betas})]
         wide = {"style": {"description_width": "110px"}, "layout": {"width": "340px"}}
         self.beta = widgets.SelectionSlider(
             options=[*stops, ("IID", math.inf)], value=settings.betas[0], description="β", **wide
@@ -41,7 +50,8 @@ class Skew(widgets.VBox):
         self.picture = widgets.Image(format="png", layout={"width": "100%", "max_width": "1040px"})
         self.parts: Parts | None = None
         self.counts: np.ndarray | None = None
-        self._setup, self._shown = setup, None
+        self.error: ReglError | None = None
+        self._drawn: tuple[str, int] | None = None
         self._others: list[Callable[[], None]] = []
         controls = (self.beta, self.clients, self.seed, self.at_least, self.client)
         for control in controls:
@@ -51,15 +61,18 @@ class Skew(widgets.VBox):
         self._moved()
 
     @property
-    def choice(self) -> Choice:
-        """What the sliders say."""
-        iid = math.isinf(self.beta.value)
-        return Choice(
-            beta=None if iid else self.beta.value,
-            clients=self.clients.value,
-            at_least=0 if iid else self.at_least.value,
-            seed=self.seed.value,
-        )
+    def partition(self) -> Dirichlet | IID:
+        """What the sliders say, as tables and runs name it."""
+        clients, beta = self.clients.value, self.beta.value
+        if math.isinf(beta):
+            return IID(clients=clients)
+        return Dirichlet(beta=beta, clients=clients, min_size=self.at_least.value)
+
+    @property
+    def told(self) -> str:
+        """The partition and its seed, in words."""
+        clients, seed = self.clients.value, self.seed.value
+        return f"{spoken(self.partition.setting)}, {clients} clients, seed {seed}"
 
     def follow(self, other: Callable[[], None]) -> None:
         """Have `other` called after each change of the partition or the client looked at."""
@@ -68,33 +81,29 @@ class Skew(widgets.VBox):
     def _moved(self, _: Any = None) -> None:
         self.client.max = self.clients.value - 1  # this may move it, and get here first
         self.at_least.disabled = math.isinf(self.beta.value)
-        choice, client = self.choice, self.client.value
-        if self._shown != (choice, client):
-            self._shown = choice, client
-            self._draw(choice, client)
+        now = self.told, self.client.value
+        if self._drawn != now:
+            self._drawn = now
+            self._draw()
             for other in self._others:
                 other()
 
-    def _draw(self, choice: Choice, client: int) -> None:
-        dataset = self._setup.dataset
-        names = dataset.classes
+    def _draw(self) -> None:
+        labels, names = self.dataset.train.labels, self.dataset.classes
         try:
-            self.parts = choice.partition.split(dataset.train.labels, len(names), choice.seed)
+            self.parts = self.partition.split(labels, len(names), self.seed.value)
         except ReglError as error:
-            self.parts = self.counts = None
+            self.parts, self.counts, self.error = None, None, error
             self.words.value = complaint(error)
             self.picture.layout.visibility = "hidden"  # its place stays, and nothing jumps
             return
-        self.counts = counts(dataset.train.labels, self.parts, len(names)).numpy()
-        self.words.value = _summary(self.counts)
-        self.picture.value = pictures.partition(self.counts, names, client, self._setup.drawn)
+        self.counts, self.error = counts(labels, self.parts, len(names)).numpy(), None
+        sizes, lacking = self.counts.sum(axis=1), (self.counts == 0).sum(axis=1)
+        self.words.value = (
+            f"{sizes.sum()} real images. The largest client owns {sizes.max()}, the smallest "
+            f"{sizes.min()}. Of {len(names)} classes a client lacks {lacking.mean():.1f} on "
+            "average."
+        )
+        added = self.settings.datasets[self.name].synthetic_per_class
+        self.picture.value = pictures.ownership(self.counts, names, self.client.value, added)
         self.picture.layout.visibility = "visible"
-
-
-def _summary(counts: np.ndarray) -> str:
-    sizes, lacking = counts.sum(axis=1), (counts == 0).sum(axis=1)
-    return (
-        f"{sizes.sum()} real images. The largest client owns {sizes.max()}, the smallest "
-        f"{sizes.min()}. Of {counts.shape[1]} classes a client lacks {lacking.mean():.1f} on "
-        "average."
-    )

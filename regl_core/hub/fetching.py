@@ -1,14 +1,15 @@
 """What is there of a profile's models, and getting the rest from the hub: `make models`."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ..errors import ReglError
-from ..foundation import problems
 from ..params import Settings
 from ..settings.frozen import report
-from .sources import Part, Sources
+from ..system import check_room
+from .components import Component
+from .sources import Sources
 
 
 def fetch(settings: Settings) -> None:
@@ -23,84 +24,72 @@ def fetch(settings: Settings) -> None:
         Some model cannot be used, or the disk is too small for all that is missing; that is told
         before the first is downloaded.
     """
-    parts = Sources(settings.foundation).parts()
-    failed = _downloaded([part for part in parts if part.on_hub and part.problems()])
-    for part in parts:
-        if not part.problems():
-            print(_found(part), flush=True)
-    cpu = settings.foundation.model_copy(update={"device": "cpu"})  # no GPU is needed for this
+    sources = Sources(settings.foundation)
+    failed = _downloaded([it for it in sources.components() if it.on_hub and it.missing()])
+    for it in sources.components():
+        if not it.missing():
+            print(_found(it), flush=True)
     # Of a model whose download has failed that is said, and not that it is missing.
     wrong = [
         text
-        for text in problems(cpu, settings.lora.visual_token)
+        for text in sources.problems(settings.lora.visual_token)
         if text.partition(":")[0] not in failed
     ]
     if wrong or failed:
         raise ReglError(report([*failed.values(), *wrong]))
 
 
-def _found(part: Part) -> str:
-    folder = part.folder()
-    size = sum(path.stat().st_size for path in part.layout.files(folder)) / 1e9
-    what = f"{part.name} at commit {folder.name}, in" if part.on_hub else "in"
-    return f"{part.kind}: {size:.2f} GB, {what} {folder}"
+def _found(component: Component) -> str:
+    folder = component.folder()
+    size = sum(path.stat().st_size for path in component.files.of(folder)) / 1e9
+    what = f"{component.name} at commit {folder.name}, in" if component.on_hub else "in"
+    return f"{component.kind}: {size:.2f} GB, {what} {folder}"
 
 
-def _downloaded(parts: Sequence[Part]) -> dict[str, str]:
-    """Download `parts`; of those that failed, by key, why."""
+def _downloaded(missing: Sequence[Component]) -> dict[str, str]:
+    """Download what is `missing`; of those that failed, by key, why."""
     from huggingface_hub import constants, snapshot_download
 
-    cache, failed, missing = Path(constants.HF_HUB_CACHE), {}, {}
-    for part in parts:
-        what = {"revision": part.revision, "allow_patterns": part.layout.patterns}
+    cache, failed, sizes = Path(constants.HF_HUB_CACHE), {}, {}
+
+    def asked(it: Component, **how: Any) -> Any:
+        what = {"revision": it.revision, "allow_patterns": it.files.patterns}
         try:
-            files = snapshot_download(part.name, cache_dir=cache, dry_run=True, **what)
-            missing[part] = sum(file.file_size or 0 for file in files if file.will_download)
+            return snapshot_download(it.name, cache_dir=cache, **what, **how)
         except Exception as error:  # a network fails in many ways, and no failure ends the others
-            failed[part.key] = _why(part, error, cache)
-    there = next(folder for folder in (cache, *cache.parents) if folder.exists())
-    needed, free = sum(missing.values()), shutil.disk_usage(there).free
-    if needed > free:
-        raise ReglError(
-            f"the models need {needed / 1e9:.1f} GB more below {cache}, where {free / 1e9:.1f} GB "
-            "are free; free some space, or set HF_HOME to a folder on a larger disk"
-        )
-    for part, size in missing.items():
-        print(f"{part.kind}: downloading {part.name}, {size / 1e9:.2f} GB", flush=True)
-        what = {"revision": part.revision, "allow_patterns": part.layout.patterns}
-        try:
-            snapshot_download(part.name, cache_dir=cache, **what)
-        except Exception as error:
-            failed[part.key] = _why(part, error, cache)
+            failed[it.key] = _why(it, error, cache)
+
+    for it in missing:
+        if files := asked(it, dry_run=True):
+            sizes[it] = sum(file.file_size or 0 for file in files if file.will_download)
+    otherwise = ", or set HF_HOME to a folder on a larger disk"
+    check_room(sum(sizes.values()), cache, "the models", otherwise)
+    for it, size in sizes.items():
+        print(f"{it.kind}: downloading {it.name}, {size / 1e9:.2f} GB", flush=True)
+        asked(it)
     return failed
 
 
-def _why(part: Part, error: Exception, cache: Path) -> str:
-    """Why `part` could not be downloaded, and what to do."""
+def _why(component: Component, error: Exception, cache: Path) -> str:
+    """Why `component` could not be downloaded, and what to do."""
     from huggingface_hub.errors import (
         GatedRepoError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
 
-    cause = error.__cause__ or error
+    cause, token = error.__cause__ or error, "set HF_TOKEN to a token of yours (or: hf auth login)"
     if isinstance(cause, GatedRepoError):
-        why = (
-            "its owner gives access to those who ask: accept the terms on its page, then set "
-            "HF_TOKEN to a token of yours (or: hf auth login)"
-        )
+        why = f"its owner gives access to those who ask: accept the terms on its page, then {token}"
     elif isinstance(cause, RepositoryNotFoundError):
-        why = (
-            "the hub has no such model, or it is private: check the id, or set HF_TOKEN to a token "
-            "of yours (or: hf auth login)"
-        )
+        why = f"the hub has no such model, or it is private: check the id, or {token}"
     elif isinstance(cause, RevisionNotFoundError):
-        why = f"it has no revision {part.revision!r}: check {part.key} and its revision"
+        why = f"it has no revision {component.revision!r}: check {component.key} and its revision"
     else:
         said = str(cause).strip().partition("\n")[0]
         why = (
             f"the hub could not be reached or failed ({type(cause).__name__}: {said}): try again, "
             f"or copy the model from another machine, into {cache} as it is in the cache there, or "
-            f"into a folder that {part.key} names"
+            f"into a folder that {component.key} names"
         )
-    return f"{part.key}: {part.name} ({part.kind}) could not be downloaded; {why}"
+    return f"{component.key}: {component.name} ({component.kind}) could not be downloaded; {why}"

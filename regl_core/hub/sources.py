@@ -1,86 +1,16 @@
 """Where the foundation models come from: shipped, a folder, or the hub's local cache."""
 
 import hashlib
-import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from ..engine import not_in_key
 from ..errors import Halt, ReglError
 from ..params import FoundationSettings
-from ..settings.frozen import shown
-from .layouts import LAYOUTS, Layout, is_id, snapshot, wanting
+from . import components
+from .components import FILES, Component
 
-SHIPPED = Path(__file__).parents[1] / "shipped"
-PARTS = tuple(LAYOUTS)
 SUMS = "SHA256SUMS"
-
-
-@dataclass(frozen=True)
-class Part:
-    """One of the three models: what the settings, at `key`, say of where it comes from."""
-
-    kind: str
-    key: str
-    name: str | None  # a folder or an id on the hub
-    revision: str | None
-
-    @property
-    def layout(self) -> Layout:
-        """Its files."""
-        return LAYOUTS[self.kind]
-
-    @property
-    def path(self) -> Path | None:
-        """The folder that `name` is, None where it is none."""
-        # A relative folder that does not exist would be taken for a hub id.
-        folder = Path(self.name or "").expanduser()
-        # `Path.is_dir` raises where a name is too long to be one.
-        return folder.resolve() if self.name and os.path.isdir(folder) else None
-
-    @property
-    def on_hub(self) -> bool:
-        """Whether `name` is no folder and can be an id on the hub."""
-        given = self.name or "."
-        return not self.path and not given.startswith((".", "~", "/")) and is_id(given)
-
-    @not_in_key
-    def check(self) -> None:
-        """ReglError where `name` is nothing that could be a model, here or on the hub."""
-        if self.name is None:
-            raise ReglError(f"{self.key}: null, expected the {self.kind}: a folder or a hub id")
-        if not self.path and not self.on_hub:
-            raise ReglError(
-                f"{self.key}: {shown(self.name)} ({self.kind}) is neither a folder nor a hub id "
-                f"(owner/name); shipped: {', '.join(sorted(p.name for p in SHIPPED.iterdir()))}"
-            )
-
-    def folder(self) -> Path:
-        """Where it lies. Raises ReglError where it is not on this machine."""
-        self.check()
-        if self.path:
-            return self.path
-        found = snapshot(self.name, self.revision, self.layout)
-        if found is None:
-            asked = f" at revision {self.revision!r}" if self.revision else ""
-            raise ReglError(
-                f"{self.key}: {self.name}{asked} ({self.kind}) is not in the hub's local cache, "
-                "and no run downloads; make models with the same PROFILE does, or name its folder"
-            )
-        return found
-
-    def problems(self) -> list[str]:
-        """What keeps it from being loaded, a line each, told from names and headers."""
-        try:
-            folder = self.folder()
-        except ReglError as error:
-            return [str(error)]
-        mend = "make models, with the same PROFILE" if self.on_hub else "copy the whole model there"
-        return [
-            f"{self.key}: {self.name} ({self.kind}): {text} in {folder}; {mend}"
-            for text in wanting(self.layout, folder)
-        ]
 
 
 @dataclass(frozen=True)
@@ -89,39 +19,60 @@ class Sources:
 
     settings: FoundationSettings
 
-    def parts(self) -> tuple[Part, ...]:
-        """The three of them, in the order of PARTS; of shipped ones the folders."""
-        how, shipped = self.settings, self._shipped()
+    def components(self) -> tuple[Component, ...]:
+        """The three of them, in the order of `FILES`; of shipped ones the folders."""
+        its, shipped = self.settings, self._shipped()
         if shipped:
-            return tuple(Part(kind, "foundation.name", str(shipped / kind), None) for kind in PARTS)
+            return tuple(Component(it, "foundation.name", str(shipped / it), None) for it in FILES)
         named = (
-            ("name", how.name, how.revision),
-            ("image_encoder", how.image_encoder, how.image_encoder_revision),
-            ("captioner", how.captioner, how.captioner_revision),
+            ("name", its.name, its.revision),
+            ("image_encoder", its.image_encoder, its.image_encoder_revision),
+            ("captioner", its.captioner, its.captioner_revision),
         )
         return tuple(
-            Part(kind, f"foundation.{key}", name, revision)
-            for kind, (key, name, revision) in zip(PARTS, named, strict=True)
+            Component(kind, f"foundation.{key}", name, revision)
+            for kind, (key, name, revision) in zip(FILES, named, strict=True)
         )
 
     def _shipped(self) -> Path | None:
-        folder = SHIPPED / self.settings.name
-        return folder if folder in SHIPPED.iterdir() else None  # ".." would be its parent
+        folder = components.SHIPPED / self.settings.name
+        return folder if folder in components.SHIPPED.iterdir() else None  # ".." is its parent
 
-    def problems(self) -> list[str]:
-        """What keeps the models from being loaded, a line each, told from names and headers."""
+    def problems(self, visual_token: bool = False) -> list[str]:
+        """What keeps the models from being used, a line each, told without reading weights.
+
+        visual_token : whether image features enter the text-to-image model, as
+        `lora.visual_token` says; then they must have the width of its condition.
+        """
         try:
             if shipped := self._shipped():
                 verify(shipped)
         except ReglError as error:
             return [str(error)]
-        return [text for part in self.parts() for text in part.problems()]
+        found = [text for it in self.components() for text in it.missing() + it.unfit()]
+        return found + (self._widths() if visual_token else [])
+
+    def _widths(self) -> list[str]:
+        drawing, seeing, _ = self.components()
+        unet, encoder = drawing.settings("unet/config.json"), seeing.settings(seeing.files.entry)
+        # The defaults are the libraries' own; the feature's is as `foundation.opened` finds it.
+        condition, feature = (
+            unet.get("cross_attention_dim", 1280),
+            encoder.get("projection_dim", 512),
+        )
+        if not unet or not encoder or condition == feature:
+            return []
+        return [
+            f"{seeing.key}: the image features of {seeing.name} have {feature} numbers, expected "
+            f"{condition} as the condition of {drawing.name} has; name the CLIP whose text encoder "
+            "that is (1.5: ViT-L/14, 2.1: OpenCLIP ViT-H/14), or set lora.visual_token to false"
+        ]
 
     def folders(self) -> tuple[Path, ...]:
         """Where they lie. ReglError where `problems` finds any, with all of them."""
         if wrong := self.problems():
             raise ReglError("\n".join(wrong))
-        return tuple(part.folder() for part in self.parts())
+        return tuple(it.folder() for it in self.components())
 
     def digest(self) -> str:
         """SHA-256 (hex) of the number format and the models: of their bytes, or id and commit.
@@ -129,11 +80,11 @@ class Sources:
         Raises ReglError as `folders` does.
         """
         total = hashlib.sha256(self.settings.dtype.encode())
-        for part, folder in zip(self.parts(), self.folders(), strict=True):
-            if part.path is None:
-                total.update(f"{part.name}@{folder.name}".encode())
+        for it, folder in zip(self.components(), self.folders(), strict=True):
+            if it.path is None:
+                total.update(f"{it.name}@{folder.name}".encode())
                 continue
-            for path in part.layout.files(folder):
+            for path in it.files.of(folder):
                 stat = path.stat()
                 total.update(str(path.relative_to(folder)).encode())
                 total.update(_hashed(path, stat.st_mtime_ns, stat.st_size))
@@ -152,12 +103,10 @@ def verify(folder: Path) -> None:
     Raises ReglError naming the first file that is missing, altered or not on the list.
     """
     mend = "restore it from git (git checkout -- regl_core/shipped) or run make foundation"
-    listed = {}
     if not (folder / SUMS).is_file():
         raise ReglError(f"foundation: {folder / SUMS} is missing; {mend}")
-    for line in (folder / SUMS).read_text().splitlines():
-        digest, _, name = line.partition("  ")
-        listed[name] = digest
+    rows = (line.partition("  ") for line in (folder / SUMS).read_text().splitlines())
+    listed = {name: digest for digest, _, name in rows}
     present = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()} - {SUMS}
     for name in sorted(listed.keys() | present):
         if name not in present:

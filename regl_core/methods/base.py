@@ -186,21 +186,6 @@ class Method(Frozen):
         """The stretches of local training."""
         return (Phase(training.local_epochs),)
 
-    @not_in_key
-    def passes(self, images: int, classes: int, training: TrainingSettings) -> float:
-        """How many images, counted each time, go forward and backward in a federation.
-
-        images : of all clients, real and synthetic. For `make plan`, which needs no more than about
-        as many; a method that does other passes besides counts them in.
-        """
-        epochs = training.rounds * training.local_epochs
-        return images * training.client_fraction * epochs
-
-    @not_in_key
-    def held(self, classes: int, training: TrainingSettings) -> int:
-        """Of how many images a device holds all activations at once, at most; for `make plan`."""
-        return training.batch_size
-
     def loss(self, net: nn.Module, images: Tensor, labels: Tensor, context: Any) -> Tensor:
         """The local objective on one batch, a scalar."""
         return cross_entropy(net, images, labels)

@@ -122,21 +122,6 @@ class DynaFed(FedAvg):
         return Server(weights, {_model(0): _params(weights)})
 
     @not_in_key
-    def passes(self, images: int, classes: int, training: TrainingSettings) -> float:
-        some = self.images_per_class * classes
-        # An unrolled step goes forward and backward, and backward through both.
-        unrolled = 3 * self.iterations * self.inner_steps * (self.inner_batch or some)
-        later = max(0, training.rounds - self.trajectory + 1) * self.server_epochs * some
-        return super().passes(images, classes, training) + unrolled + later
-
-    @not_in_key
-    def held(self, classes: int, training: TrainingSettings) -> int:
-        unrolled = self.inner_steps * (self.inner_batch or self.images_per_class * classes)
-        # Those of both directions, in float32 whatever the precision of other training.
-        size = 2 if training.precision == "float32" else 4
-        return max(size * unrolled, super().held(classes, training))
-
-    @not_in_key
     def check(self, training: TrainingSettings) -> None:
         if training.rounds < self.trajectory:
             raise ReglError(

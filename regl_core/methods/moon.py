@@ -9,9 +9,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from ..engine import not_in_key
 from ..errors import ReglError
-from ..params import TrainingSettings
 from ..seeds import derive
 from ..weights import Live, Weights
 from .base import State, Task, Update, single
@@ -79,10 +77,6 @@ class Moon(FedAvg):
         if "previous" not in task.state:
             return None
         return task.now.net.frozen(task.start, task.state["previous"])
-
-    @not_in_key
-    def passes(self, images: int, classes: int, training: TrainingSettings) -> float:
-        return 5 / 3 * super().passes(images, classes, training)  # the frozen ones go forward only
 
     def loss(self, net: nn.Module, images: Tensor, labels: Tensor, context: Any) -> Tensor:
         z = net.project(images)

@@ -95,8 +95,7 @@ def at_hand(model: str, revision: str = "") -> Path | None:
 
     revision : of an id on the hub; empty: the one that the cache takes for the newest.
     """
-    from ..hub.layouts import LAYOUTS, is_id, snapshot
-    from ..hub.sources import SHIPPED
+    from ..hub import FILES, SHIPPED, is_id, snapshot
 
     shipped, folder = SHIPPED / model, Path(model).expanduser()
     for path in (shipped / "stable-diffusion", shipped, folder):
@@ -104,7 +103,7 @@ def at_hand(model: str, revision: str = "") -> Path | None:
             return path
     if not is_id(model):
         return None
-    found = (snapshot(model, revision or None, layout) for layout in LAYOUTS.values())
+    found = (snapshot(model, revision or None, files.entry) for files in FILES.values())
     return next((path for path in found if path), None)
 
 

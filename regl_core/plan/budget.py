@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from ..engine.runner import Todo, closure
 from ..engine.stage import Stage
 from ..params import FoundationSettings
-from . import footprint
+from . import counts, footprint
 from .footprint import Peak
-from .pace import Pace
 from .rates import Rates, uses_gpu
 from .work import Work, total
 
@@ -46,13 +45,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Kind:
-    """All stages of one kind. pace : seconds that earlier ones took for each estimated second."""
+    """All stages of one kind."""
 
     kind: str
     unique: int
     missing: int
     device_seconds: float
-    pace: float
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ class Budget:
 def survey(
     asked: Mapping[str, Sequence[Stage]],
     missing: Mapping[str, Stage],
-    pace: Pace,
+    rates: Rates,
     foundation: FoundationSettings,
     cores: int,
     gpus: int,
@@ -91,8 +89,8 @@ def survey(
     a process holds. cores, gpus : how many there are; one GPU is assumed where there is none and
     stages need one.
     """
-    works = {key: stage.takes for key, stage in missing.items()}
-    seconds = pace.seconds(missing)
+    works = {key: counts.of(stage) for key, stage in missing.items()}
+    seconds = counts.seconds(missing, rates)
     on_gpu = any(map(uses_gpu, works.values()))
     workers = max(gpus, 1) if on_gpu else cores
     lines, unique, todo, spent = [], {}, Todo({}, {}), 0.0
@@ -134,19 +132,17 @@ def survey(
     )
     return Budget(
         tuple(lines),
-        tuple(_kinds(unique, seconds, pace)),
+        tuple(_kinds(unique, seconds)),
         total(*works.values()),
         workers,
         on_gpu,
-        pace.rates,
+        rates,
     )
 
 
-def _kinds(unique: Mapping[str, Stage], seconds: Mapping[str, float], pace: Pace) -> Iterator[Kind]:
+def _kinds(unique: Mapping[str, Stage], seconds: Mapping[str, float]) -> Iterator[Kind]:
     """A line for each kind of stage, in the order in which they come."""
     for kind in dict.fromkeys(stage.kind for stage in unique.values()):
         own = {key: stage for key, stage in unique.items() if stage.kind == kind}
         missing = [key for key in own if key in seconds]
-        took = sum(seconds[key] for key in missing)
-        estimated = sum(pace.estimated(own[key].takes) for key in missing)
-        yield Kind(kind, len(own), len(missing), took, took / estimated if missing else 1.0)
+        yield Kind(kind, len(own), len(missing), sum(seconds[key] for key in missing))

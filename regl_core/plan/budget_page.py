@@ -57,7 +57,6 @@ def _kind(kind: Kind, on_gpu: bool) -> dict[str, Any]:
         "unique": kind.unique,
         "missing": kind.missing,
         unit: kind.device_seconds / size,
-        "pace": f"{kind.pace:.2f}",
     }
 
 
@@ -89,7 +88,6 @@ def _legend(budget: Budget) -> list[str]:
         times = f"minutes: of the notebooks on {budget.workers} cores, of the stages on one"
     return [
         f"{times}; {sure} of the time rests on measurements of this very work",
-        "pace: what earlier stages took here for each second that the rates say; 1 where none has",
         "a notebook's time and disk leave out what an earlier one in the list has computed",
         "disk: to be written; GPU, RAM: the most that one process holds, by the shapes of tensors",
     ]

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import torch
 
-from ..data import PACKED, Dataset, Split
-from ..datasets.base import Loader
-from ..datasets.files import FileLoader
-from ..datasets.listing import Listing, Part
+from ..data import Dataset, Split
+from ..datasets import PACKED, Listing, Loader, Subset
 from ..engine.stage import Stage
 from ..errors import ReglError
 from ..hub.sources import Sources
@@ -43,7 +41,7 @@ class Outline(Pipeline):
         if problems := loader.problems():
             self._lacks(problems)
             listing, said = loader.nominal(), "not whole here: planned with its published numbers"
-        elif isinstance(loader, FileLoader) and loader.pack(loader.listed()).bytes_missing():
+        elif (pack := loader.pack()) and pack.bytes_missing():
             listing, said = loader.listed(), "to be decoded first"
         else:
             return super()._read(loader)
@@ -80,8 +78,9 @@ def absent(stages: Iterable[Stage]) -> list[str]:
 def _outlined(name: str, listing: Listing, side: int) -> Dataset:
     """A data set whose images have a number and a size, and no content."""
 
-    def split(part: Part) -> Split:
+    def split(part: Subset) -> Split:
         shape = len(part), 3, side, side
-        return Split(torch.empty(shape, dtype=torch.uint8, device="meta"), part.labels)
+        images = torch.empty(shape, dtype=torch.uint8, device="meta")
+        return Split(images, torch.from_numpy(part.labels))
 
     return Dataset(name, listing.classes, split(listing.train), split(listing.test))

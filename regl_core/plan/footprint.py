@@ -1,6 +1,6 @@
 """What stages take in disk and memory: estimates from shapes, nothing is measured.
 
-Disk: results as `Stage.work` counts them. Images are uint8, 3 × side² bytes each, at the side of
+Disk: results as `counts` has them. Images are uint8, 3 × side² bytes each, at the side of
 the data set; an adapter has rank × (inputs + outputs) numbers of 4 bytes for each layer of
 the U-Net's attention, a network its weights in float32, a feature its width in float32.
 

@@ -7,11 +7,10 @@ from typing import Any
 from ..engine import Store, closure
 from ..params import ROOT, load
 from ..system import cores, gpus
-from . import architectures, calibration, preflight
+from . import architectures, calibration, counts, preflight
 from .budget import survey
 from .budget_page import told
 from .dry_run import Outline
-from .pace import Pace
 from .rates import Rates
 from .work import Work
 
@@ -42,11 +41,11 @@ def plan_notebooks(
     }
     targets = [stage for own in asked.values() for stage in own]
     missing = closure(targets, store.has)
-    works = [stage.takes for stage in missing.values()]
+    works = [counts.of(stage) for stage in missing.values()]
     measured = calibration.measure(works, settings, store.root, anew=calibrate)
-    pace = Pace(store, Rates.known(store.root))
+    rates = Rates.known(store.root)
     many = workers or cores(), workers or len(gpus())
-    found = survey(asked, missing, pace, settings.foundation, *many)
+    found = survey(asked, missing, rates, settings.foundation, *many)
     problems = preflight.problems(works, outline, settings, store.root)
     told_of = [f"before it can run: {text}" for text in dict.fromkeys(problems)]
     return told(found, [*outline.notes, *_stand_ins(works), *measured, *told_of])

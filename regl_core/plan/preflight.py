@@ -12,7 +12,7 @@ from ..errors import ReglError
 from ..params import Settings
 from ..settings.frozen import report
 from ..system import resolved
-from . import footprint
+from . import counts, footprint
 from .dry_run import Outline
 from .work import KEPT, Unit, Work
 
@@ -29,7 +29,7 @@ def check(targets: Iterable[Stage], outline: Outline, settings: Settings, store:
     ReglError
         Names all that is in the way, and what to do about it.
     """
-    works = [stage.takes for stage in closure(targets, store.has).values()]
+    works = [counts.of(stage) for stage in closure(targets, store.has).values()]
     if found := problems(works, outline, settings, store.root):
         raise refusal(found)
 

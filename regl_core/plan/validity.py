@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .. import methods, models
-from ..data import PACKED
-from ..datasets.registry import find
+from ..datasets import find
 from ..errors import ReglError
 from ..hub.sources import Sources
 from ..params import Settings
@@ -31,12 +30,12 @@ def check(settings: Settings) -> None:
                 methods.get(name, hyperparameters).check(training)
     for name, own in settings.datasets.items():
         with _into(found):
-            find(name, own, PACKED).check()
+            find(name, own).check()
         with _into(found):
             models.check(training.model, training.width, own.image_side)
-    for part in Sources(settings.foundation).parts():
+    for component in Sources(settings.foundation).components():
         with _into(found):
-            part.check()
+            component.check()
     if found:
         where = f"params/{settings.profile}.yaml"
         raise ReglError(report(f"{where}: {text}" for text in dict.fromkeys(found)))

@@ -1,7 +1,6 @@
 """How much there is to do: named units, of which `rates` knows the seconds, `footprint` the bytes.
 
-A stage says how much of each it takes (`Stage.work`) and nothing of how long that is: a better
-estimate must not change the code behind a stored result.
+`counts` says how much of each a stage takes.
 """
 
 from collections.abc import Mapping

@@ -1,150 +1,185 @@
-"""A process that runs notebooks through papermill and tells its parent what they print."""
+"""Running notebooks through papermill: a failure is kept and shown, and the others run."""
 
-import multiprocessing
 import os
 import signal
 import sys
-import tempfile
-import threading
 import time
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import nbformat
 import papermill
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
-from traitlets import default
 
-from ..errors import Halt, ReglError
-from ..params import ROOT
+from ..errors import ReglError
+from ..params import ROOT, load
 from ..system import explained, put
-
-# A kernel that is stopped while it starts would show a traceback; later it has a handler.
-KERNEL = """
-import runpy, signal
-signal.signal(signal.SIGINT, signal.SIG_IGN)
-runpy.run_module("ipykernel_launcher", run_name="__main__")
-"""
-Message = tuple[str, str]  # ("stdout" or "stderr", text), or ("done" or "failed", words)
+from .notebooks import cells, find
 
 
-@dataclass(frozen=True)
-class Stream:
-    """A file to write to, as papermill needs it, which is at the other end of a pipe."""
+class ThisPython(AsyncKernelManager):
+    """Starts kernels with this Python and talks to them through sockets in a folder of their own.
 
-    pipe: Connection
-    name: str
-
-    def write(self, text: str) -> None:
-        self.pipe.send((self.name, text))
-
-    def flush(self) -> None:
-        pass
-
-
-def serve(pipe: Connection) -> None:
-    """Run the notebooks that come through `pipe`, as (path, parameters, copy), until it closes."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    threading.Thread(target=_stop_with_parent, daemon=True).start()
-    try:
-        while True:
-            path, parameters, copy = pipe.recv()
-            pipe.send(_attempt(path, parameters, copy, pipe))
-    except (EOFError, BrokenPipeError, KeyboardInterrupt):
-        pass
-
-
-def _attempt(path: Path, parameters: dict[str, Any], copy: Path, pipe: Connection) -> Message:
-    start = time.monotonic()
-    try:
-        with explained(copy.parent):
-            _run(path, parameters, copy, pipe)
-    except Halt as error:
-        return "failed", f"{path.stem}: {error}"
-    except ReglError as error:
-        return "failed", str(error)
-    return "done", f"{path.stem}: done in {time.monotonic() - start:.0f} s, {copy}"
-
-
-def _run(path: Path, parameters: dict[str, Any], copy: Path, pipe: Connection) -> None:
-    """Execute one notebook; `copy` appears only if it comes to its end.
-
-    Else what there is of it goes into <name>.failed.ipynb beside `copy`. Each appears whole:
-    another process may run the same notebook.
+    Kernels registered by the user or the system could be another Python's, and many kernels at
+    once race for network ports.
     """
-    failed = copy.with_name(f"{path.stem}.failed.ipynb")
-    with tempfile.TemporaryDirectory(prefix="regl-") as private:
-        side = Path(private, path.name)
+
+    transport = "ipc"
+    variables: Mapping[str, str]  # of their environment, besides those of this process
+    started: "list[ThisPython]"
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        self.started.append(self)
+        quiet = "--log-level=CRITICAL"  # else it calls the stop after a failure an error
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", quiet]
+        return KernelSpec(argv=argv, language="python", env=dict(self.variables))
+
+
+def execute(
+    names: Sequence[str],
+    profile: str,
+    changes: Mapping[str, Any],
+    out: Path,
+    folder: Path = ROOT / "notebooks",
+    at_once: int = 2,
+    done: Callable[[str], None] = lambda name: None,
+    variables: Mapping[str, str] = {},
+) -> None:
+    """Run the notebooks `names` of `folder`, several `at_once`, with this very Python.
+
+    What a notebook prints appears as it is printed, by whole lines where another runs beside
+    it. The executed copy is `out`/<name>.ipynb; that of a notebook which failed, or did not come
+    to its end, is `out`/<name>.failed.ipynb. The working directory is the root of the repository.
+    `done` is called with the name of each notebook that has come to its end. `variables` are
+    added to the environment of kernels.
+
+    Raises
+    ------
+    ReglError
+        Before anything runs, when a name, the profile, a change or a parameters cell is wrong;
+        at the end, when notebooks failed. The others have run all the same.
+    """
+    load(profile, changes)
+    paths = find(names, folder)
+    out.mkdir(parents=True, exist_ok=True)
+    running = _Running({"profile": profile, "changes": dict(changes)}, out, variables)
+    failed = []
+    with ThreadPoolExecutor(at_once) as pool:
+        futures = {pool.submit(running.attempt, path): path.stem for path in paths}
+        try:
+            for future in as_completed(futures):
+                (done if future.result() else failed.append)(futures[future])
+        except BaseException:
+            running.stopped = True
+            pool.shutdown(wait=False, cancel_futures=True)
+            while wait(futures, timeout=0.1).not_done:
+                running.kill()
+            raise
+    if failed:
+        told = ", ".join(sorted(failed, key=names.index))
+        raise ReglError(
+            f"{len(failed)} of {len(paths)} notebooks failed: {told}; "
+            f"their copies, {out}/<name>.failed.ipynb, show where"
+        )
+
+
+@dataclass
+class _Running:
+    """The names of the notebooks that run now, all kernels there have been, and what they get."""
+
+    parameters: Mapping[str, Any]
+    out: Path
+    variables: Mapping[str, str]
+    names: set[str] = field(default_factory=set)
+    kernels: list[ThisPython] = field(default_factory=list)
+    stopped: bool = False
+
+    def attempt(self, path: Path) -> bool:
+        """Run one notebook and tell how it went; whether it came to its end."""
+        start, name, copy = time.monotonic(), path.stem, self.out / path.name
+        print(f"{name}: runs at profile {self.parameters['profile']}", flush=True)
+        self.names.add(name)
+        streams = [_Lines(self.names, stream) for stream in ("stdout", "stderr")]
+        try:
+            with explained(self.out), TemporaryDirectory(prefix="regl-") as private:
+                self._run(path, copy, Path(private), *streams)
+        except ReglError as error:
+            if not self.stopped:
+                print(f"{name}: {error}", file=sys.stderr, flush=True)
+            return False
+        finally:
+            self.names.remove(name)
+            for stream in streams:
+                stream.write("\n" * bool(stream.begun))
+        print(f"{name}: done in {time.monotonic() - start:.0f} s, {copy}", flush=True)
+        return True
+
+    def kill(self) -> None:
+        """End every kernel, and what it has started."""
+        for kernel in self.kernels:
+            with suppress(AttributeError, ProcessLookupError, TypeError):  # not there, or ended
+                os.killpg(kernel.provisioner.pgid, signal.SIGKILL)
+
+    def _run(self, path: Path, copy: Path, private: Path, *streams: "_Lines") -> None:
+        """Execute one notebook; `copy` appears only if it comes to its end.
+
+        Else what there is of it goes into <name>.failed.ipynb beside `copy`. Each appears whole:
+        another process may run the same notebook.
+        """
+        side, failed = private / path.name, copy.with_suffix(".failed.ipynb")
+        own = {"connection_file": str(private / "kernel.json"), "variables": self.variables}
         try:
             papermill.execute_notebook(
-                _literal(path),
-                _literal(side),
-                parameters,
+                *(str(it.resolve()).replace("{", "{{").replace("}", "}}") for it in (path, side)),
+                self.parameters,
                 kernel_name="python3",
                 language="python",
                 progress_bar=False,
                 start_timeout=300,  # seconds; a busy machine needs many
-                stdout_file=Stream(pipe, "stdout"),
-                stderr_file=Stream(pipe, "stderr"),
-                cwd=ROOT,
-                kernel_manager_class=_kernel_manager(Path(private)),
+                stdout_file=streams[0],
+                stderr_file=streams[1],
+                resources={"metadata": {"path": str(ROOT)}},  # the working directory
+                kernel_manager_class=type("Own", (ThisPython,), own | {"started": self.kernels}),
+                shutdown_kernel="immediate",
             )
         except papermill.PapermillExecutionError as error:
             where, what = error.exec_count, f"{error.ename}: {error.evalue}"
         except Exception as error:  # a kernel that died or never started
             where, what = _begun(side), f"{type(error).__name__}: {error}"
         else:
-            put({copy.name: side.read_bytes()}, copy.parent)
+            put({copy.name: side.read_bytes()}, self.out)
             failed.unlink(missing_ok=True)
             return
-        if side.exists():
-            put({failed.name: side.read_bytes()}, failed.parent)
-    raise ReglError(f"{path.stem}: failed in cell [{where}]: {what}\n  see {failed}")
+        if side.exists() and not self.stopped:
+            put({failed.name: side.read_bytes()}, self.out)
+        raise ReglError(f"failed in cell [{where}]: {what}\n  see {failed}")
 
 
-def _literal(path: Path) -> str:
-    """`path` as papermill reads it, which takes braces for fields to fill in."""
-    return str(path.resolve()).replace("{", "{{").replace("}", "}}")
+@dataclass
+class _Lines:
+    """A file for papermill to write to: shows what comes, by whole lines where others run."""
+
+    running: set[str]
+    stream: str  # of `sys`
+    begun: str = ""
+
+    def write(self, text: str) -> None:
+        text = self.begun + text
+        end = text.rfind("\n") + 1 if len(self.running) > 1 else len(text)
+        self.begun = text[end:]
+        print(text[:end], end="", file=getattr(sys, self.stream), flush=True)
+
+    def flush(self) -> None:
+        pass
 
 
 def _begun(copy: Path) -> int:
     """Number of the cells of an executed notebook that were begun, thus that of the last one."""
-    if not copy.exists():
-        return 0
-    cells = nbformat.read(copy, as_version=4).cells
-    code = [cell for cell in cells if cell.cell_type == "code" and cell.source.strip()]
-    return sum(bool(cell.metadata.papermill.start_time) for cell in code)
-
-
-def _kernel_manager(folder: Path) -> type[AsyncKernelManager]:
-    """Starts kernels with this Python and talks to them through sockets in `folder`.
-
-    Kernels registered by the user or the system could be another Python's, and many kernels
-    at once race for network ports.
-    """
-
-    class ThisPython(AsyncKernelManager):
-        @property
-        def kernel_spec(self) -> KernelSpec:
-            start = [sys.executable, "-Xfrozen_modules=off", "-c", KERNEL]
-            quiet = "--log-level=CRITICAL"  # else it calls the stop after a failure an error
-            return KernelSpec(argv=[*start, "-f", "{connection_file}", quiet], language="python")
-
-        @default("transport")
-        def _through_files(self) -> str:
-            return "ipc"
-
-        @default("connection_file")
-        def _in_folder(self) -> str:
-            return str(folder / "kernel.json")
-
-    return ThisPython
-
-
-def _stop_with_parent() -> None:
-    """Stop as if interrupted, so that no kernel is left behind."""
-    multiprocessing.parent_process().join()
-    os.kill(os.getpid(), signal.SIGTERM)
+    code = [it for it in cells(copy) if it.code and it.source.strip()] if copy.exists() else []
+    return sum(bool(it.metadata["papermill"]["start_time"]) for it in code)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import nbformat
 
-from ..datasets.listing import Unfit
+from ..datasets import Unfit
 from ..engine import Stage, closure, code_digest
 from ..paper import PUBLISHED
 from ..params import Settings

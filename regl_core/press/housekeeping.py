@@ -10,10 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..data import PACKED
-from ..datasets import packing
-from ..datasets.listing import Unfit
-from ..datasets.registry import find
+from ..datasets import PACKED, Unfit, find, packs, remove
 from ..engine.runner import closure
 from ..engine.stage import Stage
 from ..engine.store import Store
@@ -33,7 +30,7 @@ def status(
     """A line for each artefact: fresh, stale and why, missing, or unknown and why.
 
     Nothing is decoded: data sets and models need not be at hand. root : where notebooks/ and
-    figures/ lie. packed : as for `data.load`. Raises ReglError as `grids.targets_of`.
+    figures/ lie. packed : as for `datasets.load`. Raises ReglError as `grids.targets_of`.
     """
     settings, folder, notebooks = (
         load(profile, changes),
@@ -102,18 +99,15 @@ def clean(
     print(f"{len(gone)} deleted{left}")
 
 
-def _held(store: Store, keys: Collection[str], packs: Collection[Path]) -> list[Held]:
-    """All there is. keys, packs : what notebooks ask for."""
+def _held(store: Store, keys: Collection[str], decoded: Collection[Path]) -> list[Held]:
+    """All there is. keys, decoded : what notebooks ask for."""
     return [
         *(Held(it.parts[-3], it, it.name in keys, store.remove) for it in sorted(store.folders())),
         *(
             Held("unfinished", it, store.key_of(it) in keys, store.remove)
             for it in sorted(store.unfinished())
         ),
-        *(
-            Held("decoded images", it, it in packs, packing.remove)
-            for it in packing.packs(store.root / "packed")
-        ),
+        *(Held("decoded images", it, it in decoded, remove) for it in packs(store.root / "packed")),
     ]
 
 
@@ -125,14 +119,14 @@ def _used(
     What is not at hand is printed: nothing can be known of results that were made with it.
     """
     keys: set[str] = set()
-    packs: set[Path] = set()
+    decoded: set[Path] = set()
     for name in profiles():
         own = changes if name == profile else {}
         try:
             settings = load(name, own)
             loaders = [find(it, its, packed) for it, its in settings.datasets.items()]
             there = [loader for loader in loaders if not loader.problems()]
-            packs |= {folder for loader in there if (folder := loader.decoded_at())}
+            decoded |= {pack.folder for loader in there if (pack := loader.pack())}
             absent = [loader.name for loader in loaders if loader not in there]
             absent += ["its models"] * bool(Sources(settings.foundation).problems())
             if absent:
@@ -145,7 +139,7 @@ def _used(
             if name == profile:
                 raise
             print(f"profile {name}: cannot be asked, {_UNUSED}: {str(error).splitlines()[0]}")
-    return keys, packs
+    return keys, decoded
 
 
 _UNUSED = "so what was made with it counts as unused"

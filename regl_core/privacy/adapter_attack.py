@@ -1,5 +1,6 @@
-"""Membership inference: who was a client's adapter, or its update, trained on?"""
+"""Membership inference on a client's adapter: which images was the model tuned on?"""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +11,14 @@ from torch import Tensor
 
 from .. import conditions, tuning
 from ..data import Dataset, Split
-from ..engine import Checkpoint, Stage, not_in_key, piecewise
-from ..plan.work import BYTE, START, Work, generative
+from ..engine import Checkpoint, Stage, piecewise, stepwise
+from ..foundation import Foundation
 from ..seeds import torch_generator
 from ..stages.inputs import Tick
 from ..stages.tuned import Tuned
 from . import leakage
-from .membership import denoising_losses
 
+BATCH = 64
 FULL = 1.0  # who has the adapter chooses its strength; at this one it was tuned
 
 
@@ -28,7 +29,7 @@ class AdapterAttack(Stage):
     Members are training images of the client, strangers as many test images of the same classes
     (`leakage.balanced`). The attacker has the adapter, the public model and the image, and knows
     its class but no caption. The score is the loss without the adapter minus the loss with it
-    (`membership.denoising_losses`), so that images which are easy for everybody gain nothing.
+    (`denoising_losses`), so that images which are easy for everybody gain nothing.
     """
 
     tuned: Tuned
@@ -36,17 +37,6 @@ class AdapterAttack(Stage):
 
     def needs(self) -> tuple[Stage, ...]:
         return (self.tuned,)
-
-    @not_in_key
-    def work(self) -> Work:
-        images = 2 * len(self.tuned.described.indices)  # members and strangers
-        settings = self.tuned.described.models.settings
-        return {
-            START: 0.5,
-            generative("denoised", settings, tuning.BATCH): 2 * images * self.pairs,
-            generative("encoded", settings, tuning.BATCH): 2 * images,
-            BYTE: 4 * images,
-        }
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         described, (tuned,) = self.tuned.described, inputs
@@ -72,6 +62,52 @@ class AdapterAttack(Stage):
 
         without, within = piecewise(losses, (0, 1), checkpoint, tick)
         save_scores(folder, without - within, len(members))
+
+
+@torch.inference_mode()
+def denoising_losses(
+    foundation: Foundation,
+    images: Tensor,
+    prompts: Sequence[str],
+    pairs: int,
+    seed: Sequence[int | str],
+    checkpoint: Checkpoint | None = None,
+) -> Tensor:
+    """How badly the model denoises each image, float32 (n,) on the CPU.
+
+    images: uint8 (n, 3, side, side), at the model's side, each with its prompt. The mean over
+    `pairs` of a time step and a noise, the same for all images: the time steps evenly spread over
+    the schedule, the noises drawn from `seed`. The loss is the one the model is tuned with.
+    checkpoint: where to go on from and to save to, after a batch.
+
+    A model denoises better what it has learnt (Carlini et al., "Extracting training data from
+    diffusion models", 2023, Sec. 5.2; Matsumoto, Miura and Yanai, "Membership inference attacks
+    against diffusion models", 2023, who find middle time steps the most telling).
+    """
+    from diffusers import DDPMScheduler  # seconds of imports
+
+    # As in tuning: the sampler's own add_noise knows its few sampling steps alone.
+    schedule = DDPMScheduler.from_config(foundation.pipeline.scheduler.config)
+    lesson = tuning.Lesson(images, prompts, None)
+    encoded = tuning.encode(foundation, lesson, checkpoint and checkpoint / "encoded")
+    batches = list(zip(encoded.latents.split(BATCH), encoded.states.split(BATCH), strict=True))
+    steps = schedule.config.num_train_timesteps
+
+    def batch(number: int) -> Tensor:
+        pair, (latents, states) = number // len(batches), batches[number % len(batches)]
+        step = torch.tensor(int((pair + 0.5) * steps / pairs), device=foundation.device)
+        drawn = torch.randn(latents.shape[1:], generator=torch_generator(*seed, pair)).to(latents)
+        noise, t = drawn.expand_as(latents), step.expand(len(latents))
+        noisy = schedule.add_noise(latents, noise, t).to(foundation.dtype)
+        output = foundation.pipeline.unet(noisy, t, states)
+        aim = tuning.target(schedule, latents, noise, t)
+        return (output.sample.float() - aim.float()).square().flatten(1).mean(1).cpu()
+
+    found = stepwise(batch, pairs * len(batches), (), checkpoint)
+    total = torch.zeros(len(images))
+    for pair in range(pairs):
+        total += torch.cat(found[pair * len(batches) : (pair + 1) * len(batches)])
+    return total / pairs
 
 
 def candidates(dataset: Dataset, indices: tuple[int, ...], *path: int | str) -> tuple[Split, Split]:

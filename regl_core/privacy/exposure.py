@@ -1,12 +1,13 @@
-"""What clients give away: what is looked at, and its numbers as rows."""
+"""What clients give away: the attacks that notebooks ask for, and their numbers as rows."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 from safetensors.torch import load_file
+from torch import Tensor
 
 from ..engine.runner import run_stages
 from ..engine.stage import Stage
@@ -30,7 +31,7 @@ COLUMNS = [*RUN, "client", "what", "way", "measure", "value"]
 Row = tuple[str, int, str, str, str, float]  # method, client, what, way, measure, value
 
 
-class Exposed(Frozen):
+class TunedModel(Frozen):
     """One client's model, tuned in one `way`: what tables call the settings."""
 
     way: str
@@ -50,7 +51,7 @@ class Exposed(Frozen):
         return pipeline.tuned(vanilla, source, parts[self.client].tolist(), self.settings)
 
 
-class Adapter(Exposed):
+class AdapterMembership(TunedModel):
     """Membership inference on the adapter."""
 
     def stage(self, pipeline: Pipeline) -> AdapterAttack:
@@ -58,13 +59,11 @@ class Adapter(Exposed):
 
     def rows(self, folder: Path) -> Iterator[Row]:
         scores = load_file(folder / "scores.safetensors")
-        allowed = self.settings.privacy.false_positives
-        auc, rate = separability(scores["members"], scores["strangers"], allowed)
-        for measure, value in {"auc": auc, "tpr_pct": 100 * rate}.items():
+        for measure, value in _separated(scores, self.settings):
             yield FT, self.client, "adapter", self.way, measure, value
 
 
-class Images(Exposed):
+class ImageCopying(TunedModel):
     """Nearest neighbours of the images drawn, by the model as it is or by the tuned one."""
 
     drawn: Literal["vanilla", "lora"] = "lora"
@@ -86,7 +85,7 @@ class Images(Exposed):
                 yield method, self.client, "images", self.way, f"{space}_{measure}", value
 
 
-class Sent(Run):
+class UpdateMembership(Run):
     """Membership inference on the weights that the clients of a run send."""
 
     way: str
@@ -96,12 +95,18 @@ class Sent(Run):
 
     def rows(self, folder: Path) -> Iterator[Row]:
         scores = load_file(folder / "scores.safetensors")
-        allowed = self.settings.privacy.false_positives
         for client in sorted({int(name.partition(".")[0]) for name in scores}):
-            pair = (scores[f"{client}.{name}"] for name in ("members", "strangers"))
-            auc, rate = separability(*pair, allowed)
-            for measure, value in {"auc": auc, "tpr_pct": 100 * rate}.items():
+            for measure, value in _separated(scores, self.settings, f"{client}."):
                 yield self.method, client, "update", self.way, measure, value
+
+
+def _separated(
+    scores: Mapping[str, Tensor], settings: Settings, client: str = ""
+) -> Iterator[tuple[str, float]]:
+    """How well an attack's scores tell members from strangers: measures and their values."""
+    pair = (scores[f"{client}{name}"] for name in ("members", "strangers"))
+    auc, rate = separability(*pair, settings.privacy.false_positives)
+    yield from {"auc": auc, "tpr_pct": 100 * rate}.items()
 
 
 def owners(
@@ -114,8 +119,8 @@ def owners(
     return [(seed, i) for seed, own in parts.items() for i, part in enumerate(own) if len(part)]
 
 
-def look(
-    grid: Sequence[Adapter | Images | Sent],
+def attack_all(
+    grid: Sequence[AdapterMembership | ImageCopying | UpdateMembership],
     store: Store | None = None,
     workers: int | None = None,
 ) -> pd.DataFrame:

@@ -8,8 +8,6 @@ diffusion models", 2023). And can one tell from a model which images it was trai
 """
 
 import torch
-from scipy.stats import hypergeom
-from sklearn.metrics import roc_auc_score, roc_curve
 from torch import Tensor
 
 
@@ -47,6 +45,8 @@ def own_first(own: Tensor, held_out: Tensor) -> Tensor:
     and held-out images, also where the images are typical ones, which lie near to everything. In
     one split images that are much alike can lie nearer to either side: compare with a control.
     """
+    from scipy.stats import hypergeom
+
     if own.shape[1] > held_out.shape[1]:
         return 1 - own_first(held_out, own)
     between = (held_out < own.min(1, keepdim=True).values).sum(1).numpy()
@@ -61,6 +61,8 @@ def separability(members: Tensor, strangers: Tensor, false_positives: float) -> 
     attack that is sure of few is an attack, whatever its average (Carlini et al., "Membership
     inference attacks from first principles", 2022).
     """
+    from sklearn.metrics import roc_auc_score, roc_curve  # a second of imports
+
     scores = torch.cat([members, strangers]).numpy()
     truth = [1] * len(members) + [0] * len(strangers)
     wrong, right, _ = roc_curve(truth, scores, drop_intermediate=False)

@@ -10,8 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ..data import resized
-from ..engine import Checkpoint, Stage, not_in_key, stepwise
-from ..plan.work import START, Work
+from ..engine import Checkpoint, Stage, stepwise
 from ..stages.embedded import Embedded, EmbeddedReal, EmbeddedTest
 from ..stages.inputs import Tick
 from ..stages.vanilla_images import load_images
@@ -45,10 +44,6 @@ class Neighbours(Stage):
 
     def needs(self) -> tuple[Stage, ...]:
         return self.real, self.held_out, self.made, self.made.images
-
-    @not_in_key
-    def work(self) -> Work:
-        return {START: 0.5}
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         dataset, index = self.real.source.load(), list(self.indices)

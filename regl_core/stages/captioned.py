@@ -8,9 +8,8 @@ import torch
 from safetensors.torch import save_file
 
 from .. import conditions
-from ..engine import Checkpoint, Stage, not_in_key
+from ..engine import Checkpoint, Stage
 from ..images import Images
-from ..plan.work import BYTE, START, Work, generative
 from .inputs import Models, Source, Tick
 
 
@@ -21,17 +20,6 @@ class Captioned(Stage):
     models: Models
     source: Source
     indices: tuple[int, ...]  # of the client's images in the training set
-
-    @not_in_key
-    def work(self) -> Work:
-        count, settings = len(self.indices), self.models.settings
-        return {
-            START: 0.5,
-            generative("captioned", settings, conditions.BATCH): count,
-            generative("embedded", settings, conditions.BATCH): count,
-            generative("feature", settings): count,
-            BYTE: 60 * count,
-        }
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         dataset, foundation = self.source.load(), self.models.load()

@@ -9,15 +9,12 @@ from safetensors.torch import load_file, save_file
 
 from .. import conditions, distances
 from ..data import Dataset, Split
-from ..engine import Checkpoint, Stage, not_in_key
+from ..engine import Checkpoint, Stage
 from ..foundation import Foundation
 from ..images import Images
-from ..plan.work import START, Work, generative
 from .inputs import Models, Source, Tick
 from .lora_images import LoraImages
 from .vanilla_images import Vanilla, load_images
-
-PAIR = 1e-7  # seconds for two images of which `Distance` takes the kernel
 
 
 @dataclass(frozen=True)
@@ -28,10 +25,6 @@ class Embedded(Stage):
 
     def needs(self) -> tuple[Stage, ...]:
         return (self.images,)
-
-    @not_in_key
-    def work(self) -> Work:
-        return seen_work(self.images.models, self.images.count())
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         images = load_images(inputs[0])
@@ -47,10 +40,6 @@ class EmbeddedReal(Stage):
     models: Models
     source: Source
 
-    @not_in_key
-    def work(self) -> Work:
-        return seen_work(self.models, self.source.size.train)
-
     def looked_at(self, dataset: Dataset) -> Split:
         """The images."""
         return dataset.train
@@ -65,22 +54,8 @@ class EmbeddedReal(Stage):
 class EmbeddedTest(EmbeddedReal):
     """The same of all test images."""
 
-    @not_in_key
-    def work(self) -> Work:
-        return seen_work(self.models, self.source.size.test)
-
     def looked_at(self, dataset: Dataset) -> Split:
         return dataset.test
-
-
-@not_in_key
-def seen_work(models: Models, count: int) -> Work:
-    """What `seen` takes for `count` images."""
-    return {
-        START: 0.2,
-        generative("embedded", models.settings, conditions.BATCH): count,
-        generative("feature", models.settings): count,
-    }
 
 
 def seen(foundation: Foundation, images: torch.Tensor | Images, folder: Path) -> torch.Tensor:
@@ -102,14 +77,6 @@ class Distance(Stage):
 
     def needs(self) -> tuple[Stage, ...]:
         return self.real, *self.synthetic
-
-    @not_in_key
-    def work(self) -> Work:
-        real = self.real.source.size.train
-        drawn = sum(part.images.count() for part in self.synthetic)
-        pairs = real**2 + real * drawn + drawn**2
-        kept = generative("feature", self.real.models.settings)
-        return {START: 0.5 + PAIR * pairs, kept: real + min(real, drawn)}
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         real, *others = (load_file(path / "features.safetensors")["features"] for path in inputs)

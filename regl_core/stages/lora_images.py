@@ -8,8 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from .. import conditions, generation, tuning
-from ..engine import Checkpoint, Stage, not_in_key
-from ..plan.work import BYTE, Work, total
+from ..engine import Checkpoint, Stage
 from ..seeds import torch_generator
 from .inputs import Models, Tick
 from .tuned import Tuned, tokens
@@ -42,12 +41,6 @@ class LoraImages(Stage):
     def count(self) -> int:
         """Number of images made."""
         return self.tuned.vanilla.count()
-
-    @not_in_key
-    def work(self) -> Work:
-        return total(
-            self.tuned.vanilla.sampling(self.tuned.lora.guidance), {BYTE: 120 * self.count()}
-        )
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         tuned, described = inputs

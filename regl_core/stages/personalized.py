@@ -4,10 +4,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..engine import Checkpoint, Stage, not_in_key
+from ..engine import Checkpoint, Stage
 from ..params import PersonalizationSettings
 from ..personalization import of_own_classes, personalize
-from ..plan.work import Work, classifier, tested
 from .inputs import Tick
 from .trained import Trained, final, network, tests
 
@@ -28,18 +27,6 @@ class Personalized(Stage):
 
     def needs(self) -> tuple[Stage, ...]:
         return self.trained, *self.trained.needs()
-
-    @not_in_key
-    def work(self) -> Work:
-        how, epochs = self.trained, self.settings.epochs
-        side = how.source.size.side
-        return {
-            # At most, as if every client had real images of every class.
-            classifier("trained", how.training, side, how.training.batch_size): (
-                epochs * how.count()
-            ),
-            **tested(how.training, side, epochs * how.source.size.test),
-        }
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         trained, *synthetic = inputs

@@ -12,14 +12,13 @@ from torch import Tensor, nn
 from .. import models
 from ..clients import ClientData
 from ..data import Dataset, Split
-from ..engine import Stage, not_in_key
+from ..engine import Stage
 from ..federation import FederationCheckpoint, FederationState, federate
 from ..foundation import pick_device
 from ..images import Images
 from ..methods.base import Method
 from ..params import TrainingSettings
 from ..partition import test_split
-from ..plan.work import START, Work, classifier, tested
 from ..system import put
 from ..training import compiled
 from ..weights import Weights
@@ -58,19 +57,6 @@ class Trained(Stage):
         """Number of images that all clients together train on."""
         drawn = self.source.size.classes * self.synthetic_per_class * len(self.synthetic)
         return sum(map(len, self.parts)) + drawn
-
-    @not_in_key
-    def work(self) -> Work:
-        how, side, classes = self.training, self.source.size.side, self.source.size.classes
-        return {
-            START: 1.0,
-            classifier("trained", how, side, self.method.held(classes, how)): (
-                self.method.passes(self.count(), classes, how)
-            ),
-            **tested(how, side, how.rounds * (1 + self.personal) * self.source.size.test),
-            classifier("network", how, side): 1,
-            classifier("client", how, side): len(self.parts),
-        }
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         dataset = self.source.load()

@@ -10,9 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from .. import conditions, tuning
 from ..data import Split
-from ..engine import Checkpoint, Stage, not_in_key
+from ..engine import Checkpoint, Stage
 from ..params import LoraSettings
-from ..plan.work import Work, generative
 from ..seeds import torch_generator
 from .captioned import Captioned
 from .inputs import Tick
@@ -48,25 +47,6 @@ class Tuned(Stage):
 
     def needs(self) -> tuple[Stage, ...]:
         return self.described, self.vanilla
-
-    @not_in_key
-    def work(self) -> Work:
-        settings, own, drawn = (
-            self.described.models.settings,
-            len(self.described.indices),
-            self.vanilla.count(),
-        )
-        prior = drawn if self.lora.prior_share else 0  # at most: it lacks every class
-        return {
-            generative("tuned", settings, self.lora.batch_size): (
-                self.lora.steps * self.lora.batch_size
-            ),
-            generative("encoded", settings, tuning.BATCH): own + prior,
-            generative("embedded", settings, conditions.BATCH): drawn,
-            generative("captioned", settings, conditions.BATCH): prior,
-            generative("feature", settings): own,
-            generative("rank", settings): self.lora.rank,
-        }
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         described, vanilla = inputs

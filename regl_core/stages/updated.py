@@ -9,10 +9,9 @@ from sklearn.metrics import silhouette_samples
 from torch import Tensor, nn
 
 from ..clients import ClientData, placed
-from ..engine import Checkpoint, Stage, not_in_key, piecewise
+from ..engine import Checkpoint, Stage, piecewise
 from ..errors import ReglError
 from ..methods.fedavg import FedAvg
-from ..plan.work import BYTE, START, Work, classifier, tested
 from ..system import Fitting
 from ..training import Phase, cast, in_memory, local_sgd, repeatable
 from ..weights import Weights
@@ -47,19 +46,6 @@ class Updated(Stage):
 
     def needs(self) -> tuple[Stage, ...]:
         return self.trained, *self.trained.needs()
-
-    @not_in_key
-    def work(self) -> Work:
-        how, clients = self.trained.training, len(self.trained.parts)
-        side = self.trained.source.size.side
-        return {
-            START: 0.5,
-            classifier("trained", how, side, how.batch_size): (
-                how.local_epochs * self.trained.count()
-            ),
-            **tested(how, side, (1 + clients) * self.trained.source.size.test),
-            BYTE: 4 * clients * SHOWN * 8 * how.width,
-        }
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         how, (trained, *synthetic) = self.trained, inputs

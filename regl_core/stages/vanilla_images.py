@@ -7,9 +7,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from .. import conditions, generation
-from ..engine import Checkpoint, Stage, not_in_key
+from ..engine import Checkpoint, Stage
 from ..params import SynthesisSettings
-from ..plan.work import BYTE, START, Work, sampled
 from .inputs import Models, Tick
 
 
@@ -33,20 +32,6 @@ class Vanilla(Stage):
     def count(self) -> int:
         """Number of images made."""
         return self.synthesis.per_stage * len(self.classes)
-
-    @not_in_key
-    def work(self) -> Work:
-        return self.sampling(self.synthesis.guidance)
-
-    @not_in_key
-    def sampling(self, guidance: float) -> Work:
-        """What it takes to make as many images with this guidance."""
-        how, count = self.synthesis, self.count()
-        return {
-            START: 0.5,
-            **sampled(self.models.settings, count, how.sampling_steps, guidance, how.batch_size),
-            BYTE: 3 * self.side**2 * count,
-        }
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         prompts = [

@@ -3,7 +3,7 @@
 It knows nothing of stages or of learning, and imports torch only where a device is asked for.
 """
 
-from .files import explained, locked, put, sync, writable
+from .files import check_room, explained, locked, put, sync, writable
 from .machine import (
     cores,
     gpus,
@@ -20,6 +20,7 @@ from .memory import Fitting, advised, exhausted
 __all__ = [
     "Fitting",
     "advised",
+    "check_room",
     "cores",
     "exhausted",
     "explained",

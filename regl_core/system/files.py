@@ -92,6 +92,17 @@ def writable(folder: Path) -> None:
         file.write(b"x")
 
 
+def check_room(needed: int, folder: Path, what: str, otherwise: str = "") -> None:
+    """Make sure that `what` can write `needed` bytes below `folder`. ReglError if it cannot."""
+    there = next(it for it in (folder, *folder.parents) if it.exists())
+    free = shutil.disk_usage(there).free
+    if needed > free:
+        raise ReglError(
+            f"{what} need {needed / 1e9:.1f} GB more below {folder}, where {free / 1e9:.1f} GB are "
+            f"free; free some space{otherwise}"
+        )
+
+
 @contextmanager
 def locked(path: Path, timeout: float = -1) -> Iterator[None]:
     """Hold the lock `path` within the block, which waits for it up to `timeout` seconds.

@@ -13,7 +13,7 @@ import torch
 from diffusers import AutoencoderKL
 from transformers import CLIPModel
 
-from regl_core.hub.sources import SHIPPED
+from regl_core.hub import SHIPPED
 from regl_core.seeds import torch_generator
 
 from .assemble import assemble

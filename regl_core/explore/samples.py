@@ -3,81 +3,74 @@
 import html
 import threading
 from collections.abc import Sequence
-from typing import Any
 
 import ipywidgets as widgets
-import torch
+from torch import Tensor
 
-from ..pipeline import Synthetic
+from ..pipeline import Pipeline, Synthetic
 from ..stages.vanilla_images import Vanilla, load_images
-from . import mosaic
-from .computing import Computing
-from .setup import Setup
+from . import pictures
+from .background import Background, ComputeButton
 from .skew import Skew
 
 
-class Gallery(Computing):
+class Samples(ComputeButton):
     """Three rows of images of one class, of the client that the sliders look at.
 
     whose: whether the real ones are the client's own or all. shown: what is to be seen, by row,
     uint8 (n, 3, side, side) of any n; none where the images are not drawn yet.
     """
 
-    def __init__(self, setup: Setup, skew: Skew) -> None:
-        names = setup.dataset.classes
-        options = [(name, k) for k, name in enumerate(names)]
+    def __init__(self, skew: Skew, pipeline: Pipeline, background: Background) -> None:
+        options = [(name, k) for k, name in enumerate(skew.dataset.classes)]
         self.of_class = widgets.Dropdown(options=options, description="class")
         self.of_class.layout.width = "220px"
         self.whose = widgets.Dropdown(
             options=["of this client", "of all clients"], description="real images"
         )
         self.rows = {row: (widgets.HTML(), _strip()) for row in ("real", "TF", "FT")}
-        self.shown: dict[str, torch.Tensor] = {}
-        self._setup, self._skew, self._guard = setup, skew, threading.Lock()
-        super().__init__(setup.job, "Draw this client's images")
+        self.shown: dict[str, Tensor] = {}
+        self._skew, self._pipeline, self._guard = skew, pipeline, threading.Lock()
+        super().__init__(background, "Draw this client's images")
         choosing = widgets.HBox(
             [self.of_class, self.whose], layout={"flex_flow": "row wrap", "margin": "6px 0"}
         )
         lines = [part for row in self.rows.values() for part in row]
         self.children = (choosing, *self.children, *lines)
-        self.of_class.observe(self._chosen, "value")
-        self.whose.observe(self._chosen, "value")
-        skew.follow(self.look)
-        self.look()
+        for control in (self.of_class, self.whose):
+            control.observe(lambda _: self.refresh(), "value")
+        skew.follow(self.refresh)
+        self.refresh()
 
     def asked(self) -> tuple[str, Sequence[Synthetic]]:
-        # Split once more: where the partition cannot be made, this says why.
-        choice, dataset = self._skew.choice, self._setup.dataset
-        choice.partition.split(dataset.train.labels, len(dataset.classes), choice.seed)
-        client = self._skew.client.value
-        return f"Drawing for client {client} ({choice})", self._stages()
+        if self._skew.error:
+            raise self._skew.error
+        return f"Drawing for client {self._skew.client.value} ({self._skew.told})", self.stages()
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         with self._guard:
             if self._skew.parts is not None:
-                self._show(*self._stages())
+                self._show(*self.stages())
 
     def outcome(self) -> str:
         return "Drawn. Choose any class; nothing has to be drawn anew for it."
 
-    def _stages(self) -> tuple[Vanilla, Synthetic]:
+    def stages(self) -> tuple[Vanilla, Synthetic]:
         """The first piece of both kinds that the runs of its partition draw for the client."""
-        setup, seed = self._setup, self._skew.choice.seed
-        parts = [part.tolist() for part in self._skew.parts]
+        skew, parts = self._skew, [part.tolist() for part in self._skew.parts]
         free, tuned = (
-            setup.pipeline.clients(kind, setup.name, parts, setup.settings, seed)
+            self._pipeline.clients(kind, skew.name, parts, skew.settings, skew.seed.value)
             for kind in ("vanilla", "lora")
         )
-        client = self._skew.client.value
+        client = skew.client.value
         return free[client][0], tuned[client][0]
 
     def _show(self, free: Vanilla, tuned: Synthetic) -> None:
-        k, client, store = self.of_class.value, self._skew.client.value, self._setup.job.store
-        train, name = self._setup.dataset.train, html.escape(self._setup.dataset.classes[k])
+        k, client, store = self.of_class.value, self._skew.client.value, self._background.store
+        train, name = self._skew.dataset.train, html.escape(self._skew.dataset.classes[k])
         own = train.subset(self._skew.parts[client])
         mine = self.whose.value == "of this client"
-        chosen = own if mine else train
-        who = f"client {client}" if mine else "all clients together"
+        chosen, who = (own, f"client {client}") if mine else (train, "all clients together")
         real = chosen.images[chosen.labels == k]
         tuning = f"drawn by the model tuned on the {len(own)} images of client {client}"
         if not len(own):
@@ -85,7 +78,7 @@ class Gallery(Computing):
         elif not (own.labels == k).any():
             tuning += f", none of them of <i>{name}</i>"
         self.shown = {"real": real}
-        self._fill("real", f"<b>real</b>: {who} has {len(real)} of <i>{name}</i>", real)
+        self._fill("real", f"{who} has {len(real)} of <i>{name}</i>", real)
         for row, stage, how in (
             ("TF", free, "drawn by the model as it is"),
             ("FT", tuned, tuning),
@@ -95,20 +88,17 @@ class Gallery(Computing):
                 how += " – not yet: press the button"
             else:
                 self.shown[row] = images
-            self._fill(row, f"<b>{row}</b>: {how}", images)
+            self._fill(row, how, images)
 
-    def _fill(self, row: str, words: str, images: torch.Tensor | None) -> None:
+    def _fill(self, row: str, words: str, images: Tensor | None) -> None:
         label, strip = self.rows[row]
-        label.value = words
+        label.value = f"<b>{row}</b>: {words}"
         some = images is not None and len(images) > 0
         if some:
-            strip.value = mosaic.row(images)
+            strip.value = pictures.strip(images)
         strip.layout.visibility = "visible" if some else "hidden"
-
-    def _chosen(self, _: Any) -> None:
-        self.look()
 
 
 def _strip() -> widgets.Image:
-    height = f"{mosaic.SIDE}px"
+    height = f"{pictures.SIDE}px"
     return widgets.Image(format="png", layout={"height": height, "align_self": "flex-start"})

@@ -1,0 +1,265 @@
+"""The three foundation models on this machine: where each lies, and whether it is whole.
+
+Each is in the hub's layout, in a folder or in the hub's local cache. All that can be told from
+names, settings and headers is told from those, before a library is imported: a missing file, or
+one that was cut short, would else come out after minutes, and of an index or an adapter the
+libraries load what no key knows of.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from ..engine import not_in_key
+from ..errors import ReglError
+from ..settings.frozen import shown
+
+SHIPPED = Path(__file__).parents[1] / "shipped"
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """The files of one kind of model that are read.
+
+    entry : the one without which nothing is there. needed : of each of these at least one.
+    weights : safetensors without their ending, each one file, or several with an index. model :
+    what `entry` says of the model, and which are known here.
+    """
+
+    entry: str
+    needed: tuple[tuple[str, ...], ...]
+    weights: tuple[str, ...]
+    model: tuple[str, tuple[str, ...]]
+
+    @property
+    def patterns(self) -> list[str]:
+        """What the names of all its files match, and none of the same weights in another form."""
+        parts = [f"{name}{end}" for name in self.weights for end in ("", "-*-of-*")]
+        return ["*.json", "*.txt", *(f"{part}.safetensors" for part in parts)]
+
+    def of(self, folder: Path) -> list[Path]:
+        """Those in `folder`, in order."""
+        named = {it.relative_to(folder).as_posix(): it for it in folder.rglob("*") if it.is_file()}
+        wanted = (it for it in sorted(named) if any(fnmatch(it, own) for own in self.patterns))
+        return [named[name] for name in wanted]
+
+
+PROCESSOR = ("preprocessor_config.json", "processor_config.json")
+FILES: Mapping[str, ModelFiles] = MappingProxyType(
+    {
+        "stable-diffusion": ModelFiles(
+            entry="model_index.json",
+            needed=(
+                ("scheduler/scheduler_config.json",),
+                ("text_encoder/config.json",),
+                ("tokenizer/tokenizer.json", "tokenizer/vocab.json"),
+                ("unet/config.json",),
+                ("vae/config.json",),
+            ),
+            weights=(
+                "text_encoder/model",
+                "unet/diffusion_pytorch_model",
+                "vae/diffusion_pytorch_model",
+            ),
+            model=("_class_name", ("StableDiffusionPipeline",)),
+        ),
+        "image-encoder": ModelFiles(
+            entry="config.json",
+            needed=(PROCESSOR,),
+            weights=("model",),
+            model=("model_type", ("clip", "clip_vision_model")),
+        ),
+        "captioner": ModelFiles(
+            entry="config.json",
+            needed=(PROCESSOR, ("tokenizer.json", "vocab.json", "vocab.txt")),
+            weights=("model",),
+            model=("model_type", ("blip", "blip-2")),
+        ),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Component:
+    """One of the three models: what the settings, at `key`, say of where it comes from."""
+
+    kind: str
+    key: str
+    name: str | None  # a folder or an id on the hub
+    revision: str | None
+
+    @property
+    def files(self) -> ModelFiles:
+        """Those of its kind."""
+        return FILES[self.kind]
+
+    @property
+    def path(self) -> Path | None:
+        """The folder that `name` is, None where it is none."""
+        # A relative folder that does not exist would be taken for a hub id.
+        folder = Path(self.name or "").expanduser()
+        # `Path.is_dir` raises where a name is too long to be one.
+        return folder.resolve() if self.name and os.path.isdir(folder) else None
+
+    @property
+    def on_hub(self) -> bool:
+        """Whether `name` is no folder and can be an id on the hub."""
+        given = self.name or "."
+        return not self.path and not given.startswith((".", "~", "/")) and is_id(given)
+
+    @not_in_key
+    def check(self) -> None:
+        """ReglError where `name` is nothing that could be a model, here or on the hub."""
+        if self.name is None:
+            raise ReglError(f"{self.key}: null, expected the {self.kind}: a folder or a hub id")
+        if not self.path and not self.on_hub:
+            raise ReglError(
+                f"{self.key}: {shown(self.name)} ({self.kind}) is neither a folder nor a hub id "
+                f"(owner/name); shipped: {', '.join(sorted(p.name for p in SHIPPED.iterdir()))}"
+            )
+
+    def folder(self) -> Path:
+        """Where it lies. Raises ReglError where it is not on this machine."""
+        self.check()
+        if self.path:
+            return self.path
+        found = snapshot(self.name, self.revision, self.files.entry)
+        if found is None:
+            asked = f" at revision {self.revision!r}" if self.revision else ""
+            raise ReglError(
+                f"{self.key}: {self.name}{asked} ({self.kind}) is not in the hub's local cache, "
+                "and no run downloads; make models with the same PROFILE does, or name its folder"
+            )
+        return found
+
+    def missing(self) -> list[str]:
+        """What is not there or damaged, a line each, told from names and headers."""
+        try:
+            folder = self.folder()
+        except ReglError as error:
+            return [str(error)]
+        mend = "make models, with the same PROFILE" if self.on_hub else "copy the whole model there"
+        return [
+            f"{self.key}: {self.name} ({self.kind}): {text} in {folder}; {mend}"
+            for text in _missing(self.files, folder)
+        ]
+
+    def unfit(self) -> list[str]:
+        """In words, that it is none of the models known here; empty if it is, or is not here."""
+        settings = self.settings(self.files.entry)
+        field, known = self.files.model
+        found = settings.get(field)
+        if settings and found not in known:
+            return [
+                f"{self.key}: {self.name} is of the type {found}, expected {' or '.join(known)}"
+            ]
+        if found == "blip-2" and settings.get("image_token_index") is None:
+            return [
+                f"{self.key}: {self.name} is a BLIP-2 without image_token_index: of an early "
+                "revision, take a later one"
+            ]
+        return []
+
+    def settings(self, file: str) -> dict[str, Any]:
+        """What a JSON file of it says; empty where it is not here or cannot be read."""
+        try:
+            return _mapping(self.folder() / file) or {}
+        except ReglError:
+            return {}
+
+
+def is_id(name: str) -> bool:
+    """Whether `name` can be the id of a model on the hub, owner/name."""
+    from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return name.count("/") == 1
+
+
+def snapshot(name: str, revision: str | None, entry: str) -> Path | None:
+    """The folder of the model `name` in the hub's local cache; its own name is the commit.
+
+    `revision`: a branch, tag or commit; None: the branch that was downloaded without one. None is
+    returned where it has no file `entry` in the cache; nothing is downloaded.
+    """
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    cache = constants.HF_HUB_CACHE
+    found = try_to_load_from_cache(name, entry, cache_dir=cache, revision=revision)
+    return Path(found).parent if isinstance(found, str) else None
+
+
+def _missing(files: ModelFiles, folder: Path) -> Iterator[str]:
+    """What keeps a model in `folder` from being loaded."""
+    for choice in ((files.entry,), *files.needed):
+        there = [folder / name for name in choice if (folder / name).is_file()]
+        if not there:
+            yield f"{' or '.join(choice)} is missing"
+        for path in there:
+            if path.suffix == ".json" and _mapping(path) is None:
+                yield f"{path.relative_to(folder)} is damaged"
+    for path in sorted(folder.rglob("adapter_config.json")):
+        # transformers would load it unasked, from a file that is none of `files`.
+        yield (
+            f"{path.relative_to(folder)} is that of an adapter, which would alter the weights: "
+            "merge it into them, or remove it"
+        )
+    for name in files.weights:
+        for path, text in _unread(folder / name):
+            yield f"{path.relative_to(folder)} {text}"
+
+
+def _mapping(path: Path) -> dict[str, Any] | None:
+    """What a JSON file holds; None if that cannot be read or is something else."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (ValueError, RecursionError, OSError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _unread(stem: Path) -> Iterator[tuple[Path, str]]:
+    """Which files of the weights `stem` cannot be read, and why."""
+    whole = stem.with_name(f"{stem.name}.safetensors")
+    index = stem.with_name(f"{stem.name}.safetensors.index.json")
+    shards = [whole] if whole.is_file() else []
+    if index.is_file():  # diffusers goes by it even where all is in one file too
+        named = (_mapping(index) or {}).get("weight_map")
+        if not isinstance(named, dict) or not named:
+            yield index, "is damaged: expected a weight_map from tensors to files"
+            return
+        # Whatever it names would be loaded, so it must be one of the files that digests know.
+        pattern = f"{stem.name}-*-of-*.safetensors"
+        for name in named.values():
+            if not isinstance(name, str) or {*"/\0"} & {*name} or not fnmatch(name, pattern):
+                yield index, f"names {shown(name)}, expected {pattern} beside it"
+                return
+        shards += [stem.with_name(name) for name in sorted(set(named.values()))]
+    if not shards:
+        others = sorted(path.name for path in stem.parent.glob("*") if path.is_file())
+        half = [it for it in others if fnmatch(it, f"{stem.name}.*.safetensors")]
+        pickles = [it for it in others if it.endswith((".bin", ".ckpt", ".pt", ".pth"))]
+        why = ""
+        if half:
+            why = f", and {half[0]} is not taken for it: rename it"
+        elif pickles:
+            why = f", and {pickles[0]} is a pickle, which can run code: only safetensors are read"
+        yield whole, f"is missing{why}"
+    for shard in shards:
+        try:
+            with safe_open(shard, framework="np"):  # reads the header; "pt" would import torch
+                pass
+        except FileNotFoundError:
+            yield shard, "is missing"
+        except (SafetensorError, OSError) as error:
+            yield shard, f"is damaged ({error})"
