@@ -119,21 +119,6 @@ def features(
     return F.normalize(torch.cat(parts), dim=1)
 
 
-def spread(
-    foundation: Foundation, images: torch.Tensor, checkpoint: Checkpoint | None = None
-) -> float:
-    """How much images of one class differ: mean 1 − cosine of their features, over all pairs.
-
-    images: uint8 (classes, n, 3, side, side), n at least 2. 0 means n copies of one image.
-    `checkpoint`: as in `captions`.
-    """
-    classes, n = images.shape[:2]
-    unit = features(foundation, images.flatten(0, 1), checkpoint).view(classes, n, -1)
-    # The cosines of all pairs, twice, and those of each image with itself, 1.
-    total = (unit.sum(1).square().sum(1) - n).mean()
-    return 1 - float(total) / (n * (n - 1))
-
-
 @dataclass(frozen=True)
 class ClassFeatures:
     """The intra-class visual features of one client, as a distribution to draw from.
@@ -184,7 +169,7 @@ class ClassFeatures:
 
 
 @torch.inference_mode()
-def encode(
+def prompt_embeddings(
     foundation: Foundation, prompts: Sequence[str], tokens: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Prompt embeddings and their unconditional counterparts, each (n, length, d).

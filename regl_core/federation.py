@@ -30,35 +30,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class History:
-    """What a federation leaves.
-
-    Attributes
-    ----------
-    accuracy
-        Of the global model on the global test set after each round, in percent.
-    personal
-        After each round, each client's accuracy on its own test split with the weights it
-        would start the next round from, in percent; None for a client that lacks training or
-        test images. Empty if no test splits were given.
-    server, clients
-        The final states.
-    """
-
-    accuracy: tuple[float, ...]
-    personal: tuple[tuple[float | None, ...], ...]
-    server: Server
-    clients: tuple[State, ...]
-
-    @property
-    def weights(self) -> Weights:
-        """The final global model."""
-        return self.server.weights
-
-
-@dataclass(frozen=True)
 class FederationState:
-    """A federation between two clients, or within the turn of one.
+    """How far a federation has come: between two clients, within the turn of one, or to its end.
 
     Attributes
     ----------
@@ -71,7 +44,9 @@ class FederationState:
     accuracy
         Of the global model on the global test set after each round, in percent.
     personal
-        After each round, every client's own accuracy in percent; None for a client left out.
+        After each round, each client's accuracy on its own test split with the weights it
+        would start the next round from, in percent; None for a client that lacks training or
+        test images. Empty if no test splits were given.
     turn
         How far the next client, or after all of them the server, has come (`stepwise`); None if
         it has not begun.
@@ -84,6 +59,11 @@ class FederationState:
     accuracy: tuple[float, ...]
     personal: tuple[tuple[float | None, ...], ...]
     turn: Any = None
+
+    @property
+    def weights(self) -> Weights:
+        """The global model."""
+        return self.server.weights
 
 
 class FederationCheckpoint(Checkpoint):
@@ -113,12 +93,6 @@ class TurnCheckpoint(Checkpoint):
         self.checkpoint.save(replace(self.state, turn=value))
 
 
-def reported(history: History, report_rounds: int) -> float:
-    """Mean accuracy over the last `report_rounds` rounds (all, where there are fewer), percent."""
-    last = history.accuracy[-report_rounds:]
-    return sum(last) / len(last)
-
-
 def federate(
     method: Method,
     net: nn.Module,
@@ -130,8 +104,8 @@ def federate(
     checkpoint: FederationCheckpoint | None = None,
     personal: Sequence[ClientData] = (),
     after_round: Callable[[FederationState], None] = lambda state: None,
-) -> History:
-    """Train `method` for ``training.rounds`` rounds.
+) -> FederationState:
+    """Train `method` for ``training.rounds`` rounds, and say where that ends.
 
     Parameters
     ----------
@@ -197,7 +171,7 @@ def federate(
             after_round(state)
             if checkpoint:
                 checkpoint.save(state)
-    return History(state.accuracy, state.personal, state.server, state.clients)
+    return state
 
 
 def select(owners: Sequence[int], fraction: float, seed: int, number: int) -> list[int]:

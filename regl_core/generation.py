@@ -57,14 +57,14 @@ def sample(
 ) -> torch.Tensor:
     """One image for each prompt: uint8 (n, 3, side, side), on the CPU.
 
-    tokens: (n, d) visual features or None (`conditions.encode`). seeds: for each image the
-    path its noise derives from (s_i = G(z_i, p_i), Sec. 4.1.1). `tick` gets the share done.
+    tokens: (n, d) visual features or None (`conditions.prompt_embeddings`). seeds: for each image
+    the path its noise derives from (s_i = G(z_i, p_i), Sec. 4.1.1). `tick` gets the share done.
     `checkpoint`: where the batches are kept (`batchwise`). `side`, in pixels: each batch is scaled
     to it as soon as it is drawn; None: that of the model.
     """
 
     def some(part: slice) -> torch.Tensor:
-        positive, negative = conditions.encode(
+        positive, negative = conditions.prompt_embeddings(
             foundation, prompts[part], None if tokens is None else tokens[part]
         )
         noise = [torch.Generator().manual_seed(derive(*path)) for path in seeds[part]]

@@ -11,20 +11,21 @@ split(labels, classes, seed)
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from .errors import ReglError
 from .seeds import numpy_generator
 from .settings.frozen import Frozen
 
+if TYPE_CHECKING:  # settings name partitions, and are read without torch
+    from torch import Tensor
+
 ATTEMPTS = 1000  # draws in search of a partition with `min_size`: a second or two
 
-Parts = tuple[Tensor, ...]
+Parts = tuple["Tensor", ...]
 Clients = Annotated[int, Field(ge=1)]
 
 
@@ -53,7 +54,7 @@ class Dirichlet(Frozen):
         options += ["balance_cap"] * self.balance_cap
         return ";".join([f"beta={self.beta:.12g}", *options])
 
-    def split(self, labels: Tensor, classes: int, seed: int) -> Parts:
+    def split(self, labels: "Tensor", classes: int, seed: int) -> Parts:
         _check_enough(len(labels), self.clients, max(1, self.min_size))
         for attempt in range(ATTEMPTS):
             parts = self._draw(labels.numpy(), numpy_generator(seed, "partition", attempt))
@@ -87,7 +88,7 @@ class SingleLabel(Frozen):
     kind: Literal["single_label"] = "single_label"
     setting: ClassVar[str] = "single_label"
 
-    def split(self, labels: Tensor, classes: int, seed: int) -> Parts:
+    def split(self, labels: "Tensor", classes: int, seed: int) -> Parts:
         return _tensors([np.flatnonzero(labels.numpy() == label)] for label in range(classes))
 
 
@@ -101,7 +102,7 @@ class IID(Frozen):
     setting: ClassVar[str] = "iid"
     clients: Clients
 
-    def split(self, labels: Tensor, classes: int, seed: int) -> Parts:
+    def split(self, labels: "Tensor", classes: int, seed: int) -> Parts:
         _check_enough(len(labels), self.clients, 1)
         order = numpy_generator(seed, "partition", "iid").permutation(len(labels))
         return _tensors([part] for part in np.array_split(order, self.clients))
@@ -126,7 +127,7 @@ class GlobalShare(Frozen):
     def setting(self) -> str:
         return f"global_share={100 * self.share:.12g}%"
 
-    def split(self, labels: Tensor, classes: int, seed: int) -> Parts:
+    def split(self, labels: "Tensor", classes: int, seed: int) -> Parts:
         members = [np.flatnonzero(labels.numpy() == label) for label in range(classes)]
         parts = []
         for client, own in enumerate(self.base.split(labels, classes, seed)):
@@ -142,8 +143,8 @@ class Pooled(Frozen):
     kind: Literal["pooled"] = "pooled"
     setting: ClassVar[str] = "all"
 
-    def split(self, labels: Tensor, classes: int, seed: int) -> Parts:
-        return (torch.arange(len(labels)),)
+    def split(self, labels: "Tensor", classes: int, seed: int) -> Parts:
+        return _tensors([[np.arange(len(labels))]])
 
 
 PartitionSpec = Annotated[
@@ -152,7 +153,7 @@ PartitionSpec = Annotated[
 
 
 def test_split(
-    train_labels: Tensor, parts: Parts, test_labels: Tensor, classes: int, seed: int
+    train_labels: "Tensor", parts: Parts, test_labels: "Tensor", classes: int, seed: int
 ) -> Parts:
     """Test images for each client, skewed like its training images (paper, Sec. 5.1).
 
@@ -168,29 +169,33 @@ def test_split(
     Labels are int64 (n,) below `classes`; `parts` are indices into `train_labels`, one tensor per
     client. Returns indices into `test_labels` likewise: int64, ascending.
     """
-    owned = np.stack([np.bincount(train_labels[p].numpy(), minlength=classes) for p in parts])
-    given = torch.cat(parts)
-    overlap = len(given.unique()) < len(given)
+    owned = counts(train_labels, parts, classes).numpy()
+    given = np.concatenate([part.numpy() for part in parts])
+    overlap = len(np.unique(given)) < len(given)
     groups = np.split(np.arange(len(parts)), len(parts) if overlap else 1)
     chosen: list[list[np.ndarray]] = [[] for _ in parts]
     for group in groups:
         for label in np.flatnonzero(owned[group].sum(axis=0)):
             rng = numpy_generator(seed, "test_split", int(group[0]), int(label))
-            counts = owned[group, label]
-            others = int((train_labels == label).sum()) - counts.sum()  # owned outside the group
+            here = owned[group, label]
+            others = int((train_labels == label).sum()) - here.sum()  # owned outside the group
             members = np.flatnonzero(test_labels.numpy() == label)
-            *dealt, _ = deal(members, np.append(counts, others), rng)
+            *dealt, _ = deal(members, np.append(here, others), rng)
             for client, images in zip(group, dealt, strict=True):
                 chosen[client].append(images)
     return _tensors(chosen)
 
 
-def counts(labels: Tensor, parts: Parts, classes: int) -> Tensor:
+def counts(labels: "Tensor", parts: Parts, classes: int) -> "Tensor":
     """Images of each class that each client owns: int64 (clients, classes)."""
+    import torch
+
     return torch.stack([labels[part].bincount(minlength=classes) for part in parts])
 
 
 def _tensors(parts: Iterable[Sequence[np.ndarray]]) -> Parts:
+    import torch  # seconds, which who only names a partition need not pay
+
     none = np.empty(0, dtype=np.int64)
     return tuple(torch.from_numpy(np.sort(np.concatenate([none, *part]))) for part in parts)
 

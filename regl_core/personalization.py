@@ -14,7 +14,7 @@ from .weights import Weights
 
 
 @dataclass(frozen=True)
-class FineTuned:
+class PersonalModel:
     """One client's personal model.
 
     Attributes
@@ -45,7 +45,7 @@ def fine_tune(
     seed: int,
     client: int,
     checkpoint: Checkpoint | None = None,
-) -> FineTuned | None:
+) -> PersonalModel | None:
     """Fine-tune the model `weights` on `data` for ``settings.epochs`` epochs.
 
     SGD with the batch size, momentum and weight decay of `training` and the rate of
@@ -80,7 +80,7 @@ def fine_tune(
     with repeatable(), in_memory("fine-tuning", training):
         found = train_epochs(net, *how, end=accuracy)
     net.zero_grad()
-    return FineTuned(tuple(it for it in found if it is not None), Weights.of(net))
+    return PersonalModel(tuple(it for it in found if it is not None), Weights.of(net))
 
 
 def personalize(

@@ -92,7 +92,7 @@ class Run(Frozen):
             method,
             pipeline.training(self.settings),
             self.seed,
-            self.method in self.settings.personal_methods and not method.fine_tuned,
+            self.method in self.settings.personal_methods and not method.personalized,
         )
 
     def result(self, folder: Path) -> "Result":
@@ -112,7 +112,7 @@ class PersonalRun(Run):
         from .stages.personalized import Personalized
 
         trained = super().stage(pipeline)
-        if not self.build().fine_tuned:
+        if not self.build().personalized:
             return trained
         return Personalized(trained, self.settings.personalization)
 

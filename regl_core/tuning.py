@@ -78,7 +78,7 @@ def encode(foundation: Foundation, lesson: Lesson, checkpoint: Checkpoint | None
 
     def state(part: slice) -> torch.Tensor:
         tokens = None if lesson.tokens is None else lesson.tokens[part]
-        return conditions.encode(foundation, lesson.prompts[part], tokens)[0]
+        return conditions.prompt_embeddings(foundation, lesson.prompts[part], tokens)[0]
 
     fitting = Fitting("encoding an image", foundation.device)
     # In bfloat16 the scheduler would round its noise levels with them; the lowest would be 0.
@@ -210,7 +210,7 @@ def target(
 
 
 @contextmanager
-def tuned(foundation: Foundation, folder: Path, strength: float) -> Iterator[None]:
+def with_adapter(foundation: Foundation, folder: Path, strength: float) -> Iterator[None]:
     """Within the block the U-Net carries the adapter in `folder` at `strength` (Appendix B's α)."""
     unet = foundation.pipeline.unet
     unet.load_lora_adapter(folder, prefix=None, adapter_name=ADAPTER, use_safetensors=True)

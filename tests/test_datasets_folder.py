@@ -9,6 +9,7 @@ import pytest
 from toy_datasets import loader, settings
 
 from regl_core.datasets import FileLoader, Listing
+from regl_core.datasets.listing import words
 from regl_core.errors import ReglError
 from regl_core.params import ROOT
 from tools.replica import datasets as replica
@@ -19,26 +20,43 @@ def photos(tmp_path):
     return replica.photos(tmp_path / "photos", ["010.Red_fox", "eel", "otter"])
 
 
+def listed(root: Path, **changes) -> Listing:
+    return loader("folder:photos", root, **changes).listed()
+
+
 def files(root: Path, **changes) -> tuple[set[str], set[str]]:
-    listing = loader("folder:photos", root, **changes).listed()
+    listing = listed(root, **changes)
     return tuple({listing.files[row] for row in part.rows} for part in listing.parts)
 
 
-def test_names_come_from_the_folders(photos):
-    assert loader("folder:photos", photos).listed().classes == ("Red fox", "eel", "otter")
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("001.Black_footed_Albatross", "Black footed Albatross"),
+        ("17-red_fox", "red fox"),
+        ("042_otter", "otter"),
+        ("747", "747"),
+        ("4x4 truck", "4x4 truck"),
+        ("sea  horse", "sea horse"),
+    ],
+)
+def test_names_of_folders_become_words(name, expected):
+    assert words(name) == expected
 
 
-@pytest.mark.parametrize("sign", ["\t", ",", " , ", ",\t"])
-def test_names_come_from_classes_txt(photos, sign):
-    (photos / "classes.txt").write_text(
-        f"otter{sign}sea otter\n\n010.Red_fox{sign}fox, in the snow\neel{sign}eel\n"
-    )
-    found = loader("folder:photos", photos).listed()
-    assert found.classes == ("fox, in the snow", "eel", "sea otter")
+@pytest.mark.parametrize("sign", [None, "\t", ",", " , ", ",\t"])
+def test_names_come_from_the_folders_or_from_classes_txt(photos, sign):
+    expected = ("Red fox", "eel", "otter")
+    if sign:
+        expected = ("fox, in the snow", "eel", "sea otter")
+        (photos / "classes.txt").write_text(
+            f"otter{sign}sea otter\n\n010.Red_fox{sign}fox, in the snow\neel{sign}eel\n"
+        )
+    assert listed(photos).classes == expected
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "said"),
     [
         ("eel,eel\notter,otter\n", ["classes.txt has no name for 010.Red_fox"]),
         ("010.Red_fox\neel,\notter,otter", ["line 1: expected a folder,", "line 2: expected"]),
@@ -47,10 +65,10 @@ def test_names_come_from_classes_txt(photos, sign):
         ("010.Red_fox,a\neel,b\notter,b", ["same name for prompts: b"]),
     ],
 )
-def test_a_wrong_classes_txt_is_told(photos, text, words):
+def test_a_wrong_classes_txt_is_told(photos, text, said):
     (photos / "classes.txt").write_text(text)
     found = loader("folder:photos", photos).problems()
-    assert all(any(word in line for line in found) for word in words), found
+    assert all(any(word in line for line in found) for word in said), found
 
 
 def test_without_parts_a_share_drawn_by_seed_is_for_test(photos):
@@ -62,31 +80,29 @@ def test_without_parts_a_share_drawn_by_seed_is_for_test(photos):
     assert files(photos.with_name("elsewhere")) == (train, test)
 
 
-@pytest.mark.parametrize("part", ["test", "val"])
-def test_parts_that_are_there_are_used(tmp_path, part):
+@pytest.mark.parametrize(
+    ("parts", "used"), [(["test"], "test"), (["val"], "val"), (["test", "val"], "test")]
+)
+def test_parts_that_are_there_are_used(tmp_path, parts, used):
     root = tmp_path / "photos"
     replica.photos(root / "train", ["cat", "dog"], images=3)
-    replica.photos(root / part, ["cat", "dog"], images=2, seed=1)
+    for part in parts:
+        replica.photos(root / part, ["cat", "dog"], images=2, seed=1)
     (root / "classes.txt").write_text("cat,house cat\ndog,dog\n")
     train, test = files(root)
     assert train == {f"train/{name}/{i}.png" for name in ("cat", "dog") for i in range(3)}
-    assert test == {f"{part}/{name}/{i}.png" for name in ("cat", "dog") for i in range(2)}
-    assert loader("folder:photos", root).listed().classes == ("house cat", "dog")
-
-
-def test_test_goes_before_val(tmp_path):
-    for part in ("train", "val", "test"):
-        replica.photos(tmp_path / "photos" / part, ["cat", "dog"], images=2)
-    assert {name.split("/")[0] for name in files(tmp_path / "photos")[1]} == {"test"}
+    assert test == {f"{used}/{name}/{i}.png" for name in ("cat", "dog") for i in range(2)}
+    assert listed(root).classes == ("house cat", "dog")
 
 
 def test_classes_of_one_part_alone_are_told(tmp_path):
-    replica.photos(tmp_path / "photos/train", ["cat", "dog", "eel"], images=2)
-    replica.photos(tmp_path / "photos/test", ["cat", "dog", "fox"], images=2)
-    (line,) = loader("folder:photos", tmp_path / "photos").problems()
+    root = tmp_path / "photos"
+    replica.photos(root / "train", ["cat", "dog", "eel"], images=2)
+    replica.photos(root / "test", ["cat", "dog", "fox"], images=2)
+    (line,) = loader("folder:photos", root).problems()
     assert "classes in test/ that train/ lacks: fox" in line
-    shutil.rmtree(tmp_path / "photos/test/fox")
-    (line,) = loader("folder:photos", tmp_path / "photos").problems()
+    shutil.rmtree(root / "test/fox")
+    (line,) = loader("folder:photos", root).problems()
     assert "no test image of eel" in line
 
 
@@ -98,10 +114,19 @@ def test_only_images_count_wherever_they_lie(photos):
     (photos / ".cache").mkdir()
     (photos / "readme.md").touch()
     train, test = files(photos)
-    assert {it for it in train | test if it.startswith("eel")} == {
-        *(f"eel/{i}.png" for i in range(5)),
-        "eel/deep/er/SHOUTED.PNG",
-    }
+    expected = {*(f"eel/{i}.png" for i in range(5)), "eel/deep/er/SHOUTED.PNG"}
+    assert {it for it in train | test if it.startswith("eel")} == expected
+
+
+@pytest.mark.parametrize("target", [".", "..", "../../photos/eel", "inner"])
+def test_a_link_to_a_folder_above_is_told(photos, target):
+    before = len(listed(photos).files)
+    (photos / "eel/loop").symlink_to(photos / "otter" if target == "inner" else target)
+    if target == "inner":  # no loop: the images there are found once more, below the link
+        assert len(listed(photos).files) == before + 5
+        return
+    (line,) = loader("folder:photos", photos).problems()
+    assert f"{photos}/eel/loop" in line and "is a link to a folder that it lies in" in line
 
 
 def test_a_root_that_is_not_absolute_lies_in_the_repository(monkeypatch, tmp_path):

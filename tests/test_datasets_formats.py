@@ -1,73 +1,57 @@
-"""Each data set in its exact form on the disk, in small: classes, labels, official splits."""
+"""Each data set in its exact form on the disk, in small: classes, names, labels, splits."""
+
+from pathlib import Path
 
 import pytest
 import torch
 from torchvision import datasets as torchvision
-from toy_datasets import FRUIT, loader, replicas, settings
+from toy_datasets import FRUIT, NAMES, loader, settings
 
 from regl_core import datasets
 from regl_core.datasets.decoding import decoded
+from regl_core.datasets.imagenet import LISTS
 from regl_core.params import load
 from tools.replica import datasets as replica
 
 
-@pytest.fixture(scope="module")
-def roots(tmp_path_factory):
-    return replicas(tmp_path_factory.mktemp("replicas"))
-
-
-def listed_files(loader) -> list[list[tuple[str, int]]]:
+def files(name: str, root: Path, **changes) -> list[list[tuple[str, int]]]:
     """Training and test files with their labels."""
-    listing = loader.listed()
+    listing = loader(name, root, **changes).listed()
     return [
-        [
-            (listing.files[row], label)
-            for row, label in zip(part.rows, part.labels.tolist(), strict=True)
-        ]
-        for part in listing.parts
+        [(listing.files[row], label) for row, label in zip(it.rows, it.labels, strict=True)]
+        for it in listing.parts
     ]
 
 
 @pytest.mark.parametrize(
     ("name", "classes", "train", "test"),
-    [
-        ("imagefruit", 10, 4, 2),
-        ("cub", 3, 4, 2),
-        ("cars", 3, 4, 2),
-        ("eurosat", 3, 8, 2),
-        ("folder:photos", 3, 4, 1),
-    ],
+    [*zip(NAMES, (10, 3, 3, 3, 3), (4, 4, 4, 8, 4), (2, 2, 2, 2, 1), strict=True)],
 )
-def test_every_replica_loads_as_it_is_listed(roots, name, classes, train, test):
-    it = loader(name, roots[name])
+def test_every_replica_loads_as_it_is_listed(data_sets, name, classes, train, test):
+    it = loader(name, data_sets[name])
     assert it.problems() == []
     found, listing = it.load(), it.listed()
     assert found.name == name and found.classes == listing.classes
-    assert len(found.classes) == classes
-    assert found.train.labels.bincount().tolist() == [train] * classes
-    assert found.test.labels.bincount().tolist() == [test] * classes
     assert listing.counts() == ([train] * classes, [test] * classes)
     for split, part in ((found.train, listing.train), (found.test, listing.test)):
         assert split.labels.tolist() == part.labels.tolist()
 
 
-def test_cub_follows_its_text_files(roots):
-    root = roots["cub"]
-    lines = {name: (root / f"{name}.txt").read_text().split() for name in ("images", "classes")}
-    labels = (root / "image_class_labels.txt").read_text().split()[1::2]
-    split = (root / "train_test_split.txt").read_text().split()[1::2]
-    rows = list(zip(lines["images"][1::2], labels, split, strict=True))
+def test_cub_follows_its_text_files(data_sets, tmp_path):
+    root = data_sets["cub"]
+    tables = {
+        name: (root / f"{name}.txt").read_text().split()[1::2]
+        for name in ("images", "image_class_labels", "train_test_split")
+    }
+    rows = list(zip(*tables.values(), strict=True))
     expected = [[(f"images/{f}", int(k) - 1) for f, k, s in rows if s == it] for it in "10"]
-    assert listed_files(loader("cub", root)) == expected
+    assert files("cub", root) == expected
     names = loader("cub", root).listed().classes
     assert names == ("Black footed Albatross", "Laysan Albatross", "Sooty Albatross")
-
-
-def test_cub_takes_the_split_from_the_file_not_from_the_order(tmp_path):
     root = replica.cub(tmp_path / "cub", classes=2, train=2, test=2)
-    file = root / "train_test_split.txt"
-    file.write_text("".join(f"{i} {i % 2}\n" for i in range(8, 0, -1)))  # in another order, too
-    train, test = listed_files(loader("cub", root))
+    lines = "".join(f"{i} {i % 2}\n" for i in range(8, 0, -1))  # in another order, too
+    (root / "train_test_split.txt").write_text(lines)
+    train, test = files("cub", root)
     assert [name[-15:-11] for name, _ in train] == ["0001", "0003"] * 2
     assert [name[-15:-11] for name, _ in test] == ["0002", "0004"] * 2
 
@@ -75,7 +59,7 @@ def test_cub_takes_the_split_from_the_file_not_from_the_order(tmp_path):
 def test_cars_are_what_torchvision_reads(tmp_path):
     root = replica.cars(tmp_path / "stanford_cars")
     found = loader("cars", root).listed()
-    for part, own in zip(("train", "test"), listed_files(loader("cars", root)), strict=True):
+    for part, own in zip(("train", "test"), files("cars", root), strict=True):
         theirs = torchvision.StanfordCars(tmp_path, split=part)
         assert [(str(root / name), label) for name, label in own] == theirs._samples
         assert list(found.classes) == theirs.classes
@@ -85,10 +69,9 @@ def test_cars_are_what_torchvision_reads(tmp_path):
 def test_eurosat_is_what_torchvision_reads(tmp_path):
     root = replica.eurosat(tmp_path / "eurosat")
     theirs = torchvision.EuroSAT(tmp_path)
-    train, test = listed_files(loader("eurosat", root))
-    ours = sorted((str(root / name), label) for name, label in train + test)
-    assert ours == sorted(theirs.samples)
-    assert not {name for name, _ in train} & {name for name, _ in test}
+    train, test = files("eurosat", root)
+    assert sorted((str(root / name), k) for name, k in train + test) == sorted(theirs.samples)
+    assert not {*train} & {*test}
     assert theirs.classes == ["AnnualCrop", "Forest", "HerbaceousVegetation"]
     names = loader("eurosat", root).listed().classes
     assert names == ("annual crop", "forest", "herbaceous vegetation")
@@ -97,11 +80,10 @@ def test_eurosat_is_what_torchvision_reads(tmp_path):
 def test_imagenet_is_chosen_by_synset_in_the_order_of_the_list(tmp_path):
     others = ["n01440764", "n03888257", "n12768682"]  # before, between and after
     root = replica.imagenet(tmp_path / "imagenet", sorted([*FRUIT, *others]))
-    train, test = listed_files(loader("imagefruit", root))
+    train, test = files("imagefruit", root)
     for part, own in (("train", train), ("val", test)):
-        assert {(name.split("/")[0], name.split("/")[1], label) for name, label in own} == {
-            (part, synset, k) for k, synset in enumerate(FRUIT)
-        }
+        expected = {(part, synset, k) for k, synset in enumerate(FRUIT)}
+        assert {(*name.split("/")[:2], label) for name, label in own} == expected
     assert len(train) == 40 and len(test) == 20
 
 
@@ -114,14 +96,12 @@ def test_the_two_lists_of_imagenet100_share_eight_classes(tmp_path):
     assert len(loader("imagenet100", root, class_list="cmc").problems()) == 2
 
 
-def test_grey_and_cmyk_images_of_imagenet_become_rgb(roots):
-    it = loader("imagefruit", roots["imagefruit"])
-    found = it.load()
-    grey, cmyk = found.train.images[[1]][0], found.train.images[[2]][0]
+def test_grey_and_cmyk_images_of_imagenet_become_rgb(data_sets):
+    it = loader("imagefruit", data_sets["imagefruit"])
+    grey, cmyk = it.load().train.images[[1, 2]]
     assert torch.equal(grey[0], grey[1]) and torch.equal(grey[0], grey[2])
     plain = torch.from_numpy(decoded(it.root / it.listed().files[0], 32))
-    for image in (cmyk, plain):
-        assert not torch.equal(image[0], image[1])
+    assert not torch.equal(cmyk[0], cmyk[1]) and not torch.equal(plain[0], plain[1])
     # The same colours but for the noise and the stripes' place: of one class.
     assert (cmyk.float().mean((1, 2)) - plain.float().mean((1, 2))).abs().max() < 25
 
@@ -130,29 +110,27 @@ def test_the_five_data_sets_of_the_paper_load_from_replicas(tmp_path):
     roots = replica.paper(tmp_path, train=2, test=1)
     assert list(roots) == list(load("paper").datasets)
     for name, root in roots.items():
-        its = load("paper").datasets[name]
         small = {"root": str(root), "complete": False, "image_side": 8}
-        found = datasets.load(name, its.model_copy(update=small), tmp_path / "packed")
+        its = load("paper").datasets[name].model_copy(update=small)
+        found = datasets.load(name, its, tmp_path / "packed")
         assert found.train.labels.bincount().tolist() == [2] * len(found.classes)
         assert found.test.labels.bincount().tolist() == [1] * len(found.classes)
 
 
 @pytest.mark.parametrize("name", ["cub", "imagefruit"])
-def test_images_of_a_part_can_be_drawn_by_seed(roots, name):
-    def labels(**changes):
-        listing = loader(name, roots[name], **changes).listed()
-        return [[listing.files[row] for row in part.rows] for part in listing.parts]
+def test_images_of_a_part_can_be_drawn_by_seed(data_sets, name):
+    def cut(**changes) -> list[set]:
+        return [{*part} for part in files(name, data_sets[name], **changes)]
 
     (all_train, all_test), (few, test), (more, _) = (
-        labels(**changes) for changes in ({}, {"train_per_class": 2}, {"train_per_class": 3})
+        cut(train_per_class=count) for count in (None, 2, 3)
     )
-    assert set(few) < set(more) < set(all_train) and test == all_test
-    assert set(labels(train_per_class=2, split_seed=1)[0]) != set(few)
-    train, held_out = labels(validation_share=0.25)
-    assert set(train) | set(held_out) == set(all_train)
-    assert len(held_out) == len(all_train) // 4
-    both = labels(validation_share=0.34, train_per_class=3)
-    assert set(both[0]) | set(both[1]) == set(more)
+    assert few < more < all_train and test == all_test
+    assert cut(train_per_class=2, split_seed=1)[0] != few
+    train, held_out = cut(validation_share=0.25)
+    assert train | held_out == all_train and len(held_out) == len(all_train) // 4
+    train, held_out = cut(validation_share=0.34, train_per_class=3)
+    assert train | held_out == more
 
 
 @pytest.mark.parametrize(
@@ -168,3 +146,51 @@ def test_what_was_published_is_known_without_a_file(name, train, test):
     its = settings(None, class_list="cmc" if name == "imagenet100" else None)
     found = datasets.find(name, its).nominal()
     assert found.counts() == (train, test) and len(set(found.classes)) == len(train)
+
+
+def test_imagefruit_has_its_order_and_its_fruits():
+    found = loader("imagefruit", Path("/nowhere")).classes()
+    assert list(found) == FRUIT
+    fruits = "pineapple, banana, strawberry, orange fruit, lemon, pomegranate, fig fruit"
+    assert ", ".join(found.values()) == f"{fruits}, bell pepper, cucumber, Granny Smith apple"
+
+
+def test_names_of_imagenet100_are_plain_and_the_ambiguous_ones_clear():
+    both = {}
+    for which in ("cmc", "fgl"):
+        found = loader("imagenet100", Path("/nowhere"), class_list=which).classes()
+        assert len(set(found.values())) == 100
+        assert all(name.strip() == name and name.isprintable() and name for name in found.values())
+        assert not [it for it in found.values() if {*it} & {*'_,:;()\t"'}]
+        both |= found
+    expected = {
+        "n02012849": "crane bird",
+        "n01847000": "drake duck",
+        "n01608432": "kite bird of prey",
+        "n02231487": "stick insect",  # its usual name: walking stick
+        "n02108089": "boxer dog",
+        "n03947888": "pirate ship",
+        "n04517823": "vacuum cleaner",
+        "n03584829": "smoothing iron",
+        "n02114855": "coyote",
+        "n01944390": "snail",
+    }
+    assert expected.items() <= both.items()
+
+
+def test_what_makes_a_name_clear_comes_with_its_reason_and_is_used():
+    def rows(name: str) -> dict[str, list[str]]:
+        lines = (LISTS / f"{name}.tsv").read_text(encoding="utf-8").splitlines()
+        fields = [line.split("\t") for line in lines if not line.startswith("#")]
+        return {row[0]: row[1:] for row in fields}
+
+    listed = rows("imagefruit") | rows("imagenet100_cmc") | rows("imagenet100_fgl")
+    clear = rows("imagenet_prompts")
+    assert clear.keys() <= listed.keys()
+    for synset, (name, why) in clear.items():
+        usual, full = listed[synset][1:3]
+        known = {word.casefold() for word in f"{usual} {full}".replace(",", " ").split()}
+        assert name != usual and len(why) > 5
+        # It says the usual name with a word more, or another name of the full label.
+        assert usual.split()[0].casefold() in why.casefold()
+        assert known & {word.casefold() for word in name.split()}

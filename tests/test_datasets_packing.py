@@ -10,13 +10,14 @@ import subprocess
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from toy_datasets import loader, replicas, settings
+from toy_datasets import NAMES, loader, settings
 
 from regl_core import data, datasets
 from regl_core.datasets import packing
@@ -26,72 +27,93 @@ from regl_core.images import Images
 from regl_core.params import ROOT
 from tools.replica import datasets as replica
 
+SIZE = 3 * 32 * 32  # bytes of an image
+BLANK = Image.new("RGB", (40, 40))
+
+
+@pytest.fixture(scope="session")
+def originals(tmp_path_factory):
+    return replica.photos(tmp_path_factory.mktemp("p") / "photos", ["cat", "dog", "eel"], images=12)
+
 
 @pytest.fixture
-def photos(tmp_path):
+def photos(originals, tmp_path, monkeypatch):
     """A loader of 3 × 12 photos, in blocks of 5."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(packing, "BLOCK", 5)
-        root = replica.photos(tmp_path / "photos", ["cat", "dog", "eel"], images=12)
-        yield loader("folder:photos", root)
+    monkeypatch.setattr(packing, "BLOCK", 5)
+    return loader("folder:photos", Path(shutil.copytree(originals, tmp_path / "photos")))
 
 
-def noted(manifest: Path) -> dict[str, list[str]]:
-    return json.loads(manifest.read_text())
+def kept(photos, file: str) -> Path:
+    """A file of the only pack there is."""
+    (found,) = photos.packed.glob(f"*/{file}")
+    return found
+
+
+def noted(photos) -> dict[str, list[str]]:
+    return json.loads(kept(photos, "manifest.json").read_text())
 
 
 def pixels(of: data.Dataset) -> list[bytes]:
     return [split.images[:].numpy().tobytes() for split in (of.train, of.test)]
 
 
-def test_images_are_those_of_the_files(photos):
-    found = photos.load()
-    for split, part in zip((found.train, found.test), photos.listed().parts, strict=True):
-        assert isinstance(split.images, Images)
-        assert split.images.shape == (len(part), 3, 32, 32) and split.images.dtype == torch.uint8
+def attempts(before: Callable[[Path], None] = lambda path: None, after=lambda path: None):
+    """Stands in for `attempted`; before and after each file something happens."""
+    tried = []
+
+    def attempted(root: Path, name: str, side: int) -> np.ndarray:
+        tried.append(name)
+        before(root / name)
+        found = decoded(root / name, side)
+        after(root / name)
+        return found
+
+    return tried, attempted
+
+
+def test_images_are_those_of_the_files_and_decoded_once(photos, monkeypatch):
+    found, listing = photos.load(), photos.listed()
+    for split, part in zip((found.train, found.test), listing.parts, strict=True):
+        assert isinstance(split.images, Images) and split.images.dtype == torch.uint8
+        expected = [decoded(photos.root / listing.files[row], 32) for row in part.rows]
+        assert np.array_equal(split.images[:], expected)
         assert split.labels.tolist() == part.labels.tolist()
-        for image, row in zip(split.images[:], part.rows.tolist(), strict=True):
-            file = photos.root / photos.listed().files[row]
-            assert np.array_equal(image.numpy(), decoded(file, 32))
-
-
-def test_the_second_time_nothing_is_decoded(photos, monkeypatch):
-    first = photos.load()
     monkeypatch.setattr(packing, "attempted", lambda *_: pytest.fail("decoded again"))
     again = photos.load()
-    assert again.digest == first.digest and pixels(again) == pixels(first)
+    assert again.digest == found.digest and pixels(again) == pixels(found)
 
 
-def test_parts_are_views_of_one_file(photos):
+def test_parts_and_cuts_are_views_of_one_file(photos):
     found = photos.load()
     part = found.train.subset(torch.tensor([4, 2]))
-    (pixels,) = part.images.parts
-    assert pixels.data_ptr() == found.test.images.parts[0].data_ptr()
+    (mapped,) = part.images.parts
+    assert mapped.data_ptr() == found.test.images.parts[0].data_ptr()
     assert torch.equal(part.images[:], found.train.images[torch.tensor([4, 2])])
-    (folder,) = photos.packed.glob("*/images.u8")
-    assert folder.stat().st_size == 36 * 3 * 32 * 32
+    for changes in ({"validation_share": 0.25}, {"train_per_class": 3}, {"split_seed": 5}):
+        loader(photos.name, photos.root, **changes).load()
+    assert kept(photos, "images.u8").stat().st_size == 36 * SIZE
 
 
-@pytest.mark.parametrize("name", ["imagefruit", "cub", "cars", "eurosat", "folder:photos"])
-def test_the_digest_is_the_same_in_another_folder(name, tmp_path):
-    root = replicas(tmp_path / "one")[name]
-    shutil.copytree(root, tmp_path / "two" / root.name, copy_function=shutil.copy)  # other times
-    here, there = loader(name, root), loader(name, tmp_path / "two" / root.name)
-    assert here.load().digest == there.load().digest
-    assert here.pack().folder.name != there.pack().folder.name
+@pytest.mark.parametrize("name", NAMES)
+def test_the_digest_is_the_same_in_another_folder(name, data_sets, tmp_path):
+    there = tmp_path / data_sets[name].name
+    shutil.copytree(data_sets[name], there, copy_function=shutil.copy)  # other times
+    one, other = loader(name, data_sets[name]), loader(name, there)
+    assert one.load().digest == other.load().digest
+    assert one.pack().folder.name != other.pack().folder.name
 
 
 def test_the_digest_sees_images_labels_names_and_cuts(photos):
     before = photos.load().digest
     digests = {before}
-    for changes in ({"split_seed": 1}, {"train_per_class": 5}, {"validation_share": 0.2}):
+    cuts = [{"split_seed": 1}, {"train_per_class": 5}, {"validation_share": 0.2}]
+    for changes in (*cuts, {"image_side": 24}):
         digests.add(loader(photos.name, photos.root, **changes).load().digest)
-    digests.add(loader(photos.name, photos.root, image_side=24).load().digest)
     (photos.root / "classes.txt").write_text("cat,Katze\ndog,dog\neel,eel\n")
     digests.add(photos.load().digest)
     (photos.root / "classes.txt").unlink()
     assert photos.load().digest == before
-    Image.new("RGB", (40, 40)).save(photos.root / "eel/3.png")
+    BLANK.save(photos.root / "eel/3.png")
     digests.add(photos.load().digest)
     os.rename(photos.root / "eel/4.png", photos.root / "dog/4b.png")
     digests.add(photos.load().digest)
@@ -112,67 +134,31 @@ def test_files_that_are_the_same_when_small_are_not_one_data_set(photos):
     assert digest != another
 
 
-def test_a_file_with_the_same_pixels_in_other_bytes_is_another(photos):
-    before = photos.load()
-    file = photos.root / "dog/2.png"
-    with Image.open(file) as image:
-        image.save(file, compress_level=0)
-    after = loader(photos.name, photos.root).load()
-    assert pixels(after) == pixels(before) and after.digest != before.digest
-
-
 @pytest.mark.parametrize("how", ["other bytes", "other time", "gone"])
 def test_a_file_that_changes_after_it_was_packed_is_told(photos, how):
     found = photos.load()
     file = photos.root / photos.listed().files[photos.listed().train.rows[1]]
     assert found.train.pictures(torch.tensor([1]), 64).shape == (1, 3, 64, 64)
-    if how == "other bytes":
-        Image.new("RGB", (40, 40)).save(file)
-    elif how == "other time":
-        os.utime(file, (0, 0))
-    else:
-        file.unlink()
+    changes = {"other bytes": BLANK.save, "other time": lambda it: os.utime(it, (0, 0))}
+    changes.get(how, Path.unlink)(file)
     with pytest.raises(ReglError, match=re.escape(str(file))):
         found.train.pictures(torch.tensor([1]), 64)
     assert found.train.pictures(torch.tensor([0]), 64).shape == (1, 3, 64, 64)
 
 
 def test_a_file_that_changes_while_it_is_packed_is_told(photos, monkeypatch):
-    def attempted(root, name, side):
-        found = decoded(root / name, side)
-        if name == "eel/9.png":
-            Image.new("RGB", (40, 40)).save(root / name)
-        return found
-
+    _, attempted = attempts(after=lambda it: BLANK.save(it) if it.name == "9.png" else None)
     monkeypatch.setattr(packing, "attempted", attempted)
-    with pytest.raises(Halt, match=r"eel/9\.png has changed while this program ran"):
+    with pytest.raises(Halt, match=r"/9\.png has changed while this program ran"):
         photos.load()
 
 
-def test_a_manifest_cannot_name_other_files(photos):
-    before = photos.load()
-    (manifest,) = photos.packed.glob("*/manifest.json")
-    good = manifest.read_text()
-    (_, files), *_ = noted(manifest).values()
-    manifest.write_text(good.replace(files, files[::-1]))
-    with pytest.warns(UserWarning, match=r"damaged in 1 of 8 blocks"):
-        assert photos.load().digest == before.digest
-    assert manifest.read_text() == good
-
-
-def test_cuts_share_one_pack(photos):
-    for changes in ({}, {"validation_share": 0.25}, {"train_per_class": 3}, {"split_seed": 5}):
-        loader(photos.name, photos.root, **changes).load()
-    assert len(list(photos.packed.glob("*/images.u8"))) == 1
-
-
 def test_pictures_come_from_the_files_where_those_are_larger(photos):
-    found = photos.load()
+    found, listing = photos.load(), photos.listed()
     part = found.train.subset(torch.tensor([5, 3, 1]))
-    row = photos.listed().train.rows[3].item()
-    file = photos.root / photos.listed().files[row]
     large = part.pictures(torch.tensor([1]), 64)
     assert large.shape == (1, 3, 64, 64) and large.dtype == torch.uint8
+    file = photos.root / listing.files[listing.train.rows[3]]
     assert np.array_equal(large[0].numpy(), decoded(file, 64))
     enlarged = data.resized(part.images[torch.tensor([1])], 64)
     assert (large.float() - enlarged.float()).abs().mean() > 1
@@ -196,10 +182,9 @@ def test_undecodable_files_are_named_all_at_once_and_nothing_is_left(photos):
     (photos.root / "dog/0.png").write_bytes(b"")
     with pytest.raises(ReglError) as caught:
         photos.load()
-    text = str(caught.value)
-    assert "3 image files cannot be decoded" in text
-    assert all(name in text for name in ("cat/1.png", "eel/11.png", "dog/0.png"))
-    assert len(text.splitlines()) == 4
+    first, *named = str(caught.value).splitlines()
+    assert "3 image files cannot be decoded" in first and len(named) == 3
+    assert all(it in str(caught.value) for it in ("cat/1.png", "eel/11.png", "dog/0.png"))
     assert list(photos.packed.glob("*/*")) == []
     (photos.root / "cat/1.png").write_bytes(whole)
     for file in ("eel/11.png", "dog/0.png"):
@@ -215,52 +200,42 @@ def test_too_small_a_disk_is_told_before_anything_is_decoded(photos, monkeypatch
         photos.load()
 
 
-@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.EMFILE])
-def test_a_failing_disk_is_told_and_costs_nothing_that_was_decoded(photos, monkeypatch, code):
-    def attempted(root, name, side):
-        if name == "eel/9.png":
-            raise OSError(code, os.strerror(code), name)
-        return decoded(root / name, side)
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (errno.EIO, r"/9\.png.*; see to it and run again"),
+        (errno.ESTALE, r"/9\.png.*; see to it and run again"),
+        (errno.EMFILE, r"/9\.png.*; see to it and run again"),
+        (errno.ENOSPC, "the disk is full, nothing more fits below"),
+    ],
+)
+def test_a_failing_disk_is_told_and_costs_nothing_that_was_decoded(
+    photos, monkeypatch, code, words
+):
+    def failing(path: Path) -> None:
+        if path.match("eel/9.png"):
+            raise OSError(code, os.strerror(code), str(path))
 
     with monkeypatch.context() as patch:
-        patch.setattr(packing, "attempted", attempted)
-        with pytest.raises(Halt, match=r"eel/9\.png.*; see to it and run again"):
+        patch.setattr(packing, "attempted", attempts(failing)[1])
+        with pytest.raises(Halt, match=words):
             photos.load()
-    (manifest,) = photos.packed.glob("*/manifest.json")
-    kept = noted(manifest)
-    assert "35" not in kept  # where it is, the last one
+    before = noted(photos)
+    assert "35" not in before  # where it is, the last one
     photos.load()
-    assert kept.items() <= noted(manifest).items()
-
-
-def test_a_full_disk_is_told(photos, monkeypatch):
-    def put(*_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(packing, "put", put)
-    with pytest.raises(Halt, match="the disk is full, nothing more fits below"):
-        photos.load()
-
-
-def damaged(photos, place: int) -> None:
-    (file,) = photos.packed.glob("*/images.u8")
-    with file.open("r+b") as opened:
-        opened.seek(place)
-        old = opened.read(1)
-        opened.seek(place)
-        opened.write(bytes([old[0] ^ 1]))
+    assert before.items() <= noted(photos).items()
 
 
 def test_damage_is_mended_with_one_warning_and_costs_its_block_alone(photos, monkeypatch):
     before = photos.load()
     known = pixels(before)
-    damaged(photos, 17 * 3 * 32 * 32 + 9)
-    tried = []
-    monkeypatch.setattr(
-        packing,
-        "attempted",
-        lambda root, name, side: tried.append(name) or decoded(root / name, side),
-    )
+    with kept(photos, "images.u8").open("r+b") as opened:
+        opened.seek(17 * SIZE + 9)
+        (old,) = opened.read(1)
+        opened.seek(17 * SIZE + 9)
+        opened.write(bytes([old ^ 1]))
+    tried, attempted = attempts()
+    monkeypatch.setattr(packing, "attempted", attempted)
     with pytest.warns(UserWarning, match=r"damaged in 1 of 8 blocks") as told:
         after = photos.load()
     assert len(told) == 1 and len(tried) == 5
@@ -270,30 +245,32 @@ def test_damage_is_mended_with_one_warning_and_costs_its_block_alone(photos, mon
         photos.load()
 
 
-@pytest.mark.parametrize("how", ["gone", "short", "empty"])
-def test_a_lost_or_short_file_is_packed_anew(photos, how):
-    known = pixels(photos.load())
-    (file,) = photos.packed.glob("*/images.u8")
-    if how == "gone":
-        file.unlink()
-    else:
-        os.truncate(file, 0 if how == "empty" else 9 * 3 * 32 * 32)
+@pytest.mark.parametrize("size", [None, 0, 9 * SIZE])
+def test_a_lost_or_short_file_is_packed_anew(photos, size):
+    known, file = pixels(photos.load()), kept(photos, "images.u8")
+    file.unlink() if size is None else os.truncate(file, size)
     with pytest.warns(UserWarning, match="damaged in"):
         assert pixels(photos.load()) == known
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"0": 3}', '{"a": ["", ""]}', '{"0": ["", ""], "3": ["", ""]}']
-)
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"0": 3}', '{"a": ["", ""]}', '{"3": ["", ""]}'])
+@pytest.mark.filterwarnings("ignore:.*is damaged in")
 def test_a_spoilt_manifest_is_written_anew(photos, text):
-    before = photos.load()
-    (manifest,) = photos.packed.glob("*/manifest.json")
-    good = json.loads(manifest.read_text())
+    before, manifest = photos.load(), kept(photos, "manifest.json")
+    good = manifest.read_text()
     manifest.write_text(text)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    assert photos.load().digest == before.digest
+    assert manifest.read_text() == good
+
+
+def test_a_manifest_cannot_name_other_files(photos):
+    before, manifest = photos.load(), kept(photos, "manifest.json")
+    good = manifest.read_text()
+    (_, files), *_ = noted(photos).values()
+    manifest.write_text(good.replace(files, files[::-1]))
+    with pytest.warns(UserWarning, match=r"damaged in 1 of 8 blocks"):
         assert photos.load().digest == before.digest
-    assert json.loads(manifest.read_text()) == good
+    assert manifest.read_text() == good
 
 
 PROGRAM = """
@@ -324,28 +301,22 @@ def started(photos, seconds: float) -> subprocess.Popen:
     )
 
 
-def test_what_was_packed_before_a_kill_is_kept(photos):
+def test_what_was_packed_before_a_kill_is_kept_and_two_processes_pack_the_rest_once(photos):
     process = started(photos, 0.1)
     deadline = time.monotonic() + 120
-    while not (found := [it for it in photos.packed.glob("*/manifest.json") if noted(it)]):
+    while not any(map(json.loads, map(Path.read_text, photos.packed.glob("*/manifest.json")))):
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    kept = noted(found[0])
-    assert 0 < len(kept) < 8
+    before = noted(photos)
+    assert 0 < len(before) < 8
     log = photos.packed.parent / "decoded"
     log.unlink()
-    second = started(photos, 0)
-    digest = second.communicate()[0].strip()
-    assert len(log.read_text().splitlines()) == 36 - sum(5 if k != "35" else 1 for k in kept)
-    shutil.rmtree(photos.packed)
-    assert photos.load().digest == digest
-
-
-def test_two_processes_pack_once(photos):
     both = [started(photos, 0.02) for _ in range(2)]
     digests = {process.communicate()[0].strip() for process in both}
     assert [process.returncode for process in both] == [0, 0]
+    left = 36 - sum(5 if block != "35" else 1 for block in before)
+    assert len(log.read_text().splitlines()) == left
+    shutil.rmtree(photos.packed)
     assert digests == {photos.load().digest}
-    assert len((photos.packed.parent / "decoded").read_text().splitlines()) == 36

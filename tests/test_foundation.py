@@ -1,19 +1,24 @@
 """The shipped models: their layout, their checksums, and what happens when a file is not right."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from regl_core import conditions, foundation, generation, tuning
+from regl_core import conditions, foundation, generation, hub, tuning
 from regl_core.errors import ReglError
-from regl_core.hub import components, sources
-from regl_core.params import load
-from regl_core.seeds import torch_generator
+from regl_core.params import FoundationSettings, load
 
 SETTINGS = load("smoke")
+TINY = hub.SHIPPED / "tiny"
+WEIGHTS = "stable-diffusion/unet/diffusion_pytorch_model.safetensors"
 LIMIT = 12 * 10**6  # bytes; 1-4 M parameters per model at most
+
+
+def named(**names: str) -> FoundationSettings:
+    return SETTINGS.foundation.model_copy(update=names)
 
 
 @pytest.fixture(scope="module")
@@ -24,86 +29,72 @@ def tiny() -> foundation.Foundation:
 @pytest.fixture
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the shipped foundation, in the place of the shipped one."""
-    shutil.copytree(components.SHIPPED / "tiny", tmp_path / "tiny")
-    monkeypatch.setattr(components, "SHIPPED", tmp_path)
+    shutil.copytree(TINY, tmp_path / "tiny")
+    monkeypatch.setattr(hub.components, "SHIPPED", tmp_path)
     return tmp_path / "tiny"
 
 
 def test_shipped_models_are_small_and_of_the_real_classes(tiny: foundation.Foundation) -> None:
-    files = [p for p in (components.SHIPPED / "tiny").rglob("*") if p.is_file()]
+    files = [p for p in TINY.rglob("*") if p.is_file()]
     assert sum(p.stat().st_size for p in files) <= LIMIT
     assert not [p for p in files if p.suffix in (".bin", ".pt", ".pth", ".pkl", ".ckpt")]
     pipeline = tiny.pipeline
-    models = [
-        pipeline.vae,
-        pipeline.unet,
-        pipeline.text_encoder,
-        tiny.image_encoder,
-        tiny.captioner,
-    ]
-    assert [type(model).__name__ for model in models] == [
-        "AutoencoderKL",
-        "UNet2DConditionModel",
-        "CLIPTextModel",
-        "CLIPVisionModelWithProjection",
-        "BlipForConditionalGeneration",
-    ]
+    models = {
+        "AutoencoderKL": pipeline.vae,
+        "UNet2DConditionModel": pipeline.unet,
+        "CLIPTextModel": pipeline.text_encoder,
+        "CLIPVisionModelWithProjection": tiny.image_encoder,
+        "BlipForConditionalGeneration": tiny.captioner,
+    }
+    assert [type(model).__name__ for model in models.values()] == [*models]
     assert type(pipeline).__name__ == "StableDiffusionPipeline"
-    for model in models:
+    for model in models.values():
         assert sum(p.numel() for p in model.parameters()) <= 4e6
         assert not any(p.requires_grad for p in model.parameters())
         assert not model.training
 
 
-@pytest.mark.parametrize("harm", ["altered", "truncated", "missing", "foreign", "no list"])
-def test_a_damaged_foundation_is_refused_by_name(copy: Path, harm: str) -> None:
-    weights = copy / "stable-diffusion" / "unet" / "diffusion_pytorch_model.safetensors"
-    content = weights.read_bytes()
-    if harm == "altered":
-        weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    elif harm == "truncated":
-        weights.write_bytes(content[: len(content) // 2])
-    elif harm == "missing":
-        weights.unlink()
-    elif harm == "foreign":
-        weights = copy / "stable-diffusion" / "extra.bin"
-        weights.write_bytes(b"?")
-    else:
-        weights = copy / sources.SUMS
-        weights.unlink()
-    with pytest.raises(ReglError, match=weights.name):
-        foundation.load(SETTINGS.foundation)
-    with pytest.raises(ReglError, match=weights.name):
-        sources.Sources(SETTINGS.foundation).digest()
+def flipped(file: Path) -> None:
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+
+def halved(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+    ("harm", "name"),
+    [
+        *((harm, WEIGHTS) for harm in (flipped, halved, Path.unlink)),
+        (Path.touch, "stable-diffusion/extra.bin"),
+        (Path.unlink, hub.SUMS),
+    ],
+)
+def test_a_damaged_foundation_is_refused_by_name(copy: Path, harm: Callable, name: str) -> None:
+    harm(copy / name)
+    for attempt in (foundation.load, lambda its: hub.Sources(its).digest()):
+        with pytest.raises(ReglError, match=Path(name).name):
+            attempt(SETTINGS.foundation)
 
 
 @pytest.mark.parametrize("name", ["tinny", "./models/sd", "/no/such/folder"])
 def test_a_name_that_is_nothing_is_refused(name: str) -> None:
-    settings = SETTINGS.foundation.model_copy(
-        update={"name": name, "image_encoder": "a/b", "captioner": "a/b"}
-    )
     with pytest.raises(ReglError, match=name):
-        foundation.load(settings)
+        foundation.load(named(name=name, image_encoder="a/b", captioner="a/b"))
 
 
 def test_parts_of_a_folder_must_be_named() -> None:
-    settings = SETTINGS.foundation.model_copy(update={"name": "owner/model"})
     with pytest.raises(ReglError, match="image-encoder"):
-        sources.Sources(settings).folders()
+        hub.Sources(named(name="owner/model")).folders()
 
 
 def test_the_same_models_load_by_path(tiny: foundation.Foundation) -> None:
-    folder = components.SHIPPED / "tiny"
-    settings = SETTINGS.foundation.model_copy(
-        update={
-            "name": str(folder / "stable-diffusion"),
-            "image_encoder": str(folder / "image-encoder"),
-            "captioner": str(folder / "captioner"),
-        }
-    )
-    other = foundation.load(settings)
+    keys = ("name", "image_encoder", "captioner")
+    folders = {key: str(TINY / it) for key, it in zip(keys, hub.FILES, strict=True)}
+    other = foundation.load(named(**folders)).pipeline.unet.state_dict()
     for name, tensor in tiny.pipeline.unet.state_dict().items():
-        assert torch.equal(tensor, other.pipeline.unet.state_dict()[name])
+        assert torch.equal(tensor, other[name])
 
 
 def test_no_gpu_is_one_clear_error() -> None:
@@ -130,8 +121,8 @@ def test_an_image_does_not_depend_on_its_batch(tiny: foundation.Foundation) -> N
 def test_a_visual_token_changes_the_image_and_zero_is_allowed(tiny: foundation.Foundation) -> None:
     width = tiny.pipeline.unet.config.cross_attention_dim
     token = torch.nn.functional.normalize(torch.ones(1, width), dim=1)
-    states, empty = conditions.encode(tiny, ["A photo of three"], token)
-    plain, _ = conditions.encode(tiny, ["A photo of three"], None)
+    states, empty = conditions.prompt_embeddings(tiny, ["A photo of three"], token)
+    plain, _ = conditions.prompt_embeddings(tiny, ["A photo of three"], None)
     assert states.shape == empty.shape == (1, plain.shape[1] + 1, width)
     assert torch.equal(states[:, :-1], plain)
     assert torch.allclose(states[0, -1].norm(), plain.norm(dim=2).mean())
@@ -161,62 +152,11 @@ def test_tuning_leaves_the_model_as_it_was_and_repeats(
     assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
-def test_an_adapter_acts_in_proportion_to_its_strength(
-    tiny: foundation.Foundation, tmp_path: Path
-) -> None:
-    strong = SETTINGS.lora.model_copy(update={"rate": 0.1, "steps": 5})
-    tuning.tune(tiny, _lesson(tiny, 5), None, strong, tmp_path / "a", (0, "lora", 0))
-    seeds = [(0, "test", 0)]
-
-    def draw() -> torch.Tensor:
-        return generation.sample(tiny, ["A photo of three"], None, seeds, SETTINGS.synthesis)
-
-    plain = draw()
-    images = {}
-    for strength in (0.0, 0.8):
-        with tuning.tuned(tiny, tmp_path / "a", strength):
-            images[strength] = draw()
-    assert (images[0.0].int() - plain.int()).abs().max() <= 1
-    assert (images[0.8].int() - plain.int()).abs().max() > 10
-    assert torch.equal(draw(), plain)
-
-
 def test_prior_images_are_part_of_every_batch(tiny: foundation.Foundation, tmp_path: Path) -> None:
     lesson, other = _lesson(tiny, 5), _lesson(tiny, 2)
     alone = tuning.tune(tiny, lesson, None, SETTINGS.lora, tmp_path / "a", (0, "lora", 0))
     with_prior = tuning.tune(tiny, lesson, other, SETTINGS.lora, tmp_path / "b", (0, "lora", 0))
     assert alone != with_prior
-
-
-@pytest.mark.parametrize("sampled_before", [False, True])
-def test_tuning_adds_the_noise_the_model_was_trained_with(
-    tiny: foundation.Foundation, tmp_path: Path, sampled_before: bool
-) -> None:
-    if sampled_before:
-        generation.sample(tiny, ["A photo of three"], None, [(0, "test")], SETTINGS.synthesis)
-    lesson, seed = _lesson(tiny, 1), (0, "lora", 0)
-    one_step = SETTINGS.lora.model_copy(update={"steps": 1, "batch_size": 8})
-    (loss,) = tuning.tune(tiny, lesson, None, one_step, tmp_path / "a", seed)
-
-    # By hand, from the cumulative products of 1 - beta alone; the adapter starts at zero.
-    generator = torch_generator(*seed, "step", 0)
-    torch.randint(1, (8,), generator=generator)  # which image
-    with torch.no_grad():
-        pixels = lesson.images.float() / 127.5 - 1
-        vae = tiny.pipeline.vae
-        clean = vae.encode(pixels).latent_dist.mode() * vae.config.scaling_factor
-        clean = clean.repeat(8, 1, 1, 1)
-        noise = torch.randn(clean.shape, generator=generator)
-        t = torch.randint(1000, (8,), generator=generator)
-        config = tiny.pipeline.scheduler.config
-        betas = torch.linspace(config.beta_start**0.5, config.beta_end**0.5, 1000) ** 2
-        signal = (1 - betas).cumprod(0)[t].view(-1, 1, 1, 1)
-        states, _ = conditions.encode(tiny, lesson.prompts * 8, None)
-        noisy = signal.sqrt() * clean + (1 - signal).sqrt() * noise
-        velocity = signal.sqrt() * noise - (1 - signal).sqrt() * clean
-        expected = (tiny.pipeline.unet(noisy, t, states).sample - velocity).square().mean()
-    assert config.prediction_type == "v_prediction"
-    assert loss == pytest.approx(expected.item(), rel=1e-4)
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])

@@ -119,7 +119,7 @@ def test_the_attack_finds_images_that_were_learnt_by_heart(tiny, tmp_path):
     hard = {"steps": 150, "rate": 5e-3, "rank": 8, "alpha": 8.0, "batch_size": 8}
     tuning.tune(tiny, lesson, None, SMOKE.lora.model_copy(update=hard), tmp_path, (0, "heart"))
     without = denoising_losses(tiny, both, prompts, 8, (0, "x"))
-    with tuning.tuned(tiny, tmp_path, 1.0):
+    with tuning.with_adapter(tiny, tmp_path, 1.0):
         scores = without - denoising_losses(tiny, both, prompts, 8, (0, "x"))
     auc, rate = leakage.separability(scores[:8], scores[8:], 0.05)
     assert auc > 0.9 and rate > 0.5

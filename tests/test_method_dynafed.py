@@ -4,21 +4,13 @@ import math
 from dataclasses import replace
 from functools import partial
 
+import method_cases
 import pytest
 import torch
 from torch import nn
-from toy_clients import (
-    assert_same,
-    client,
-    clients,
-    killed_and_resumed,
-    network,
-    same,
-    same_state,
-    settings,
-)
+from toy_clients import client, network, same, same_state, settings
 
-from regl_core import methods, training
+from regl_core import training
 from regl_core.clients import ClientData
 from regl_core.errors import ReglError
 from regl_core.federation import federate
@@ -29,8 +21,6 @@ from regl_core.seeds import torch_generator
 from regl_core.training import batches
 from regl_core.weights import Weights
 
-TEST = client(12, seed=99)
-DATA = clients(5, 9, 0, 3)
 SMALL = {
     "trajectory": 3,
     "segment": 2,
@@ -42,13 +32,11 @@ SMALL = {
 }
 
 
+run = partial(method_cases.run, rounds=4)
+
+
 def small(**changes) -> DynaFed:
     return DynaFed(**(SMALL | changes))
-
-
-def run(method, data=DATA, checkpoint=None, tick=lambda fraction: None, net=None, **changes):
-    training = settings(**({"rounds": 4} | changes))
-    return federate(method, net or network(), data, TEST, training, 0, tick, checkpoint)
 
 
 def linear() -> nn.Linear:
@@ -235,11 +223,6 @@ def test_a_target_is_a_mean_of_the_models_ahead():
     assert seen == {number: {10.0, 55.0, 100.0} for number in range(4)}
 
 
-def test_without_server_epochs_it_is_fedavg():
-    dynafed, fedavg = run(small(server_epochs=0)), run(FedAvg())
-    assert same(dynafed.weights, fedavg.weights) and dynafed.accuracy == fedavg.accuracy
-
-
 def test_it_is_fedavg_until_the_trajectory_is_recorded():
     after = {}
 
@@ -338,46 +321,12 @@ def test_every_pass_over_the_synthetic_set_has_an_order_of_its_own(monkeypatch):
     assert len(set(drawn)) == len(drawn) == 3 + 6
 
 
-def test_the_live_network_is_left_as_it_should_be():
-    class Watched(DynaFed):
-        name = "watched"
-
-        def aggregate(self, server, updates, now):
-            result = super().aggregate(server, updates, now)
-            for name, parameter in now.net.named_parameters():
-                assert parameter.requires_grad and parameter.grad is None
-                held = [w for w in (result.weights, *result.extra.values()) if type(w) is Weights]
-                assert all(w.params[name].data_ptr() != parameter.data_ptr() for w in held)
-            assert not any(t.requires_grad for t in result.extra.values() if torch.is_tensor(t))
-            return result
-
-    run(Watched(**SMALL))
-
-
 def test_the_soft_loss_by_hand():
     """Two images, two classes, logits 0: every log-softmax is −ln 2, every pair of shares sums
     to 1, and the mean is over all four entries."""
     images, labels = torch.zeros(2, 2), torch.tensor([[0.0, 0.0], [5.0, -3.0]])
     value = soft_cross_entropy(nn.Identity(), images, labels).item()
     assert value == pytest.approx(math.log(2) / 2, abs=1e-6)
-
-
-def test_a_killed_federation_goes_on_bit_for_bit(tmp_path):
-    sampled = partial(run, small(), client_fraction=0.7)
-    whole = sampled()
-    for turns in (2, 4, 5, 7):  # two clients in each of four rounds
-        assert_same(killed_and_resumed(sampled, tmp_path, turns), whole)
-
-
-def test_randomness_is_local_and_from_the_seed():
-    torch.manual_seed(1)
-    before = torch.get_rng_state()
-    first = run(small())
-    assert torch.equal(before, torch.get_rng_state())
-    torch.manual_seed(2)
-    assert same(first.weights, run(small()).weights)
-    other = federate(small(), network(), DATA, TEST, settings(rounds=4), 1)
-    assert not torch.equal(other.server.extra["images"], first.server.extra["images"])
 
 
 @pytest.mark.parametrize("count", [1, 5])
@@ -432,16 +381,6 @@ def test_a_distillation_too_large_for_the_gpu_says_what_to_lower(monkeypatch):
 def test_a_distillation_that_diverges_is_an_error():
     with pytest.raises(ReglError, match=r"diverged.*alpha"):
         run(small(alpha=1e30))
-
-
-def test_it_is_registered_with_the_official_defaults():
-    dynafed = methods.get("DynaFed", {})
-    assert (dynafed.trajectory, dynafed.segment, dynafed.images_per_class) == (25, 3, 15)
-    assert (dynafed.inner_steps, dynafed.iterations, dynafed.alpha) == (20, 3000, 0.04)
-    assert (dynafed.image_rate, dynafed.label_rate, dynafed.alpha_rate) == (0.05, 0.01, 1e-5)
-    assert (dynafed.server_epochs, dynafed.server_rate, dynafed.server_batch) == (20, 1e-4, 256)
-    with pytest.raises(ReglError, match="alpha"):
-        methods.get("DynaFed", {"alpha": 0.0})
 
 
 MUTATIONS = (

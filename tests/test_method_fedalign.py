@@ -2,15 +2,14 @@
 
 import math
 from collections import OrderedDict
-from functools import partial
 
 import pytest
 import torch
+from method_cases import ONE_STEP
 from torch import nn
 from torchvision.models.resnet import BasicBlock
-from toy_clients import assert_same, killed_and_resumed, same, settings
+from toy_clients import same, settings
 
-from regl_core import methods
 from regl_core.clients import ClientData
 from regl_core.errors import ReglError
 from regl_core.evidence.identities import gap
@@ -18,7 +17,7 @@ from regl_core.federation import federate
 from regl_core.methods.base import Round, Server, Task
 from regl_core.methods.fedalign import FedAlign, Student, first
 from regl_core.methods.fedavg import FedAvg
-from regl_core.methods.spectral import Mismatch, by_place
+from regl_core.methods.spectral import SpectralGap, by_place
 from regl_core.models import ResNetSmall, build
 from regl_core.training import cross_entropy
 from regl_core.weights import Weights
@@ -95,9 +94,7 @@ def test_one_round_of_two_clients_by_hand():
     nn.init.zeros_(net.fc.weight)
     pixels = torch.tensor([1.0, 1.0, 2.0, 3.0]).reshape(4, 1, 1, 1)
     two = [ClientData(pixels[:1], torch.tensor([0])), ClientData(pixels[1:], torch.ones(3).long())]
-    one_step = settings(
-        rounds=1, local_epochs=1, rate=0.1, momentum=0.0, weight_decay=0.0, batch_size=100
-    )
+    one_step = settings(**ONE_STEP)
     weights = federate(FedAlign(mu=0.4), net, two, two[0], one_step, seed=0).weights.params
     moved = 0.5 + 0.1 * 0.4 * math.log(2) / (4 * 0.5)
     expected = [moved] * 8 + [0.5] * 24
@@ -105,19 +102,6 @@ def test_one_round_of_two_clients_by_hand():
     # 1/4 · 0.1 · ½ · ½ · 1 for the first client, − 3/4 · 0.1 · ½ · ½ · 2 for the second.
     class_0 = 0.25 * 0.025 - 0.75 * 0.05
     assert weights["fc.weight"][0].tolist() == pytest.approx([class_0] * 32, abs=1e-6)
-
-
-def test_the_transmitting_matrix_by_hand():
-    inputs = torch.tensor([[1.0, 3.0, 0.0, 0.0], [1.0, 3.0, 0.0, 4.0]]).repeat_interleave(2, 0)
-    outputs = torch.tensor([[[5.0, 0.0], [0.0, 0.0]], [[0.0, 7.0], [0.0, 6.0]]])
-    # Pooled, the input is 2, 0 over 2, 2; then the products over the four places, by 4.
-    pooled = torch.tensor([[2.0, 0.0], [2.0, 2.0]])
-    expected = [
-        sum(a * b for a, b in zip(pooled.flatten(), out.flatten(), strict=True)).item() / 4
-        for out in outputs
-    ]
-    given = transmitting_matrix(inputs[None, None], outputs[None])
-    assert given.shape == (1, 1, 2) and given.flatten().tolist() == expected == [2.5, 3.0]
 
 
 def test_the_student_sees_the_first_quarter_of_the_input_and_the_teacher_all_of_it():
@@ -233,7 +217,7 @@ def test_the_term_brings_student_and_teacher_together():
         inner, outer = seen[-1]
         part = inner[:, :8]
         student = Student.of(net.layer4, 0.25)(part)
-        seen.append(Mismatch.apply(student, part, (inner, outer), 10).item())
+        seen.append(SpectralGap.apply(student, part, (inner, outer), 10).item())
         on, off = (gradients(FedAlign(mu=mu), net, data) for mu in (1.0, 0.0))
         with torch.no_grad():
             for name, p in net.named_parameters():
@@ -269,13 +253,6 @@ def test_without_its_term_it_is_fedavg():
 def test_at_full_width_the_term_vanishes():
     align, fedavg = (run(m, rounds=1) for m in (FedAlign(width=1.0, clip=1e9), FedAvg()))
     assert gap(align.weights, fedavg.weights) < 1e-6
-
-
-def test_it_depends_on_its_hyperparameters():
-    start = run(FedAlign(), rounds=1).weights
-    others = {"mu": 0.9, "width": 0.5, "power_iterations": 1, "clip": 0.1}
-    for name, value in others.items():
-        assert not same(run(FedAlign(**{name: value}), rounds=1).weights, start)
 
 
 def test_the_norm_of_the_whole_gradient_is_clipped():
@@ -320,31 +297,6 @@ def test_torchvisions_network():
 def test_a_network_without_the_last_block_is_refused():
     with pytest.raises(ReglError, match=r"FedAlign.*layer4"):
         FedAlign().network(nn.Linear(4, 3), seed=0)
-
-
-def test_a_killed_federation_goes_on_bit_for_bit(tmp_path):
-    sampled = partial(run, FedAlign(), client_fraction=0.7)
-    whole = sampled()
-    for turns in (1, 2, 3):  # two clients in each of two rounds
-        assert_same(killed_and_resumed(sampled, tmp_path, turns), whole)
-    assert whole.clients == ({},) * 4 and not whole.server.extra
-
-
-@pytest.mark.parametrize("count", [1, 5])
-def test_small_clients(count):
-    """One image, a last batch of one, one class, and beside them a client without images."""
-    one_class = ClientData(client(count).images, torch.full((count,), 2))
-    weights = run(FedAlign(), [one_class, client(0)]).weights
-    assert all(t.isfinite().all() for t in (weights.params | weights.buffers).values())
-    assert same(weights, run(FedAlign(), [one_class]).weights)
-
-
-def test_it_is_registered_with_the_official_defaults():
-    align = methods.get("FedAlign", {})
-    assert (align.mu, align.width, align.power_iterations, align.clip) == (0.45, 0.25, 10, 10.0)
-    for wrong in ({"mu": -1.0}, {"width": 0.0}, {"width": 1.5}, {"clip": 0.0}):
-        with pytest.raises(ReglError, match=next(iter(wrong))):
-            methods.get("FedAlign", wrong)
 
 
 MUTATIONS = (

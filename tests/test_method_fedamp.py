@@ -1,54 +1,25 @@
 """FedAMP: attentive messages, and a pull to them from the client's own weights."""
 
 import math
-from functools import partial
 
 import pytest
 import torch
 import torch.nn.functional as F
+from method_cases import DATA, SPLITS, run
 from torch import nn
-from toy_clients import (
-    assert_own_models,
-    assert_same,
-    client,
-    clients,
-    killed_and_resumed,
-    network,
-    same,
-    settings,
-    tiny_clients,
-)
+from toy_clients import client, clients, network, same, settings
 
 from regl_core.clients import ClientData
-from regl_core.errors import ReglError
 from regl_core.evidence.identities import gap
 from regl_core.federation import federate, select
 from regl_core.methods.base import Server
 from regl_core.methods.fedamp import FedAMP, distance
-from regl_core.methods.fedavg import FedAvg
 from regl_core.methods.separate import Separate
 from regl_core.training import batches, evaluate
 from regl_core.weights import Weights
 
-TEST = client(12, seed=99)
-DATA = clients(5, 9, 0, 3)
-SPLITS = [client(7, seed=40 + number) for number in range(4)]
 # Of the order of the toy network's distances, so that every part of the method is felt.
 FELT = {"alpha": 0.5, "sigma": 1.0, "regularization": 0.5}
-
-
-def run(method=None, data=DATA, net=None, checkpoint=None, tick=lambda fraction: None, **changes):
-    return federate(
-        method or FedAMP(**FELT),
-        net or network(),
-        data,
-        TEST,
-        settings(**changes),
-        0,
-        tick,
-        checkpoint,
-        personal=SPLITS[: len(data)],
-    )
 
 
 def scalar(value):
@@ -103,16 +74,6 @@ def test_all_rounds_by_hand(fraction, alpha, sigma):
             assert history.personal[turn][number] == evaluate(net, SPLITS[number])
     for number in sent:
         assert gap(history.clients[number]["weights"], Weights.of(nets[number])) < 2e-6
-
-
-def test_a_parameter_outside_the_loss_stays():
-    class Aside(nn.Sequential):
-        def __init__(self):
-            super().__init__(*network())
-            self.aside = nn.Parameter(torch.ones(2))
-
-    for state in run(net=Aside(), data=clients(5, 9)).clients:
-        assert torch.equal(state["weights"].params["aside"], torch.ones(2))
 
 
 def test_two_rounds_of_two_quadratics_by_hand():
@@ -207,78 +168,6 @@ def test_without_the_pull_it_is_separate():
     assert alone.personal == pulled.personal and alone.accuracy == pulled.accuracy
 
 
-def test_lambda_draws_the_client_to_its_message():
-    """Without momentum, that the pull does not swing past the message."""
-    seen = {}
-    for regularization in (0.0, 0.5, 1.0, 2.0):
-
-        class Watched(FedAMP):
-            name = "watched"
-
-            def finish(self, task, trained, steps):
-                if task.client == 1 and task.now.number == 2:
-                    u = task.received.extra["u"]
-                    seen[self.regularization] = distance(u, trained)
-                return super().finish(task, trained, steps)
-
-        run(Watched(**(FELT | {"regularization": regularization})), momentum=0.0)
-    values = [seen[key] for key in sorted(seen)]
-    assert values == sorted(values, reverse=True) and values[-1] < values[0] / 2
-
-
-def test_by_default_it_is_neither_separate_nor_fedavg():
-    history, alone = run(FedAMP()), run(Separate())
-    assert not same(history.clients[0]["weights"], alone.clients[0]["weights"])
-    assert gap(history.clients[0]["weights"], run(FedAvg()).weights) > 1e-3
-
-
-@pytest.mark.parametrize(
-    "limit", [{"sigma": 1e30}, {"alpha": 1e-12, "regularization": 1e-12, "sigma": 1.0}]
-)
-def test_in_the_limit_no_client_sees_another(limit):
-    """σ → ∞ or α → 0: u_i is w_i, bit for bit, and what others hold does not matter."""
-
-    class Watched(FedAMP):
-        name = "watched"
-
-        def finish(self, task, trained, steps):
-            u = task.received.extra["u"]
-            assert all(torch.equal(u.params[name], w) for name, w in task.start.params.items())
-            return super().finish(task, trained, steps)
-
-    method = Watched(**(FELT | limit))
-    one = run(method, data=[DATA[0], DATA[1]])
-    other = run(method, data=[DATA[0], client(7, seed=50)])
-    assert same(one.clients[0]["weights"], other.clients[0]["weights"])
-    felt = [run(data=[DATA[0], peer]) for peer in (DATA[1], client(7, seed=50))]
-    assert not same(felt[0].clients[0]["weights"], felt[1].clients[0]["weights"])
-
-
-def test_where_messages_fade_and_the_pull_is_weak_it_tends_to_separate():
-    alone = run(Separate()).clients[1]["weights"]
-    gaps = [
-        gap(run(FedAMP(alpha=1e3, sigma=1e9, regularization=r)).clients[1]["weights"], alone)
-        for r in (1e3, 1e1, 1e-4)
-    ]
-    assert gaps[0] > gaps[1] > gaps[2] and gaps[2] < 1e-6
-
-
-def test_identical_clients_have_their_own_model_as_message():
-    """Whatever the shares, a mean of equal models is that model."""
-
-    class Watched(FedAMP):
-        name = "watched"
-
-        def finish(self, task, trained, steps):
-            u = task.received.extra["u"]
-            assert all(torch.allclose(u.params[n], w) for n, w in task.start.params.items())
-            return super().finish(task, trained, steps)
-
-    three = run(Watched(alpha=50.0), data=[client(6)] * 3, batch_size=100)
-    one = run(Watched(alpha=50.0), data=[client(6)], batch_size=100)
-    assert gap(three.clients[2]["weights"], one.clients[0]["weights"]) < 1e-6
-
-
 def test_what_crosses():
     """Up: parameters, no buffer. Down: the initial model, the message and α. From: w_i itself."""
     received, sent = [], []
@@ -343,52 +232,13 @@ def test_the_server_remembers_who_is_not_selected():
     assert answers[7].params["w"].item() == pytest.approx(1 + 2 * near)
     # A client never selected is still at the initial 1, beside clients 0 and 7.
     assert answers[5].params["w"].item() == pytest.approx(1 + 2 * near)
-    history = run(rounds=4, client_fraction=0.3)
+    history = run(FedAMP(**FELT), rounds=4, client_fraction=0.3)
     chosen = {number for turn in range(4) for (number,) in [select([0, 1, 3], 0.3, 0, turn)]}
     assert len(chosen) > 1
     assert history.server.extra.keys() == {"alpha"} | {f"w.{number}" for number in chosen}
     for number in chosen:
         kept = history.clients[number]["weights"]
         assert same(history.server.extra[f"w.{number}"], Weights(kept.params, {}))
-
-
-def test_a_client_never_selected_has_the_initial_model():
-    history = run(rounds=1, client_fraction=0.3)
-    (chosen,) = select([0, 1, 3], 0.3, 0, 0)
-    for number in {0, 1, 3} - {chosen}:
-        assert history.clients[number] == {}
-        assert history.personal[0][number] == evaluate(network(), SPLITS[number])
-    net = network()
-    history.clients[chosen]["weights"].into(net)
-    assert history.personal[0][chosen] == evaluate(net, SPLITS[chosen])
-
-
-def test_the_order_of_clients_never_matters():
-    whole = {"batch_size": 100, "local_epochs": 1}
-    one, other = run(data=DATA, **whole), run(data=DATA[::-1], **whole)
-    for number in (0, 1, 3):
-        first, second = one.clients[number]["weights"], other.clients[3 - number]["weights"]
-        assert gap(first, second) < 1e-6
-
-
-def test_hyperparameters_out_of_range():
-    for wrong in ({"sigma": 0.0}, {"alpha": 0.0}, {"decay": 1.1}, {"regularization": -1.0}):
-        with pytest.raises(ReglError, match=f"FedAMP: {next(iter(wrong))}: given"):
-            FedAMP(**wrong)
-
-
-def test_a_killed_federation_goes_on_bit_for_bit(tmp_path):
-    sampled = partial(run, FedAMP(**FELT, decay_rounds=1), client_fraction=0.7)
-    whole = sampled()
-    for turns in range(1, 7):
-        assert_same(killed_and_resumed(sampled, tmp_path, turns), whole)
-
-
-def test_empty_and_tiny_clients():
-    history = run(data=tiny_clients())
-    own = {number: history.clients[number]["weights"] for number in (1, 2, 3)}
-    assert_own_models(history, own, SPLITS)
-    assert "w.0" not in history.server.extra
 
 
 MUTATIONS = (

@@ -1,29 +1,18 @@
 """FedAvg, from which most methods inherit: by hand, and what does not matter to it."""
 
-from functools import partial
 from itertools import permutations
 
 import pytest
 import torch
+from method_cases import ONE_STEP, TEST
 from torch import nn
-from toy_clients import (
-    assert_same,
-    client,
-    clients,
-    killed_and_resumed,
-    network,
-    same,
-    settings,
-    tensors,
-)
+from toy_clients import clients, network, same, settings
 
 from regl_core.clients import ClientData
 from regl_core.federation import federate
 from regl_core.methods.base import Round, Server, Update
 from regl_core.methods.fedavg import FedAvg, weighted_mean
-from regl_core.weights import Weights
-
-TEST = client(12, seed=99)
+from regl_core.weights import Weights, mean
 
 
 def update(value: float, count: int) -> Update:
@@ -50,7 +39,7 @@ def test_one_round_of_two_clients_by_hand():
         ClientData(torch.tensor([[1.0]]), torch.tensor([0])),
         ClientData(torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([1, 1, 1])),
     ]
-    once = settings(rounds=1, local_epochs=1, batch_size=100, momentum=0.0, weight_decay=0.0)
+    once = settings(**ONE_STEP)
     weights = federate(FedAvg(), net, two, two[0], once, seed=0).weights.params["weight"]
     # 1/4 · 0.1 · ½ · 1 for class 0 by the first client, − 3/4 · 0.1 · ½ · 2 by the second.
     assert weights.flatten().tolist() == pytest.approx([-0.0625, 0.0625], abs=1e-7)
@@ -62,6 +51,12 @@ def test_the_order_of_arrival_never_matters():
     first = weighted_mean(sent)
     for order in permutations(sent):
         assert same(weighted_mean({number: sent[number] for number in order}), first)
+
+
+def test_integer_buffers_never_pass_through_a_float():
+    large = 2**60 + 1
+    several = [Weights({}, {"batches": torch.tensor(count)}) for count in (large, large - 5)]
+    assert mean(several, [0.5, 0.5]).buffers["batches"].item() == large
 
 
 def test_the_count_is_that_of_the_images():
@@ -76,28 +71,6 @@ def test_the_count_is_that_of_the_images():
 
     federate(Watched(), network(), clients(5, 0, 9), TEST, settings(rounds=1), seed=0)
     assert sent == [{0: 5, 2: 9}]
-
-
-@pytest.mark.parametrize("count", [1, 5])
-def test_small_clients(count):
-    """One image, a last batch of one, one class; BatchNorm1d then sees a single value."""
-    one_class = ClientData(client(count).images, torch.full((count,), 2))
-    net = nn.Sequential(nn.Flatten(), nn.Linear(48, 6), nn.BatchNorm1d(6), nn.Linear(6, 3))
-    history = federate(FedAvg(), net, [one_class, client(0)], TEST, settings(), seed=0)
-    assert all(tensor.isfinite().all() for tensor in tensors(history.weights).values())
-    assert history.clients == ({}, {})
-    alone = federate(FedAvg(), net, [one_class], TEST, settings(), seed=0)
-    assert same(history.weights, alone.weights)
-
-
-def test_a_killed_federation_goes_on_bit_for_bit(tmp_path):
-    def run(checkpoint=None, tick=lambda fraction: None):
-        data, training = clients(5, 1, 9, 0), settings(client_fraction=0.7)
-        return federate(FedAvg(), network(), data, TEST, training, 0, tick, checkpoint)
-
-    whole = run()
-    for turns in range(1, 7):
-        assert_same(killed_and_resumed(partial(run), tmp_path, turns), whole)
 
 
 MUTATIONS = (

@@ -2,25 +2,15 @@
 
 from fractions import Fraction
 from functools import partial
-from itertools import permutations
 
+import method_cases
 import pytest
 import torch
+from method_cases import ONE_STEP, SPLITS, TEST
 from torch import nn
-from toy_clients import (
-    assert_same,
-    client,
-    clients,
-    killed_and_resumed,
-    network,
-    same,
-    settings,
-    tensors,
-)
+from toy_clients import clients, network, same, settings, tensors
 
-from regl_core import methods
 from regl_core.clients import ClientData
-from regl_core.errors import ReglError
 from regl_core.federation import federate
 from regl_core.methods.base import Round, Server, Update
 from regl_core.methods.fedavg import FedAvg
@@ -28,14 +18,8 @@ from regl_core.methods.fedcac import FedCAC, overlap
 from regl_core.training import evaluate
 from regl_core.weights import Weights
 
-TEST = client(12, seed=99)
 DATA = clients(5, 9, 7)
-SPLITS = [client(20, seed=50 + i) for i in range(3)]
-
-
-def run(method, data=DATA, checkpoint=None, tick=lambda fraction: None, **changes):
-    splits = SPLITS[: len(data)]
-    return federate(method, network(), data, TEST, settings(**changes), 0, tick, checkpoint, splits)
+run = partial(method_cases.run, data=DATA)
 
 
 def vector(*values) -> Weights:
@@ -91,9 +75,7 @@ def test_one_round_of_two_clients_by_hand():
         ClientData(torch.tensor([[2.0, 1.0]]), torch.tensor([0])),
         ClientData(torch.tensor([[1.0, 4.0]] * 3), torch.tensor([1, 1, 1])),
     ]
-    training = settings(
-        rounds=1, local_epochs=1, batch_size=100, rate=1.0, momentum=0.0, weight_decay=0.0
-    )
+    training = settings(**ONE_STEP, rate=1.0)
     method = FedCAC()
     history = federate(method, net, two, two[1], training, 0)
 
@@ -199,37 +181,6 @@ def test_clients_equally_alike_are_all_peers_in_every_round(count, number):
     assert custom(server) == pytest.approx([sum(values) / count] * count)
 
 
-def test_the_mean_of_the_peers_is_uniform_and_fedavg_is_not():
-    updates = {
-        0: Update(vector(1.0, 1.0), 10, {"critical": mask("10")}),
-        1: Update(vector(5.0, 5.0), 30, {"critical": mask("10")}),
-    }
-    now = Round(0, 0, nn.Identity(), settings(), 2, (1,))
-    server = FedCAC().aggregate(Server(vector(0.0, 0.0), {}), updates, now)
-    assert server.weights.params["w"].tolist() == [4.0, 4.0]
-    assert custom(server) == [3.0, 3.0]
-
-
-def test_the_order_of_updates_never_matters():
-    draw = torch.Generator().manual_seed(0)
-    updates = {
-        i: Update(
-            Weights({"w": torch.randn(40, dtype=torch.float64, generator=draw)}, {}),
-            i + 1,
-            {"critical": Weights({"w": torch.rand(40, generator=draw) < 0.5}, {})},
-        )
-        for i in range(4)
-    }
-    now = Round(3, 0, nn.Identity(), settings(), 4, (1,))
-    start = Server(Weights({"w": torch.zeros(40, dtype=torch.float64)}, {}), {})
-    one = FedCAC().aggregate(start, updates, now)
-    assert len({tuple(one.extra[f"custom.{i}"].params["w"].tolist()) for i in range(4)}) > 1
-    for order in permutations(range(4)):
-        other = FedCAC().aggregate(start, {i: updates[i] for i in order}, now)
-        assert same(one.weights, other.weights)
-        assert all(same(one.extra[name], other.extra[name]) for name in one.extra)
-
-
 def test_personal_accuracy_is_that_of_critical_and_shared_parameters_together():
     sent = {}
 
@@ -245,7 +196,7 @@ def test_personal_accuracy_is_that_of_critical_and_shared_parameters_together():
     overlaps = overlap(masks)
     average, largest = sum(overlaps.values()) / 6, max(overlaps.values())
     sizes = set()
-    for i, split in enumerate(SPLITS):
+    for i, split in enumerate(SPLITS[:3]):
         peers = [
             j for j in range(3) if i == j or overlaps[i, j] >= average + (largest - average) / 50
         ]
@@ -284,19 +235,6 @@ def test_running_statistics_are_the_clients_own_and_averaged_in_the_global_model
     assert torch.equal(history.weights.buffers["1.running_mean"], fedavg.buffers["1.running_mean"])
     none = run(FedCAC(tau=0.0), rounds=1)
     assert all(not state["statistics"].buffers for state in none.clients)
-
-
-def test_a_client_never_selected_has_the_global_model():
-    history, method = run(FedCAC(), client_fraction=0.34, rounds=1), FedCAC()
-    (chosen,) = [i for i, state in enumerate(history.clients) if state]
-    assert set(history.server.extra) == {f"custom.{chosen}"}
-    net = network()
-    for i, split in enumerate(SPLITS):
-        start = method.start(method.answer(history.server, i), history.clients[i])
-        # The one selected is its own only peer, and FedAvg has its weights, too.
-        assert same(start, history.weights)
-        start.into(net)
-        assert evaluate(net, split) == history.personal[0][i]
 
 
 def test_a_client_not_selected_keeps_what_is_critical_and_follows_the_rest():
@@ -345,81 +283,6 @@ def test_sensitivity_is_measured_from_where_the_client_started():
             return state, update
 
     run(Watched(), rounds=2)
-
-
-def test_a_killed_federation_goes_on_bit_for_bit(tmp_path):
-    sampled = partial(run, FedCAC(), client_fraction=0.7)
-    whole = sampled()
-    for turns in (3, 4, 5):  # within the second round, at its end, within the third
-        assert_same(killed_and_resumed(sampled, tmp_path, turns), whole)
-
-
-def test_randomness_is_local():
-    torch.manual_seed(1)
-    before = torch.get_rng_state()
-    first = run(FedCAC(), rounds=2)
-    assert torch.equal(before, torch.get_rng_state())
-    torch.manual_seed(2)
-    assert same(first.weights, run(FedCAC(), rounds=2).weights)
-
-
-def test_what_a_client_keeps_and_sends_is_a_copy():
-    class Watched(FedCAC):
-        name = "watched"
-
-        def finish(self, task, trained, steps):
-            state, update = super().finish(task, trained, steps)
-            live = {tensor.data_ptr() for tensor in task.now.net.state_dict().values()}
-            kept = [*state.values(), update.weights, update.extra["critical"]]
-            mine = {tensor.data_ptr() for one in kept for tensor in tensors(one).values()}
-            assert mine and not live & mine
-            return state, update
-
-    run(Watched(), rounds=1)
-
-
-@pytest.mark.parametrize("counts", [(1, 5), (0, 9), (1, 1), (5, 0, 9)])
-def test_empty_and_tiny_clients(counts):
-    """Five and nine images in batches of four leave one; BatchNorm1d then has one value."""
-    net = nn.Sequential(nn.Flatten(), nn.Linear(48, 6), nn.BatchNorm1d(6), nn.Linear(6, 3))
-    splits = [client(4, seed=70 + i) for i in range(len(counts))]
-    history = federate(
-        FedCAC(), net, clients(*counts), TEST, settings(rounds=2), 0, personal=splits
-    )
-    every = [history.weights, *history.server.extra.values()]
-    assert all(tensor.isfinite().all() for one in every for tensor in tensors(one).values())
-    for count, state, own in zip(counts, history.clients, history.personal[-1], strict=True):
-        assert bool(state) == bool(count) and (own is None) == (not count)
-
-
-def test_an_empty_client_is_nobodys_peer():
-    one, other = run(FedCAC(), data=[*clients(5, 9), client(0)]), run(FedCAC(), data=clients(5, 9))
-    assert same(one.weights, other.weights) and one.server.extra.keys() == other.server.extra.keys()
-
-
-def test_a_client_of_one_class():
-    data = client(9)
-    single = ClientData(data.images, torch.zeros_like(data.labels))
-    history = run(FedCAC(), data=[single, *DATA[1:]])
-    assert all(tensor.isfinite().all() for tensor in tensors(history.weights).values())
-
-
-def test_counts_of_batches_stay_integers():
-    history = run(FedCAC(), rounds=1)
-    assert history.weights.buffers["1.num_batches_tracked"].item() == 6
-    counts = [s["statistics"].buffers["1.num_batches_tracked"] for s in history.clients]
-    assert [count.item() for count in counts] == [4, 6, 4]
-    assert all(count.dtype == torch.int64 for count in counts)
-    assert not history.server.extra["custom.0"].buffers
-
-
-def test_hyperparameters():
-    method = methods.get("FedCAC", {})
-    assert (method.tau, method.beta) == (0.5, 100.0)
-    assert method.uploads == ("critical",)
-    for wrong in ({"tau": -0.1}, {"tau": 1.1}, {"beta": 0.0}):
-        with pytest.raises(ReglError, match=next(iter(wrong))):
-            methods.get("FedCAC", wrong)
 
 
 MUTATIONS = (

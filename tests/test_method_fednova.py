@@ -1,31 +1,17 @@
 """FedNova against FedAvg and against numbers by hand; what its normaliser adds up to."""
 
-from functools import partial
-
 import pytest
 import torch
+from method_cases import run
 from torch import nn
-from toy_clients import assert_same, client, clients, killed_and_resumed, network, same, settings
+from toy_clients import clients, same, settings
 
-from regl_core import methods
-from regl_core.clients import ClientData
-from regl_core.errors import ReglError
 from regl_core.evidence.identities import gap
 from regl_core.evidence.quadratic import Client, Quadratic, trajectory
-from regl_core.federation import federate
 from regl_core.methods.base import Round, Server, Update
 from regl_core.methods.fedavg import FedAvg
 from regl_core.methods.fednova import FedNova, weight_of_steps
 from regl_core.weights import Weights
-
-TEST = client(12, seed=99)
-ONE_CLASS = ClientData(client(6, 7).images, torch.ones(6, dtype=torch.int64))
-ODD = [*clients(5, 9), client(0), client(1, 8), ONE_CLASS]  # two with a last batch of one
-
-
-def run(method, data=None, checkpoint=None, tick=lambda fraction: None, net=None, **changes):
-    data, net = data or clients(5, 9, 3), net or network()
-    return federate(method, net, data, TEST, settings(**changes), 0, tick, checkpoint, data)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
@@ -111,39 +97,6 @@ def test_buffers_are_the_plain_mean():
         Weights({}, run(FedNova(), rounds=1).weights.buffers),
         Weights({}, run(FedAvg(), rounds=1).weights.buffers),
     )
-
-
-def test_what_is_sent_is_a_copy():
-    sent = []
-
-    class Watched(FedNova):
-        name = "watched"
-
-        def finish(self, task, trained, steps):
-            live = {t.data_ptr() for t in task.now.net.state_dict().values()}
-            state, update = super().finish(task, trained, steps)
-            tensors = [*update.extra["d"].params.values(), *update.weights.buffers.values()]
-            assert not state and not live & {t.data_ptr() for t in tensors}
-            sent.append((tensors, [t.clone() for t in tensors]))
-            return state, update
-
-    run(Watched())
-    assert all(torch.equal(a, b) for pair in sent for a, b in zip(*pair, strict=True))
-
-
-def test_odd_clients_and_sampling_are_repeatable_and_resumable(tmp_path):
-    sampled = partial(run, FedNova(), data=ODD, client_fraction=0.5)
-    whole = sampled()
-    assert all(t.isfinite().all() for t in whole.weights.params.values())
-    assert [own[2] for own in whole.personal] == [None] * 3 and whole.clients == ({},) * 5
-    for turns in range(1, 7):  # two clients in each of three rounds
-        assert_same(killed_and_resumed(sampled, tmp_path, turns), whole)
-
-
-def test_it_is_registered_without_hyperparameters():
-    assert methods.get("FedNova", {}) == FedNova()
-    with pytest.raises(ReglError, match="it has none"):
-        methods.get("FedNova", {"rho": 0.9})
 
 
 MUTATIONS = (

@@ -1,56 +1,24 @@
 """FedRep: the head first and never sent, then the body, averaged."""
 
-from functools import partial
 from itertools import pairwise
 
 import pytest
 import torch
 import torch.nn.functional as F
+from method_cases import DATA, SPLITS, run
 from torch import nn
-from toy_clients import (
-    assert_own_models,
-    assert_same,
-    client,
-    clients,
-    killed_and_resumed,
-    network,
-    same,
-    settings,
-    tiny_clients,
-)
+from toy_clients import client, network, settings
 
 from regl_core.clients import ClientData
 from regl_core.errors import ReglError
 from regl_core.evidence.identities import gap
 from regl_core.federation import federate, select
-from regl_core.methods.fedavg import FedAvg
 from regl_core.methods.fedrep import FedRep, head
 from regl_core.models import build
 from regl_core.training import batches, evaluate
 from regl_core.weights import Weights, mean
 
-TEST = client(12, seed=99)
-DATA = clients(5, 9, 0, 3)
-SPLITS = [client(7, seed=40 + number) for number in range(4)]
 HEAD = {"5.weight", "5.bias"}
-
-
-def run(method=None, data=DATA, net=None, checkpoint=None, tick=lambda fraction: None, **changes):
-    return federate(
-        method or FedRep(),
-        net or network(),
-        data,
-        TEST,
-        settings(**changes),
-        0,
-        tick,
-        checkpoint,
-        personal=SPLITS[: len(data)],
-    )
-
-
-def tensors(weights):
-    return {**weights.params, **weights.buffers}
 
 
 def of_body(weights):
@@ -100,7 +68,7 @@ def test_all_rounds_by_hand(fraction, body_epochs):
     assert gap(of_body(history.weights), body) < 1e-6
     for number, net in nets.items():
         own = of_head(Weights.of(net))
-        assert gap(history.clients[number].get("head", own), own) < 1e-6
+        assert gap(history.clients[number].get("own", own), own) < 1e-6
 
 
 def test_one_round_of_two_linear_clients_by_hand():
@@ -123,27 +91,10 @@ def test_one_round_of_two_linear_clients_by_hand():
     # First client: error 1 − 2 = −1, h = 0.5 + 0.1 · 1 · 2 = 0.7; error 1.4 − 2 = −0.6,
     # φ = 2 + 0.1 · 0.6 · 0.7 = 2.042. Second: error 1 + 1 = 2, h = 0.5 − 0.1 · 2 · 2 = 0.1;
     # error 0.2 + 1 = 1.2, φ = 2 − 0.1 · 1.2 · 0.1 = 1.988. Weights of the mean: 1/4 and 3/4.
-    heads = [state["head"].params["1.weight"].item() for state in history.clients]
+    heads = [state["own"].params["1.weight"].item() for state in history.clients]
     assert heads == pytest.approx([0.7, 0.1], abs=1e-6)
     assert history.weights.params["0.weight"].item() == pytest.approx(2.0015, abs=1e-6)
     assert history.weights.params["1.weight"].item() == 0.5
-
-
-def test_a_round_has_as_many_steps_as_fedavgs():
-    def steps(kind):
-        seen = {}
-
-        class Watched(kind):
-            name = "watched"
-
-            def finish(self, task, trained, steps):
-                seen[task.count] = steps
-                return super().finish(task, trained, steps)
-
-        run(Watched(), local_epochs=4)
-        return seen
-
-    assert steps(FedRep) == steps(FedAvg) == {5: 8, 9: 12, 3: 4}
 
 
 def test_what_moves_when():
@@ -185,66 +136,7 @@ def test_the_head_is_the_last_layer():
     assert head(network()) == "5" and head(network(norm=False)) == "5"
 
 
-def test_the_head_never_leaves_its_client_and_no_mean_changes_it():
-    sent, started = [], []
-
-    class Watched(FedRep):
-        name = "watched"
-
-        def start(self, received, state):
-            started.append((state, super().start(received, state)))
-            return started[-1][1]
-
-        def aggregate(self, server, updates, now):
-            sent.extend(updates.values())
-            return super().aggregate(server, updates, now)
-
-    history = run(Watched(), client_fraction=0.6)
-    initial = Weights.of(network())
-    assert sent and all(tensors(u.weights).keys() == tensors(of_body(initial)).keys() for u in sent)
-    assert same(of_head(history.weights), of_head(initial))
-    own = [(state["head"], weights) for state, weights in started if "head" in state]
-    assert own and all(same(kept, of_head(weights)) for kept, weights in own)
-    before, after = tensors(of_body(initial)), tensors(of_body(history.weights))
-    assert not any(torch.equal(before[name], after[name]) for name in before)
-
-
-def test_a_client_never_selected_has_the_mean_body_under_the_initial_head():
-    history = run(rounds=1, client_fraction=0.3)
-    (chosen,) = select([0, 1, 3], 0.3, 0, 0)
-    net = network()
-    (history.weights | of_head(Weights.of(network()))).into(net)
-    for number in {0, 1, 3} - {chosen}:
-        assert history.clients[number] == {}
-        assert history.personal[0][number] == evaluate(net, SPLITS[number])
-    assert not torch.equal(net[0].weight, network()[0].weight)
-
-
-def test_it_is_not_fedavg():
-    assert gap(of_body(run().weights), of_body(run(FedAvg()).weights)) > 1e-3
-    assert gap(run(local_epochs=3).weights, run(FedRep(body_epochs=2), local_epochs=3).weights) > 0
-
-
-def test_the_order_of_clients_never_matters():
-    whole = {"batch_size": 100, "momentum": 0.0}
-    one, other = run(data=DATA, **whole), run(data=DATA[::-1], **whole)
-    assert gap(one.weights, other.weights) < 1e-6
-    assert gap(one.clients[1]["head"], other.clients[2]["head"]) < 1e-6
-
-
-def test_a_killed_federation_goes_on_bit_for_bit(tmp_path):
-    sampled = partial(run, client_fraction=0.7)
-    whole = sampled()
-    for turns in range(1, 7):
-        assert_same(killed_and_resumed(sampled, tmp_path, turns), whole)
-
-
-def test_empty_and_tiny_clients():
-    history = run(data=tiny_clients())
-    own = {number: history.weights | history.clients[number]["head"] for number in (1, 2, 3)}
-    assert_own_models(history, own, SPLITS)
-
-
+# What is kept and sent: `test_method_partial`.
 MUTATIONS = (
     (
         "the body first",
@@ -262,12 +154,6 @@ MUTATIONS = (
         "training.local_epochs - self.body_epochs",
         "training.local_epochs",
     ),
-    ("the head is sent and averaged", "Update(body, ", "Update(trained, "),
-    (
-        "a client starts with the global head",
-        'received.weights | state.get("head", Weights({}, {}))',
-        "received.weights",
-    ),
-    ("the client keeps its body too", '{"head": own}', '{"head": trained}'),
-    ("statistics of the body are not sent", "Update(body, ", "Update(Weights(body.params, {}), "),
+    ("the body is kept", "layer(name) == last", "layer(name) != last"),
+    ("the head is the first layer", "*_, last = (", "last, *_ = ("),
 )

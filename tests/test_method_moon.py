@@ -2,26 +2,21 @@
 
 import copy
 import math
-from functools import partial
 
 import pytest
 import torch
+from method_cases import ONE_STEP, TEST, run
 from torch import nn
-from toy_clients import assert_same, client, clients, killed_and_resumed, network, same, settings
+from toy_clients import network, same, settings
 
-from regl_core import methods
 from regl_core.clients import ClientData
 from regl_core.errors import ReglError
-from regl_core.evidence.identities import gap
 from regl_core.federation import federate
 from regl_core.methods.base import Round, Server, Task
 from regl_core.methods.fedavg import FedAvg
 from regl_core.methods.moon import Moon, Projected
 from regl_core.models import build
 from regl_core.weights import Weights
-
-TEST = client(12, seed=99)
-DATA = clients(5, 9, 0, 3)
 
 
 class Plain(FedAvg):
@@ -30,11 +25,6 @@ class Plain(FedAvg):
     name = "plain"
     network = Moon.network
     projection_size: int = 256
-
-
-def run(method, data=DATA, checkpoint=None, tick=lambda fraction: None, net=None, **changes):
-    net = net or network()
-    return federate(method, net, data, TEST, settings(**changes), 0, tick, checkpoint)
 
 
 def by_hand(first: float, second: float) -> Projected:
@@ -77,9 +67,7 @@ def test_one_round_of_two_clients_by_hand():
         ClientData(pixel(3.0), torch.tensor([0])),  # classifier: + 0.1 · ½ · 3 for class 0
         ClientData(pixel(1.0, 2.0, 3.0), torch.tensor([1, 1, 1])),  # − 0.1 · ½ · 2
     ]
-    one_step = settings(
-        rounds=1, local_epochs=1, rate=0.1, momentum=0.0, weight_decay=0.0, batch_size=100
-    )
+    one_step = settings(**ONE_STEP)
     weights = federate(
         Given(mu=2.0, temperature=1.0), by_hand(1.0, 0.0), two, two[0], one_step, seed=0
     ).weights.params
@@ -117,13 +105,6 @@ def test_the_first_round_is_fedavgs_and_the_second_is_not():
     for rounds, alike in ((1, True), (2, False)):
         moon, plain = (run(m, rounds=rounds) for m in (Moon(mu=1.0), Plain()))
         assert same(moon.weights, plain.weights) == alike
-
-
-def test_it_depends_on_its_hyperparameters():
-    start = run(Moon())
-    for other in (Moon(mu=5.0), Moon(temperature=0.1), Moon(projection_size=8)):
-        changed = run(other).weights.params["body.0.weight"]
-        assert not torch.equal(changed, start.weights.params["body.0.weight"])
 
 
 @pytest.mark.parametrize(("name", "width", "side"), [("resnet_small", 8, 16), ("resnet34", 64, 33)])
@@ -201,48 +182,6 @@ def test_the_previous_model_is_the_clients_own_last_result():
         else:
             assert state == {}
     assert history.clients[2] == {}  # no image, never selected
-
-
-def test_a_killed_federation_goes_on_bit_for_bit(tmp_path):
-    sampled = partial(run, Moon(), client_fraction=0.7)
-    whole = sampled()
-    for turns in (1, 2, 3, 5):  # two clients in each of three rounds
-        assert_same(killed_and_resumed(sampled, tmp_path, turns), whole)
-
-
-@pytest.mark.parametrize("count", [1, 5])
-def test_small_clients(count):
-    """One image, a last batch of one, one class; BatchNorm1d then sees a single value."""
-    one_class = ClientData(client(count).images, torch.full((count,), 2))
-    net = nn.Sequential(nn.Flatten(), nn.Linear(48, 6), nn.BatchNorm1d(6), nn.Linear(6, 3))
-    weights = run(Moon(), [one_class, client(0)], net=net).weights
-    assert all(t.isfinite().all() for t in (weights.params | weights.buffers).values())
-
-
-def test_an_empty_client_changes_nothing():
-    one, other = run(Moon(), clients(5, 9)), run(Moon(), [*clients(5, 9), client(0)])
-    assert same(one.weights, other.weights)
-
-
-def test_identical_clients_are_one_client():
-    whole = {"batch_size": 100, "local_epochs": 1}
-    one, three = (run(Moon(), [client(6)] * number, **whole) for number in (1, 3))
-    assert gap(one.weights, three.weights) < 1e-6
-
-
-def test_the_network_given_stays_as_it_was():
-    net = network()
-    before = Weights.of(net)
-    run(Moon(), net=net)
-    assert same(before, Weights.of(net)) and isinstance(net[5], nn.Linear)
-
-
-def test_it_is_registered_with_the_official_defaults():
-    moon = methods.get("MOON", {})
-    assert (moon.mu, moon.temperature, moon.projection_size) == (1.0, 0.5, 256)
-    for wrong in ({"mu": -1.0}, {"temperature": 0.0}, {"projection_size": 0}):
-        with pytest.raises(ReglError, match=next(iter(wrong))):
-            methods.get("MOON", wrong)
 
 
 MUTATIONS = (

@@ -1,42 +1,26 @@
 """pFedGate: the open gate is FedAvg, one round by hand, the knapsack, personal models."""
 
 from functools import partial
-from itertools import pairwise
 from math import log
 
+import method_cases
 import pytest
 import torch
+from method_cases import ONE_STEP, SPLITS, TEST
 from torch import nn
-from toy_clients import (
-    assert_same,
-    client,
-    clients,
-    killed_and_resumed,
-    network,
-    same,
-    settings,
-    tensors,
-)
+from toy_clients import client, clients, network, same, settings
 
-from regl_core import methods
 from regl_core.clients import ClientData
 from regl_core.errors import ReglError
 from regl_core.federation import federate
-from regl_core.methods.base import Server
 from regl_core.methods.fedavg import FedAvg
 from regl_core.methods.pfedgate import Gated, PFedGate, SwitchNorm
 from regl_core.models import build
 from regl_core.training import evaluate
 from regl_core.weights import Weights
 
-TEST = client(12, seed=99)
 DATA = clients(5, 9, 7)
-SPLITS = [client(20, seed=50 + i) for i in range(3)]
-
-
-def run(method, data=DATA, checkpoint=None, tick=lambda fraction: None, **changes):
-    splits = SPLITS[: len(data)]
-    return federate(method, network(), data, TEST, settings(**changes), 0, tick, checkpoint, splits)
+run = partial(method_cases.run, data=DATA)
 
 
 def gate(**fields) -> PFedGate:
@@ -114,13 +98,11 @@ def test_one_round_of_two_clients_by_hand():
         return ClientData(images, torch.full((len(values),), label))
 
     two = [data(0, 2.0), data(1, 2.0, 4.0, 6.0)]
-    training = settings(
-        rounds=1, local_epochs=1, batch_size=100, rate=1.0, momentum=0.0, weight_decay=0.0
-    )
+    training = settings(**ONE_STEP, rate=1.0)
     history = federate(Scripted(share=2 / 3, gate_side=4), net, two, two[1], training, 0)
     weight = history.weights.params["net.2.weight"].flatten().tolist()
     assert weight == pytest.approx([1.0625, 5, 5, 3.625, 5, 5], abs=1e-6)
-    biases = [state["gate"].params["gate.outputs.bias"].tolist() for state in history.clients]
+    biases = [state["own"].params["gate.outputs.bias"].tolist() for state in history.clients]
     assert biases[0] == pytest.approx([log(3) + 3.5 * 3 / 16, -4.5 / 4, -log(3)], abs=1e-6)
     assert biases[1] == pytest.approx([log(3) - 7 * 3 / 16, 9 / 4, -log(3)], abs=1e-6)
 
@@ -255,57 +237,12 @@ def test_large_images_are_pooled_and_images_of_the_gates_side_are_not():
     assert torch.allclose(seen[1], large.view(2, 3, 4, 3, 4, 3).mean((3, 5)), atol=1e-6)
 
 
-def test_the_gate_never_leaves_its_client():
-    sent = {}
-
-    class Watched(PFedGate):
-        name = "watched"
-
-        def aggregate(self, server, updates, now):
-            sent.update({client: update.weights for client, update in updates.items()})
-            return super().aggregate(server, updates, now)
-
-    history = run(Watched(gate_side=4), rounds=1)
-    first = Weights.of(gate().network(network(), 0))
-    assert all(
-        tensors(w).keys() == {f"net.{n}" for n in network().state_dict()} for w in sent.values()
-    )
-    for name, tensor in tensors(history.weights).items():
-        assert torch.equal(tensor, tensors(first)[name]) == name.startswith("gate.")
-    gates = [state["gate"] for state in history.clients]
-    assert all(name.startswith("gate.") for name in tensors(gates[0]))
-    for name in ("gate.linear.weight", "gate.outputs.bias", "gate.inputs.mean_shares"):
-        assert not torch.equal(gates[0].params[name], gates[1].params[name])
-    assert not torch.equal(
-        gates[0].buffers["gate.inputs.running_mean"], gates[1].buffers["gate.inputs.running_mean"]
-    )
-
-
-def test_the_gate_goes_on_where_it_was_left():
-    """Two rounds of one client: the second starts from the first one's gate."""
-    starts = []
-
-    class Watched(PFedGate):
-        name = "watched"
-
-        def prepare(self, task):
-            starts.append(task.start.select(lambda name: name.startswith("gate.")))
-
-        def finish(self, task, trained, steps):
-            state, update = super().finish(task, trained, steps)
-            starts.append(state["gate"])
-            return state, update
-
-    run(Watched(gate_side=4), data=[client(9)], rounds=2)
-    assert same(starts[1], starts[2]) and not same(starts[0], starts[1])
-
-
 @pytest.mark.parametrize("share", [0.5, 1.0])
 def test_personal_accuracy_is_that_of_the_scaled_and_pruned_network(share):
     history = run(gate(share=share), rounds=2)
-    for number, (state, split) in enumerate(zip(history.clients, SPLITS, strict=True)):
+    for number, (state, split) in enumerate(zip(history.clients, SPLITS, strict=False)):
         net = gate(share=share).network(network(), 0)
-        (history.weights | state["gate"]).into(net)
+        (history.weights | state["own"]).into(net)
         net.eval()
         with torch.no_grad():
             scores = net.gate(split.images)
@@ -323,89 +260,12 @@ def test_personal_accuracy_is_that_of_the_scaled_and_pruned_network(share):
         assert torch.allclose(plain(split.images), net(split.images), atol=1e-5)
 
 
-def test_a_client_never_selected_has_the_global_model_and_the_first_gate():
-    history = run(gate(), client_fraction=0.34, rounds=1)
-    (chosen,) = [i for i, state in enumerate(history.clients) if state]
-    method, net = gate(), gate().network(network(), 0)
-    first = Weights.of(net)
-    for number, split in enumerate(SPLITS):
-        state = history.clients[number]
-        start = method.start(method.answer(history.server, number), state)
-        gates = state["gate"] if number == chosen else first.select(lambda n: n.startswith("gate."))
-        assert same(start, history.weights | gates)
-        start.into(net)
-        assert evaluate(net, split) == history.personal[0][number]
-        assert net(split.images).isfinite().all()
-
-
-def test_a_client_not_selected_keeps_its_gate():
-    rounds = [run(gate(), client_fraction=0.34, rounds=rounds).clients for rounds in (1, 2, 3)]
-    kept = 0
-    for before, after in pairwise(rounds):
-        for old, new in zip(before, after, strict=True):
-            kept += bool(old) and same(old["gate"], new["gate"])
-    assert kept
-
-
-def test_a_killed_federation_goes_on_bit_for_bit(tmp_path):
-    sampled = partial(run, gate(), client_fraction=0.7)
-    whole = sampled()
-    for turns in (4,):
-        assert_same(killed_and_resumed(sampled, tmp_path, turns), whole)
-
-
-def test_randomness_is_local():
-    torch.manual_seed(1)
-    before = torch.get_rng_state()
-    first = run(gate(), rounds=1)
-    assert torch.equal(before, torch.get_rng_state())
-    torch.manual_seed(2)
-    assert same(first.weights, run(gate(), rounds=1).weights)
-    nets = [Weights.of(gate().network(network(), seed)) for seed in (0, 0, 1)]
-    assert same(nets[0], nets[1]) and not same(nets[1], nets[2])
-
-
-def test_what_a_client_keeps_and_sends_is_a_copy():
-    class Watched(PFedGate):
-        name = "watched"
-
-        def finish(self, task, trained, steps):
-            state, update = super().finish(task, trained, steps)
-            live = {tensor.data_ptr() for tensor in task.now.net.state_dict().values()}
-            kept = (*tensors(state["gate"]).values(), *tensors(update.weights).values())
-            assert kept and not live & {tensor.data_ptr() for tensor in kept}
-            return state, update
-
-    run(Watched(gate_side=4), rounds=1)
-
-
-@pytest.mark.parametrize("counts", [(1, 5), (0, 9), (1, 1), (5, 0, 9)])
-def test_empty_and_tiny_clients(counts):
-    """Five and nine images in batches of four leave one; two norms then have one value."""
-    net = nn.Sequential(nn.Flatten(), nn.Linear(48, 6), nn.BatchNorm1d(6), nn.Linear(6, 3))
-    splits = [client(4, seed=70 + i) for i in range(len(counts))]
-    history = federate(gate(), net, clients(*counts), TEST, settings(rounds=2), 0, personal=splits)
-    every = [history.weights, *(state["gate"] for state in history.clients if state)]
-    assert all(tensor.isfinite().all() for one in every for tensor in tensors(one).values())
-    for count, state, own in zip(counts, history.clients, history.personal[-1], strict=True):
-        assert bool(state) == bool(count) and (own is None) == (not count)
-
-
-def test_a_client_of_one_class():
-    data = client(9)
-    single = ClientData(data.images, torch.zeros_like(data.labels))
-    history = run(gate(), data=[single, *DATA[1:]], rounds=1)
-    assert all(tensor.isfinite().all() for tensor in tensors(history.weights).values())
-
-
 def test_the_gates_gradient_is_clipped_and_the_models_is_not():
     net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2, bias=False))
     nn.init.constant_(net[2].weight, 100.0)
     data = client(6)
     data = ClientData(data.images * 1000, data.labels % 2)
-    training = settings(
-        rounds=1, local_epochs=1, batch_size=9, rate=1.0, momentum=0.0, weight_decay=0.0
-    )
+    training = settings(**ONE_STEP, rate=1.0)
     history = federate(gate(share=1.0), net, [data], TEST, training, 0)
     before = dict(gate(share=1.0).network(net, 0).named_parameters())
     after = {**history.weights.params, **history.clients[0]["gate"].params}
@@ -414,56 +274,9 @@ def test_the_gates_gradient_is_clipped_and_the_models_is_not():
     assert sum(step**2 for step in moved.values()) ** 0.5 == pytest.approx(10.0, rel=1e-3)
 
 
-def test_the_live_network_is_left_whole():
-    class Watched(PFedGate):
-        name = "watched"
-
-        def aggregate(self, server, updates, now):
-            net = now.net
-            assert all(p.requires_grad and p.grad is None for p in net.parameters())
-            assert not any(m._forward_hooks or m._forward_pre_hooks for m in net.modules())
-            assert all(isinstance(p, nn.Parameter) for p in net.net.parameters())
-            return super().aggregate(server, updates, now)
-
-    run(Watched(gate_side=4), rounds=1)
-
-
-def test_running_statistics_move_and_are_averaged():
-    history = run(gate(), rounds=1)
-    start = network()
-    assert not torch.equal(history.weights.buffers["net.1.running_mean"], start[1].running_mean)
-    assert history.weights.buffers["net.1.num_batches_tracked"].item() == 6
-
-
-def test_it_trains_the_networks_of_the_tables():
-    net = build("resnet_small", 3, 8, 16, 0)
-    draw = torch.Generator().manual_seed(0)
-    data = ClientData(torch.randn(4, 3, 16, 16, generator=draw), torch.tensor([0, 1, 2, 0]))
-    history = federate(gate(gate_side=8), net, [data], data, settings(rounds=1), 0)
-    assert not same(bare(history.weights), Weights.of(net))
-
-
-def test_hyperparameters():
-    method = methods.get("pFedGate", {})
-    assert (method.share, method.blocks, method.gate_side) == (0.5, 5, 32)
-    assert method.uploads == () and method.client_state(Weights({}, {})) == {}
-    assert isinstance(method.server_state(Weights({}, {})), Server)
-    for wrong in ({"share": 0.0}, {"share": 1.1}, {"blocks": 1}, {"gate_side": 1}):
-        with pytest.raises(ReglError, match=next(iter(wrong))):
-            methods.get("pFedGate", wrong)
-
-
+# What is kept and sent: `test_method_partial`.
 MUTATIONS = (
-    (
-        "the gate is sent and averaged with the model",
-        'lambda name: not name.startswith("gate.")',
-        "lambda name: True",
-    ),
-    (
-        "the gate is forgotten between rounds",
-        'received.weights | state.get("gate", Weights({}, {}))',
-        "received.weights",
-    ),
+    ("the gate is sent and averaged with the model", 'name.startswith("gate.")', "False"),
     ("no straight-through term", "(1 + (through - through.detach()))", "1.0"),
     ("the floor is not held", "scores.clamp(min=self.floor)", "scores"),
     ("the factor loses its gradient", "through.detach())) * scores", "through)) * scores.detach()"),

@@ -1,31 +1,18 @@
 """SCAFFOLD against FedAvg, against numbers by hand, and what its variates must add up to."""
 
-from functools import partial
-
 import pytest
 import torch
+from method_cases import ODD, run
 from torch import nn
-from toy_clients import assert_same, client, clients, killed_and_resumed, network, same, settings
+from toy_clients import client, network, same, settings
 
-from regl_core import methods
 from regl_core.clients import ClientData
-from regl_core.errors import ReglError
-from regl_core.evidence.identities import gap
 from regl_core.evidence.quadratic import Bowl, Client
 from regl_core.federation import federate, select
 from regl_core.methods.base import Round, Server, Update
 from regl_core.methods.fedavg import FedAvg
 from regl_core.methods.scaffold import Scaffold
 from regl_core.weights import Weights
-
-TEST = client(12, seed=99)
-ONE_CLASS = ClientData(client(6, 7).images, torch.ones(6, dtype=torch.int64))
-ODD = [*clients(5, 9), client(0), client(1, 8), ONE_CLASS]  # two with a last batch of one
-
-
-def run(method, data=None, checkpoint=None, tick=lambda fraction: None, net=None, **changes):
-    data, net = data or clients(5, 9, 3), net or network()
-    return federate(method, net, data, TEST, settings(**changes), 0, tick, checkpoint, data)
 
 
 def by_hand(rounds, momentum=0.0, **rates):
@@ -89,12 +76,6 @@ def test_one_client_is_fedavg_bit_for_bit():
     assert same(run(Scaffold(), [client(9)]).weights, run(FedAvg(), [client(9)]).weights)
 
 
-def test_different_clients_are_not_fedavg():
-    data = clients(6, 6, 6)  # of one size, so that the kinds of mean agree
-    assert same(run(Scaffold(), data, rounds=1).weights, run(FedAvg(), data, rounds=1).weights)
-    assert gap(run(Scaffold(), data).weights, run(FedAvg(), data).weights) > 1e-4
-
-
 @pytest.mark.parametrize("fraction", [1.0, 0.5])
 def test_the_mean_of_the_clients_variates_is_the_servers(fraction):
     history = run(Scaffold(), ODD, client_fraction=fraction)
@@ -144,30 +125,6 @@ def test_variates_start_from_zero_and_know_no_buffers():
     for state in (Scaffold().server_state(weights).extra, Scaffold().client_state(weights)):
         assert state["c"].params.keys() == weights.params.keys() and not state["c"].buffers
         assert not any(tensor.any() for tensor in state["c"].params.values())
-
-
-def test_a_parameter_outside_the_loss_stays():
-    class Aside(nn.Sequential):
-        def __init__(self):
-            super().__init__(*network())
-            self.aside = nn.Parameter(torch.ones(2))
-
-    weights = run(Scaffold(), net=Aside()).weights
-    assert torch.equal(weights.params["aside"], torch.ones(2))
-
-
-def test_odd_clients_and_sampling_are_repeatable_and_resumable(tmp_path):
-    sampled = partial(run, Scaffold(), data=ODD, client_fraction=0.5)
-    whole = sampled()
-    assert all(t.isfinite().all() for t in whole.weights.params.values())
-    for turns in range(1, 7):  # two clients in each of three rounds
-        assert_same(killed_and_resumed(sampled, tmp_path, turns), whole)
-
-
-def test_it_is_registered_and_checks_its_hyperparameter():
-    assert methods.get("SCAFFOLD", {}) == Scaffold(server_rate=1.0)
-    with pytest.raises(ReglError, match="server_rate"):
-        Scaffold(server_rate=0.0)
 
 
 MUTATIONS = (

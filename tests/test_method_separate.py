@@ -1,22 +1,12 @@
 """Separate: each client alone, and nothing but a count sent."""
 
 import math
-from functools import partial
 
 import pytest
 import torch
+from method_cases import DATA, SPLITS, TEST, run
 from torch import nn
-from toy_clients import (
-    assert_own_models,
-    assert_same,
-    client,
-    clients,
-    killed_and_resumed,
-    network,
-    same,
-    settings,
-    tiny_clients,
-)
+from toy_clients import client, network, same, settings
 
 from regl_core.clients import ClientData
 from regl_core.federation import federate, select
@@ -25,27 +15,9 @@ from regl_core.methods.separate import Separate
 from regl_core.training import Phase, evaluate, local_sgd
 from regl_core.weights import Weights
 
-TEST = client(12, seed=99)
-DATA = clients(5, 9, 0, 3)
-SPLITS = [client(7, seed=40 + number) for number in range(4)]
-
-
-def run(method=None, data=DATA, net=None, checkpoint=None, tick=lambda fraction: None, **changes):
-    return federate(
-        method or Separate(),
-        net or network(),
-        data,
-        TEST,
-        settings(**changes),
-        0,
-        tick,
-        checkpoint,
-        personal=SPLITS[: len(data)],
-    )
-
 
 def test_each_client_is_a_federation_of_one():
-    together = run()
+    together = run(Separate())
     for number in (0, 1, 3):
         alone = [data if i == number else client(0) for i, data in enumerate(DATA)]
         fedavg = run(FedAvg(), alone)
@@ -57,7 +29,7 @@ def test_each_client_is_a_federation_of_one():
 def test_the_same_epochs_by_hand():
     """Two of three clients a round: a client trains on, from its own weights, when selected."""
     training = settings(rounds=6, client_fraction=0.6)
-    history = run(rounds=6, client_fraction=0.6)
+    history = run(Separate(), rounds=6, client_fraction=0.6)
     for number in (0, 1, 3):
         net, expected = network(), []
         for turn in range(6):
@@ -107,48 +79,6 @@ def test_nothing_but_a_count_is_sent():
             assert not update.weights.params and not update.weights.buffers and not update.extra
     assert same(history.weights, Weights.of(network())) and not history.server.extra
     assert history.accuracy == (evaluate(network(), TEST),) * 3
-
-
-def test_a_client_never_selected_has_the_initial_model():
-    history = run(rounds=1, client_fraction=0.3)
-    (chosen,) = select([0, 1, 3], 0.3, 0, 0)
-    for number in {0, 1, 3} - {chosen}:
-        assert history.clients[number] == {}
-        assert history.personal[0][number] == evaluate(network(), SPLITS[number])
-    assert not same(history.clients[chosen]["weights"], Weights.of(network()))
-
-
-def test_separate_is_not_fedavg():
-    history, fedavg = run(), run(FedAvg())
-    assert not same(history.clients[0]["weights"], fedavg.weights)
-    assert not same(history.clients[0]["weights"], history.clients[1]["weights"])
-
-
-def test_what_a_client_keeps_is_a_copy():
-    class Watched(Separate):
-        name = "watched"
-
-        def finish(self, task, trained, steps):
-            state, update = super().finish(task, trained, steps)
-            live = {t.data_ptr() for t in task.now.net.state_dict().values()}
-            kept = state["weights"]
-            assert not live & {t.data_ptr() for t in (kept.params | kept.buffers).values()}
-            return state, update
-
-    run(Watched())
-
-
-def test_a_killed_federation_goes_on_bit_for_bit(tmp_path):
-    sampled = partial(run, client_fraction=0.7)
-    whole = sampled()
-    for turns in range(1, 7):
-        assert_same(killed_and_resumed(sampled, tmp_path, turns), whole)
-
-
-def test_empty_and_tiny_clients():
-    history = run(data=tiny_clients())
-    own = {number: history.clients[number]["weights"] for number in (1, 2, 3)}
-    assert_own_models(history, own, SPLITS)
 
 
 MUTATIONS = (

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from regl_core.methods.spectral import Mismatch
+from regl_core.methods.spectral import SpectralGap
 
 
 def plain(inputs: Tensor, output: Tensor, steps: int) -> Tensor:
@@ -23,7 +23,7 @@ def plain(inputs: Tensor, output: Tensor, steps: int) -> Tensor:
 def spectral_norms(inputs: Tensor, output: Tensor, steps: int) -> Tensor:
     """σ of each image, (n,): how far it is from a teacher's that puts out nothing."""
     each = zip(inputs.split(1), output.split(1), strict=True)
-    alone = [Mismatch.apply(b, a, (a, torch.zeros_like(b)), steps) for a, b in each]
+    alone = [SpectralGap.apply(b, a, (a, torch.zeros_like(b)), steps) for a, b in each]
     return torch.stack(alone).sqrt()
 
 
@@ -77,7 +77,7 @@ def test_the_gradient_is_that_through_the_plain_power_method(size, steps):
     teacher = features(7, (2 * size[0], size[1]), 2), features(9, size, 3)
 
     def ours(output: Tensor) -> Tensor:
-        return Mismatch.apply(output, inputs, teacher, steps)
+        return SpectralGap.apply(output, inputs, teacher, steps)
 
     apart = F.mse_loss(plain(inputs, output, steps), plain(*teacher, steps))
     assert ours(output).item() == pytest.approx(apart.item(), rel=1e-10)
@@ -94,7 +94,7 @@ def test_features_in_either_order_of_memory():
     found = []
     for layout in (torch.contiguous_format, torch.channels_last):
         pair = tuple(one.contiguous(memory_format=layout) for one in teacher)
-        value = Mismatch.apply(
+        value = SpectralGap.apply(
             student.contiguous(memory_format=layout),
             inputs.contiguous(memory_format=layout),
             pair,
@@ -117,7 +117,7 @@ def test_features_of_any_size(size):
         )
         found = spectral_norms(inputs, output.detach(), 10)
         assert found.tolist() == pytest.approx((exact / 196).tolist(), rel=1e-4)
-        value = Mismatch.apply(output, inputs, (inputs, 2 * output.detach()), 10)
+        value = SpectralGap.apply(output, inputs, (inputs, 2 * output.detach()), 10)
         assert torch.autograd.grad(value, output)[0].isfinite().all()
 
 
@@ -128,14 +128,14 @@ def test_features_that_are_zero_have_no_norm_and_no_gradient():
     found = spectral_norms(inputs, output, 10)
     assert found.tolist() == pytest.approx([0, 0, 30**0.5], abs=1e-6)
     other = torch.ones(3, 5, 2, 2), torch.ones(3, 7, 2, 2)
-    value = Mismatch.apply(output.requires_grad_(), inputs, other, 10)
+    value = SpectralGap.apply(output.requires_grad_(), inputs, other, 10)
     (gradient,) = torch.autograd.grad(value, output)
     assert gradient.isfinite().all() and not gradient[:2].any() and gradient[2].all()
 
 
 def test_nothing_else_has_a_gradient():
     student, inputs, *teacher = (features(8, (2, 2), seed).requires_grad_() for seed in range(4))
-    Mismatch.apply(student, inputs, tuple(teacher), 10).backward()
+    SpectralGap.apply(student, inputs, tuple(teacher), 10).backward()
     assert student.grad is not None
     assert all(one.grad is None for one in (inputs, *teacher))
 
@@ -147,13 +147,13 @@ def test_under_autocast_it_is_float32():
     for enabled in (False, True):
         output = student.clone().requires_grad_()
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-            value = Mismatch.apply(output, inputs, teacher, 10)
+            value = SpectralGap.apply(output, inputs, teacher, 10)
         value.backward()
         found.append((value, output.grad))
     assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
     with torch.autocast("cpu", torch.bfloat16):
         half = student.bfloat16().requires_grad_()
-        value = Mismatch.apply(half, inputs.bfloat16(), tuple(t.bfloat16() for t in teacher), 10)
+        value = SpectralGap.apply(half, inputs.bfloat16(), tuple(t.bfloat16() for t in teacher), 10)
     value.backward()
     assert value.dtype == torch.float32 and half.grad.dtype == torch.bfloat16
     assert half.grad.isfinite().all()

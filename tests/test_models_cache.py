@@ -12,23 +12,24 @@ import huggingface_hub
 import pytest
 import torch
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
-from toy_models import IDS, Hub, cache, cached, naming, pictures, written
+from toy_models import IDS, Hub, cache, cached, naming, pictures
 
 from regl_core import conditions, foundation
 from regl_core.__main__ import main
 from regl_core.errors import Halt, ReglError
-from regl_core.hub import fetching
-from regl_core.hub.sources import Sources
+from regl_core.hub import Sources, fetch
 from regl_core.params import ROOT
 from regl_core.pipeline import Pipeline
+from regl_core.stages.vanilla_images import Vanilla
 
 __all__ = ["cache"]
+NAMED = [f"foundation.{key}={name}" for key, name in IDS.items()]
 COMMITS = ("1" * 40, "2" * 40)
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory) -> dict[str, Path]:
-    return written(tmp_path_factory.mktemp("models"))
+@pytest.fixture
+def models(model_folders) -> dict[str, Path]:
+    return model_folders()
 
 
 @pytest.fixture
@@ -51,6 +52,7 @@ def test_an_id_is_the_commit_that_the_cache_names(filled, models):
     assert digest(revision=COMMITS[1]) == digest()
     cached(filled, IDS["name"], models["name"], COMMITS[0], ref="v1")
     assert digest(revision="v1") == first
+    assert digest(revision="v1", dtype="bfloat16") != first
 
 
 @pytest.mark.parametrize("key", ["image_encoder", "captioner"])
@@ -63,16 +65,15 @@ def test_every_model_has_a_revision_of_its_own(filled, models, key):
     assert wrong.startswith(f"foundation.{key}: {IDS[key]} at revision 'no-such'")
 
 
-def test_a_number_format_has_a_digest_of_its_own(filled):
-    assert digest(dtype="bfloat16") != digest()
-
-
-def test_a_folder_is_its_bytes_and_not_its_place(models, tmp_path):
+def test_a_folder_is_its_bytes_and_not_its_place(models, tmp_path, monkeypatch):
     def of(folders: dict[str, Path]) -> str:
         return Sources(naming(folders).foundation).digest()
 
-    copy = {key: Path(shutil.copytree(it, tmp_path / key)) for key, it in models.items()}
     first = of(models)
+    with monkeypatch.context() as patch:
+        patch.setattr(hashlib, "file_digest", lambda *_: pytest.fail("read again"))
+        assert of(models) == first
+    copy = {key: Path(shutil.copytree(it, tmp_path / key)) for key, it in models.items()}
     assert of(copy) == first
     (copy["name"] / "README.md").write_text("Not read.")
     (copy["name"] / "unet" / "diffusion_pytorch_model.bin").write_bytes(b"Not read.")
@@ -84,29 +85,17 @@ def test_a_folder_is_its_bytes_and_not_its_place(models, tmp_path):
     assert of(copy) != first
 
 
-def test_a_file_is_read_once(models, monkeypatch):
-    sources = Sources(naming(models).foundation)
-    first = sources.digest()
-    monkeypatch.setattr(hashlib, "file_digest", lambda *_: pytest.fail("read again"))
-    assert sources.digest() == first
+def test_keys_of_stages_follow_the_commit_and_nothing_else(filled, models):
+    def stage(**changes: object) -> Vanilla:
+        return Pipeline().vanilla("digits", ("one",), naming(IDS, **changes), 0, 0)
 
-
-def test_keys_of_stages_follow_the_commit_and_nothing_else(filled, models, tmp_path):
-    def key(**changes: object) -> str:
-        its = naming(IDS, **changes)
-        return Pipeline().vanilla("digits", ("one",), its, 0, 0).key
-
-    first = key()
-    assert key(device="auto") == key(revision="main") == key(revision=COMMITS[0]) == first
+    first = stage()
+    for changes in ({"device": "auto"}, {"revision": "main"}, {"revision": COMMITS[0]}):
+        assert stage(**changes).key == first.key
     cached(filled, IDS["captioner"], models["captioner"], COMMITS[1])
-    assert key() != first
-
-
-def test_a_model_that_changes_meanwhile_is_noticed(filled, models):
-    stage = Pipeline().vanilla("digits", ("one",), naming(IDS), 0, 0)
-    cached(filled, IDS["name"], models["name"], COMMITS[1])
+    assert stage().key != first.key
     with pytest.raises(Halt, match="changed"):
-        stage.models.load()
+        first.models.load()
 
 
 def test_models_load_from_the_cache_without_a_network(filled, models, monkeypatch):
@@ -145,7 +134,7 @@ def hub(models, tmp_path, monkeypatch) -> Hub:
 def test_missing_models_are_downloaded_and_nothing_besides(hub, cache, models, capsys):
     cached(cache, IDS["captioner"], models["captioner"], COMMITS[0])
     settings = naming(IDS, revision="v1")
-    fetching.fetch(settings)
+    fetch(settings)
     assert hub.told == [IDS["name"], IDS["image_encoder"]]
     for key in ("name", "image_encoder"):
         own = (path for path in models[key].rglob("*") if path.is_file())
@@ -155,7 +144,7 @@ def test_missing_models_are_downloaded_and_nothing_besides(hub, cache, models, c
     assert f"{IDS['name']} at commit c0ffee" in said and f"at commit {COMMITS[0]}" in said
     assert foundation.problems(settings.foundation) == []
     assert foundation.load(settings.foundation).image_side == 64
-    fetching.fetch(settings)
+    fetch(settings)
     assert len(hub.told) == 2
 
 
@@ -163,7 +152,7 @@ def test_what_is_incomplete_is_downloaded_again(hub, filled):
     snapshot = filled / "models--owner--drawing" / "snapshots" / COMMITS[0]
     (snapshot / "vae" / "diffusion_pytorch_model.safetensors").unlink()
     assert foundation.problems(naming(IDS).foundation)
-    fetching.fetch(naming(IDS))
+    fetch(naming(IDS))
     assert list(hub.sent) == [IDS["name"]]
     assert foundation.problems(naming(IDS).foundation) == []
 
@@ -184,10 +173,8 @@ def refused(kind: type[Exception]) -> Exception:
 )
 def test_a_download_that_fails_says_why_and_ends_no_other(hub, cache, error, words, capsys):
     hub.failing[IDS["image_encoder"]] = error
-    changes = {f"foundation.{key}": name for key, name in IDS.items()}
-    changes |= {"foundation.image_encoder_revision": "v1"}
-    changes = [f"{key}={value}" for key, value in changes.items()]
-    assert main(["models", "--profile", "smoke", "--set", *changes]) == 2
+    revision = "foundation.image_encoder_revision=v1"
+    assert main(["models", "--profile", "smoke", "--set", *NAMED, revision]) == 2
     shown = capsys.readouterr()
     assert shown.err.startswith("error: foundation.image_encoder: owner/seeing (image-encoder) co")
     assert words in shown.err and len(shown.err.splitlines()) == 1
@@ -199,7 +186,7 @@ def test_too_small_a_disk_is_told_before_anything_is_downloaded(hub, cache, monk
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**12, 0, 10**9))
     hub.size = 10**9
     with pytest.raises(ReglError, match="HF_HOME"):
-        fetching.fetch(naming(IDS))
+        fetch(naming(IDS))
     assert not hub.sent and not cache.exists()
 
 
@@ -207,17 +194,16 @@ def test_folders_are_never_downloaded(hub, cache, models, tmp_path):
     broken = Path(shutil.copytree(models["name"], tmp_path / "broken"))
     (broken / "model_index.json").unlink()
     with pytest.raises(ReglError, match=r"model_index\.json is missing"):
-        fetching.fetch(naming({**models, "name": broken}))
+        fetch(naming({**models, "name": broken}))
     assert not hub.told
 
 
 def test_the_command_looks_where_hf_home_says(models, tmp_path):
     for key, folder in models.items():
         cached(tmp_path / "home" / "hub", IDS[key], folder, COMMITS[0])
-    named = [f"foundation.{key}={name}" for key, name in IDS.items()]
     env = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
     done = subprocess.run(
-        [sys.executable, "-m", "regl_core", "models", "--profile", "smoke", "--set", *named],
+        [sys.executable, "-m", "regl_core", "models", "--profile", "smoke", "--set", *NAMED],
         env={**env, "HF_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,

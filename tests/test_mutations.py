@@ -1,7 +1,8 @@
 """Every method, broken on purpose: its own tests must notice. `make test-mutations`.
 
 A file `test_method_<name>.py` lists in MUTATIONS what to break in `regl_core/methods/<name>.py`:
-(in words, the text to replace, its replacement). Each is tried in a copy of the sources.
+(in words, the text to replace, its replacement). Each is tried in a copy of the sources, with
+this file and what `test_methods` asks of every method.
 """
 
 import ast
@@ -53,8 +54,19 @@ def outcome(file: Path, source: str, folder: Path) -> subprocess.CompletedProces
     shutil.copytree(ROOT / "tests", folder / "tests")
     shutil.copy(ROOT / "pyproject.toml", folder)
     (folder / method(file)).write_text(source)
+    name = file.stem.removeprefix("test_method_")  # of the file, and of a method in `test_methods`
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-q", f"tests/{file.name}"],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-x",
+            "-q",
+            f"tests/{file.name}",
+            "tests/test_methods.py",
+            "-k",
+            name,
+        ],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(folder), "PYTEST_ADDOPTS": "-p no:cacheprovider"},
         capture_output=True,

@@ -8,11 +8,10 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from regl_core import methods
 from regl_core.errors import ReglError
-from regl_core.params import ROOT, LoraSettings, load
+from regl_core.params import ROOT, load
 from regl_core.settings.frozen import Frozen
 
 PROFILES = ("smoke", "desk", "paper")
@@ -107,16 +106,6 @@ def test_changes_may_add_a_data_set_or_a_method():
     assert list(settings.datasets) == ["digits", "mine"]
     assert settings.methods["FedProx"] == {"mu": 0.1}
     assert "mine" not in load("desk").datasets
-
-
-def test_ints_become_floats_so_that_equal_settings_are_equal():
-    rate = load("desk", {"training.rate": 1}).training.rate
-    assert isinstance(rate, float)
-
-
-def test_settings_cannot_change():
-    with pytest.raises(ValidationError, match="frozen"):
-        load("desk").training.rounds = 3
 
 
 @pytest.mark.parametrize(
@@ -218,14 +207,6 @@ def test_an_unknown_profile_is_an_error(profile):
     assert "expected one of desk, paper, smoke" in message({}, profile)
 
 
-def test_a_value_built_from_wrong_fields_names_them_all():
-    with pytest.raises(ReglError) as caught:
-        LoraSettings(rank=0, alpa=3)
-    text = str(caught.value)
-    assert "LoraSettings: rank: given 0" in text
-    assert "LoraSettings: alpa: unknown key (did you mean alpha?)" in text
-
-
 def test_problems_of_nested_values_are_named_by_their_whole_path():
     class Inner(Frozen):
         count: int
@@ -272,11 +253,6 @@ def loads_or_explains(*arguments) -> None:
 
 @given(st.dictionaries(PATHS | st.text(max_size=8) | st.integers(), VALUES, max_size=3))
 def test_any_change_is_taken_or_answered_by_one_error(changes):
-    loads_or_explains("desk", changes)
-
-
-@given(VALUES)
-def test_changes_of_any_kind_are_taken_or_answered_by_one_error(changes):
     loads_or_explains("desk", changes)
 
 

@@ -10,8 +10,7 @@ from dataclasses import fields
 import pytest
 from safetensors.torch import load_file
 
-from regl_core.engine.stage import Stage
-from regl_core.engine.store import Store
+from regl_core.engine import Stage, Store
 from regl_core.params import load
 from regl_core.partition import Dirichlet, GlobalShare, PartitionSpec
 from regl_core.pipeline import Pipeline

@@ -88,7 +88,7 @@ class Walk:
     def of_client(self) -> list[Stage]:
         """The last of the client's own stages."""
         piece = self.trained.synthetic[self.client][0]
-        described = piece.tuned.described
+        described = piece.tuned.captioned
         real, test = (kind(piece.models, described.source) for kind in (EmbeddedReal, EmbeddedTest))
         near = Neighbours(real, test, Embedded(piece), described.indices)
         return [AdapterAttack(piece.tuned, self.settings.privacy.pairs), near]

@@ -71,7 +71,7 @@ def test_a_partition_is_shared_by_all_methods_and_vanilla_images_by_all_partitio
     for mine, (stage,) in zip(tuned.parts, tuned.synthetic, strict=True):
         if mine:
             assert isinstance(stage, LoraImages)
-            assert stage.tuned.described.indices == mine
+            assert stage.tuned.captioned.indices == mine
 
 
 def test_a_client_without_images_falls_back_to_the_vanilla_model() -> None:

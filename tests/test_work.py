@@ -67,7 +67,7 @@ def test_drawing_images():
 def test_describing_and_tuning():
     trained = run("ReGL (FT)").stage(PIPELINE)
     tuned, count = trained.synthetic[0][0].tuned, len(trained.parts[0])
-    found = amounts(tuned.described)
+    found = amounts(tuned.captioned)
     assert (found["captioned"], found["embedded"], found["feature"]) == (count, count, count)
     # Seven steps of eight images; the features of 30 drawn ones; no prior.
     assert amounts(tuned) == {

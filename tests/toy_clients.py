@@ -1,6 +1,6 @@
 """Clients, networks and settings small enough to train in milliseconds, and a federation killed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,10 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from regl_core.clients import ClientData
-from regl_core.federation import FederationCheckpoint, History
+from regl_core.federation import FederationCheckpoint, FederationState
 from regl_core.methods.base import State
 from regl_core.params import TrainingSettings
-from regl_core.training import evaluate
 from regl_core.weights import Weights
 
 
@@ -69,29 +68,13 @@ def same(first: Weights, second: Weights) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def tiny_clients() -> list[ClientData]:
-    """No image, one image, one class, and a last batch of one where batches are of four."""
-    return [client(0), client(1), ClientData(client(6).images, torch.full((6,), 2)), client(5)]
-
-
-def assert_own_models(
-    history: History, own: Mapping[int, Weights], splits: Sequence[ClientData]
-) -> None:
-    """Of a run of `tiny_clients`: `own` models are finite, and are those tested on `splits`."""
-    assert own.keys() == {1, 2, 3}
-    assert history.clients[0] == {} and [one[0] for one in history.personal] == [None] * 3
-    for number, weights in own.items():
-        assert all(tensor.isfinite().all() for tensor in tensors(weights).values())
-        net = network()
-        weights.into(net)
-        assert history.personal[-1][number] == evaluate(net, splits[number])
-
-
 class Killed(Exception):
     """Ends a federation from within."""
 
 
-def killed_and_resumed(federation: Callable[..., History], folder: Path, turns: int) -> History:
+def killed_and_resumed(
+    federation: Callable[..., FederationState], folder: Path, turns: int
+) -> FederationState:
     """`federation` killed in its `turns`-th client's turn, then run again from its checkpoint."""
     file, left = folder / f"{turns}.safetensors", [turns]
 
@@ -105,7 +88,7 @@ def killed_and_resumed(federation: Callable[..., History], folder: Path, turns: 
     return federation(checkpoint=FederationCheckpoint(file, every=0.0))
 
 
-def assert_same(first: History, second: History) -> None:
+def assert_same(first: FederationState, second: FederationState) -> None:
     """Equal bit for bit: accuracies, and the states of the server and of every client."""
     assert first.accuracy == second.accuracy and first.personal == second.personal
     assert same(first.weights, second.weights)

@@ -9,6 +9,7 @@ from tools.replica import datasets as replica
 FRUIT = [  # in the order of the published list
     f"n077{it}" for it in (53275, 53592, 45940, 47607, 49582, 68694, 53113, 20875, 18472, 42313)
 ]
+NAMES = ["imagefruit", "cub", "cars", "eurosat", "folder:photos"]
 
 
 def settings(root: Path | None, **changes) -> DatasetSettings:

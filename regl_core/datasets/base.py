@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from ..data import Dataset
 from ..engine import not_in_key
 from ..errors import Halt, ReglError
 from ..params import ROOT, DatasetSettings

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from ..clients import ClientData
-from ..federation import History, federate
+from ..federation import FederationState, federate
 from ..methods import get
 from ..methods.fedavg import FedAvg
 from ..methods.moon import Moon
@@ -114,7 +114,7 @@ def _run(
     hyperparameters: Mapping[str, Any] | None = None,
     norm: bool = True,
     **changes: Any,
-) -> History:
+) -> FederationState:
     built = get(method, hyperparameters or {}) if isinstance(method, str) else method
     return federate(built, small_network(norm), clients, TEST, _training(**changes), seed=0)
 
@@ -261,8 +261,8 @@ IDENTITIES = (
     ),
     Identity("ReGL (TF)", "no synthetic images: FedAvg", _like_fedavg("ReGL (TF)")),
     Identity("ReGL (FT)", "no synthetic images: FedAvg", _like_fedavg("ReGL (FT)")),
-    Identity("FedRep", "aggregation leaves every head alone", _unmoved("FedRep", "head")),
-    Identity("FedBN", "aggregation leaves every BatchNorm alone", _unmoved("FedBN", "norm")),
+    Identity("FedRep", "aggregation leaves every head alone", _unmoved("FedRep", "own")),
+    Identity("FedBN", "aggregation leaves every BatchNorm alone", _unmoved("FedBN", "own")),
     Identity("FedBN", "no BatchNorm: FedAvg", _like_fedavg("FedBN", norm=False)),
     Identity("FedAMP", "λ = 0: Separate", _alone("FedAMP", regularization=0.0)),
     Identity(

@@ -12,6 +12,7 @@ from .. import conditions
 from ..clients import ClientData, placed
 from ..data import Dataset, resized
 from ..engine import Checkpoint, Stage
+from ..foundation import Foundation
 from ..images import Images
 from ..params import ProbeSettings, TrainingSettings
 from ..stages.inputs import Source, Tick
@@ -108,8 +109,8 @@ class Probed(Stage):
         report = {
             "accuracy_pct": accuracy,
             "agreement_pct": agreement,
-            "spread": conditions.spread(foundation, made, checkpoint / "made"),
-            "real_spread": conditions.spread(foundation, real, checkpoint / "real"),
+            "spread": spread(foundation, made, checkpoint / "made"),
+            "real_spread": spread(foundation, real, checkpoint / "real"),
         }
         (folder / "probe.json").write_text(json.dumps(report))
 
@@ -118,3 +119,18 @@ def _enlarged(dataset: Dataset, side: int) -> torch.Tensor:
     """As many training images of each class as every class has, at `side` pixels."""
     fewest = int(dataset.train.labels.bincount().min())
     return resized(dataset.train.by_class(fewest), side)
+
+
+def spread(
+    foundation: Foundation, images: torch.Tensor, checkpoint: Checkpoint | None = None
+) -> float:
+    """How much images of one class differ: mean 1 − cosine of their features, over all pairs.
+
+    images: uint8 (classes, n, 3, side, side), n at least 2. 0 means n copies of one image.
+    `checkpoint`: as in `conditions.captions`.
+    """
+    classes, n = images.shape[:2]
+    unit = conditions.features(foundation, images.flatten(0, 1), checkpoint).view(classes, n, -1)
+    # The cosines of all pairs, twice, and those of each image with itself, 1.
+    total = (unit.sum(1).square().sum(1) - n).mean()
+    return 1 - float(total) / (n * (n - 1))

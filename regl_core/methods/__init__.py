@@ -1,4 +1,8 @@
-"""The methods by name. Adding one means adding a file to this folder."""
+"""The methods by name, one file each. Adding one means adding a file to this folder.
+
+`base` says what a method is and what it exchanges with the loop in `federation`; `fedavg` is the
+one that most derive from. A method is asked for by name (`get`), with its hyper-parameters.
+"""
 
 import importlib
 import pkgutil
@@ -7,7 +11,10 @@ from typing import Any
 
 from ..errors import ReglError
 from ..settings.frozen import nearest, shown
-from .base import Method
+from .base import Method, Round, Server, State, Task, Update
+from .fedavg import FedAvg
+
+__all__ = ["FedAvg", "Method", "Round", "Server", "State", "Task", "Update", "get", "known"]
 
 
 def known() -> dict[str, type[Method]]:

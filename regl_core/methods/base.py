@@ -148,7 +148,7 @@ class Method(Frozen):
     candidates: ClassVar[tuple[str, tuple[float, ...]] | None] = None  # to choose from (`choosing`)
     uploads: ClassVar[tuple[str, ...]] = ()  # names of what an Update holds besides weights
     masks: ClassVar[tuple[str, ...]] = ()  # those of `uploads` that are weights' masks, bool
-    fine_tuned: ClassVar[bool] = False  # each client tunes the last global model for itself
+    personalized: ClassVar[bool] = False  # each client personalises the last global model
     looks_inside: ClassVar[bool] = False  # at layers, or differentiates twice: not compiled
 
     @not_in_key

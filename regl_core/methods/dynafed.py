@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain, count, islice
-from typing import Annotated, Self
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -61,53 +61,33 @@ class DynaFed(FedAvg):
     name = "DynaFed"
     looks_inside = True  # twice differentiated, which no compiled network can be
     candidates = ("server_rate", (1e-4, 3e-4, 1e-3, 3e-3))
-    trajectory: Annotated[
-        int, Field(ge=2, description="L, models recorded; official experiments")
-    ] = 25
-    segment: Annotated[
-        Count, Field(description="s, rounds a target may lie ahead; official experiments")
-    ] = 3
-    averaged: Annotated[
-        Count, Field(description="least r, models averaged in a target; official experiments")
-    ] = 2
-    images_per_class: Annotated[
-        Count, Field(description="synthetic images per class; official experiments")
-    ] = 15
-    label_scale: Annotated[
-        float, Field(ge=0, description="labels start as this times one-hot; official experiments")
-    ] = 0.0
-    inner_steps: Annotated[Count, Field(description="K, unrolled steps; official experiments")] = 20
-    inner_batch: Annotated[
-        Count | None,
-        Field(description="images of one inner step, null: all; official code"),
-    ] = None
-    alpha: Annotated[
-        Positive, Field(description="inner learning rate at first; official experiments")
-    ] = 0.04
-    iterations: Annotated[
-        Count, Field(description="steps of the distillation; official experiments")
-    ] = 3000
-    image_rate: Annotated[
-        Positive, Field(description="Adam's rate for the images; official code")
-    ] = 0.05
-    label_rate: Annotated[
-        Positive, Field(description="Adam's rate for the labels; official code")
-    ] = 0.01
-    alpha_rate: Annotated[Positive, Field(description="Adam's rate for alpha; official code")] = (
-        1e-5
+    trajectory: int = Field(25, ge=2, description="L, models recorded; official experiments")
+    segment: Count = Field(3, description="s, rounds a target may lie ahead; official experiments")
+    averaged: Count = Field(
+        2, description="least r, models averaged in a target; official experiments"
     )
-    server_epochs: Annotated[
-        int,
-        Field(
-            ge=0, description="epochs on the synthetic set per later round; official experiments"
-        ),
-    ] = 20
-    server_rate: Annotated[
-        Positive, Field(description="Adam's rate on the synthetic set; official experiments")
-    ] = 1e-4
-    server_batch: Annotated[
-        Count, Field(description="images of one server step; official code")
-    ] = 256
+    images_per_class: Count = Field(
+        15, description="synthetic images per class; official experiments"
+    )
+    label_scale: float = Field(
+        0.0, ge=0, description="labels start as this times one-hot; official experiments"
+    )
+    inner_steps: Count = Field(20, description="K, unrolled steps; official experiments")
+    inner_batch: Count | None = Field(
+        None, description="images of one inner step, null: all; official code"
+    )
+    alpha: Positive = Field(0.04, description="inner learning rate at first; official experiments")
+    iterations: Count = Field(3000, description="steps of the distillation; official experiments")
+    image_rate: Positive = Field(0.05, description="Adam's rate for the images; official code")
+    label_rate: Positive = Field(0.01, description="Adam's rate for the labels; official code")
+    alpha_rate: Positive = Field(1e-5, description="Adam's rate for alpha; official code")
+    server_epochs: int = Field(
+        20, ge=0, description="epochs on the synthetic set per later round; official experiments"
+    )
+    server_rate: Positive = Field(
+        1e-4, description="Adam's rate on the synthetic set; official experiments"
+    )
+    server_batch: Count = Field(256, description="images of one server step; official code")
 
     @model_validator(mode="after")
     def _segments_fit(self) -> Self:

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from pydantic import Field
@@ -13,7 +13,7 @@ from ..errors import ReglError
 from ..training import cross_entropy
 from .base import Task
 from .fedavg import FedAvg
-from .spectral import Mismatch
+from .spectral import SpectralGap
 
 
 class FedAlign(FedAvg):
@@ -49,18 +49,12 @@ class FedAlign(FedAvg):
     name = "FedAlign"
     looks_inside = True
     candidates = ("mu", (0.15, 0.45, 1.0, 2.0))
-    mu: Annotated[float, Field(ge=0, description="the term's size as a share of CE; the paper")] = (
-        0.45
+    mu: float = Field(0.45, ge=0, description="the term's size as a share of CE; the paper")
+    width: float = Field(
+        0.25, gt=0, le=1, description="share of the channels the student has; the paper"
     )
-    width: Annotated[
-        float, Field(gt=0, le=1, description="share of the channels the student has; the paper")
-    ] = 0.25
-    power_iterations: Annotated[
-        int, Field(ge=1, description="steps of the power method; official code")
-    ] = 10
-    clip: Annotated[
-        float, Field(gt=0, description="largest norm of the gradient; official code")
-    ] = 10.0
+    power_iterations: int = Field(10, ge=1, description="steps of the power method; official code")
+    clip: float = Field(10.0, gt=0, description="largest norm of the gradient; official code")
 
     def network(self, net: nn.Module, seed: int) -> nn.Module:
         if not hasattr(net, "layer4"):
@@ -82,7 +76,7 @@ class FedAlign(FedAvg):
             supervised = cross_entropy(net, images, labels)
         inner, outer = (features.detach() for features in seen)
         part = first(inner, self.width, 1)
-        apart = Mismatch.apply(student(part), part, (inner, outer), self.power_iterations)
+        apart = SpectralGap.apply(student(part), part, (inner, outer), self.power_iterations)
         scale = supervised.detach() / apart.detach().clamp_min(_TINY)
         return supervised + self.mu * scale * apart
 

@@ -3,7 +3,7 @@
 import math
 import sys
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from pydantic import Field
@@ -52,21 +52,17 @@ class FedAMP(Method):
 
     name = "FedAMP"
     candidates = ("sigma", (1.0, 10.0, 100.0, 1000.0))
-    regularization: Annotated[
-        float, Field(ge=0, description="λ, weight of the pull; code of FedCAC's authors")
-    ] = 1.0
-    alpha: Annotated[
-        float, Field(gt=0, description="α, step of the message passing; code of FedCAC's authors")
-    ] = 1e4
-    sigma: Annotated[
-        float, Field(gt=0, description="σ of the attention; code of FedCAC's authors")
-    ] = 100.0
-    decay: Annotated[
-        float, Field(gt=0, le=1, description="factor on α; code of FedCAC's authors")
-    ] = 0.1
-    decay_rounds: Annotated[
-        int, Field(ge=1, description="rounds between decays; code of FedCAC's authors")
-    ] = 30
+    regularization: float = Field(
+        1.0, ge=0, description="λ, weight of the pull; code of FedCAC's authors"
+    )
+    alpha: float = Field(
+        1e4, gt=0, description="α, step of the message passing; code of FedCAC's authors"
+    )
+    sigma: float = Field(100.0, gt=0, description="σ of the attention; code of FedCAC's authors")
+    decay: float = Field(0.1, gt=0, le=1, description="factor on α; code of FedCAC's authors")
+    decay_rounds: int = Field(
+        30, ge=1, description="rounds between decays; code of FedCAC's authors"
+    )
 
     def server_state(self, weights: Weights) -> Server:
         return Server(weights, {"alpha": self._alpha(0)})

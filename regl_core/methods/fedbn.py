@@ -1,14 +1,14 @@
 """FedBN."""
 
+from collections.abc import Callable
+
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ..weights import Weights
-from .base import Server, State, Task, Update
-from .fedavg import FedAvg
+from .partial import PartlyLocal, layer
 
 
-class FedBN(FedAvg):
+class FedBN(PartlyLocal):
     """x ← Σ p_i y_i for all layers but BatchNorm; client i goes on from x with its own BatchNorm.
 
     Li, Jiang, Zhang, Kamp, Dou, "FedBN: Federated learning on non-IID features via local batch
@@ -31,14 +31,9 @@ class FedBN(FedAvg):
 
     name = "FedBN"
 
-    def start(self, received: Server, state: State) -> Weights:
-        return received.weights | state.get("norm", Weights({}, {}))
-
-    def finish(self, task: Task, trained: Weights, steps: int) -> tuple[State, Update]:
-        norms = norm_layers(task.now.net)
-        own = trained.select(lambda name: name.rpartition(".")[0] in norms)
-        shared = trained.select(lambda name: name.rpartition(".")[0] not in norms)
-        return {"norm": own}, Update(shared, task.count, {})
+    def local(self, net: nn.Module) -> Callable[[str], bool]:
+        norms = norm_layers(net)
+        return lambda name: layer(name) in norms
 
 
 def norm_layers(net: nn.Module) -> set[str]:

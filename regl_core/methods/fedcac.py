@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from fractions import Fraction
 from itertools import combinations
-from typing import Annotated
 
 import torch
 from pydantic import Field
@@ -49,21 +48,12 @@ class FedCAC(FedAvg):
     name = "FedCAC"
     uploads = masks = ("critical",)
     candidates = ("tau", (0.25, 0.5, 0.75, 0.9))
-    tau: Annotated[
-        float,
-        Field(
-            ge=0,
-            le=1,
-            description="share of critical parameters; official configuration for CIFAR-10",
-        ),
-    ] = 0.5
-    beta: Annotated[
-        float,
-        Field(
-            gt=0,
-            description="rounds until clients stand alone; official configuration for CIFAR-10",
-        ),
-    ] = 100.0
+    tau: float = Field(
+        0.5, ge=0, le=1, description="share of critical parameters; official, for CIFAR-10"
+    )
+    beta: float = Field(
+        100.0, gt=0, description="rounds until clients stand alone; official, for CIFAR-10"
+    )
 
     def answer(self, server: Server, client: int) -> Server:
         own = server.extra.get(f"custom.{client}")

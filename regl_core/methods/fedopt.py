@@ -1,7 +1,7 @@
 """FedOpt."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -48,18 +48,15 @@ class FedOpt(FedAvg):
 
     name = "FedOpt"
     candidates = ("server_rate", (0.003, 0.01, 0.03, 0.1))
-    variant: Annotated[
-        Literal["FedAdam", "FedYogi", "FedAdagrad", "SGD"],
-        Field(description="server optimiser; the paper's three, and plain SGD"),
-    ] = "FedAdam"
-    server_rate: Annotated[
-        float, Field(gt=0, description="η_g, server learning rate; the paper tunes it")
-    ] = 0.1
-    beta1: Annotated[float, Field(ge=0, lt=1, description="decay of m; the paper")] = 0.9
-    beta2: Annotated[float, Field(ge=0, lt=1, description="decay of v; the paper")] = 0.99
-    tau: Annotated[
-        float, Field(gt=0, description="degree of adaptivity; the paper recommends it")
-    ] = 1e-3
+    variant: Literal["FedAdam", "FedYogi", "FedAdagrad", "SGD"] = Field(
+        "FedAdam", description="server optimiser; the paper's three, and plain SGD"
+    )
+    server_rate: float = Field(
+        0.1, gt=0, description="η_g, server learning rate; the paper tunes it"
+    )
+    beta1: float = Field(0.9, ge=0, lt=1, description="decay of m; the paper")
+    beta2: float = Field(0.99, ge=0, lt=1, description="decay of v; the paper")
+    tau: float = Field(1e-3, gt=0, description="degree of adaptivity; the paper recommends it")
 
     def server_state(self, weights: Weights) -> Server:
         if self.variant == "SGD":

@@ -1,6 +1,6 @@
 """FedProx."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from pydantic import Field
@@ -31,10 +31,7 @@ class FedProx(FedAvg):
 
     name = "FedProx"
     candidates = ("mu", (0.001, 0.01, 0.1, 1.0))
-    mu: Annotated[
-        float,
-        Field(ge=0, description="weight of the proximal term; the paper tunes it"),
-    ] = 0.01
+    mu: float = Field(0.01, ge=0, description="weight of the proximal term; the paper tunes it")
 
     def prepare(self, task: Task) -> Any:
         return list(task.now.net.parameters()), list(task.start.params.values())

@@ -1,7 +1,6 @@
 """FedRep."""
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
 
 from pydantic import Field
 from torch import nn
@@ -10,12 +9,10 @@ from ..engine import not_in_key
 from ..errors import ReglError
 from ..params import TrainingSettings
 from ..training import Phase
-from ..weights import Weights
-from .base import Server, State, Task, Update
-from .fedavg import FedAvg
+from .partial import PartlyLocal, layer
 
 
-class FedRep(FedAvg):
+class FedRep(PartlyLocal):
     """h_i ← SGD on f_i(φ, h_i) with φ fixed, then φ_i ← SGD on f_i(φ_i, h_i) with h_i fixed;
     φ ← Σ p_i φ_i.
 
@@ -46,12 +43,9 @@ class FedRep(FedAvg):
 
     name = "FedRep"
     candidates = ("body_epochs", (1, 2, 3, 4))
-    body_epochs: Annotated[
-        int,
-        Field(
-            ge=1, description="local epochs for the body, the others are the head's; official code"
-        ),
-    ] = 1
+    body_epochs: int = Field(
+        1, ge=1, description="local epochs for the body, the others are the head's; official code"
+    )
 
     @not_in_key
     def check(self, training: TrainingSettings) -> None:
@@ -64,18 +58,13 @@ class FedRep(FedAvg):
 
     def phases(self, net: nn.Module, training: TrainingSettings) -> Sequence[Phase]:
         head_epochs = training.local_epochs - self.body_epochs
-        names, last = {name for name, _ in net.named_parameters()}, head(net)
-        own = {name for name in names if name.rpartition(".")[0] == last}
+        names = {name for name, _ in net.named_parameters()}
+        own = set(filter(self.local(net), names))
         return Phase(head_epochs, own), Phase(self.body_epochs, names - own)
 
-    def start(self, received: Server, state: State) -> Weights:
-        return received.weights | state.get("head", Weights({}, {}))
-
-    def finish(self, task: Task, trained: Weights, steps: int) -> tuple[State, Update]:
-        last = head(task.now.net)
-        own = trained.select(lambda name: name.rpartition(".")[0] == last)
-        body = trained.select(lambda name: name.rpartition(".")[0] != last)
-        return {"head": own}, Update(body, task.count, {})
+    def local(self, net: nn.Module) -> Callable[[str], bool]:
+        last = head(net)
+        return lambda name: layer(name) == last
 
 
 def head(net: nn.Module) -> str:

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -46,12 +46,11 @@ class Moon(FedAvg):
 
     name = "MOON"
     candidates = ("mu", (0.1, 1.0, 5.0, 10.0))
-    mu: Annotated[
-        float,
-        Field(ge=0, description="weight of the contrastive term; the paper tunes it in 0.1 to 10"),
-    ] = 1.0
-    temperature: Annotated[float, Field(gt=0, description="τ of the contrast; the paper")] = 0.5
-    projection_size: Annotated[int, Field(ge=1, description="size of z; the paper")] = 256
+    mu: float = Field(
+        1.0, ge=0, description="weight of the contrastive term; the paper tunes it in 0.1 to 10"
+    )
+    temperature: float = Field(0.5, gt=0, description="τ of the contrast; the paper")
+    projection_size: int = Field(256, ge=1, description="size of z; the paper")
 
     def network(self, net: nn.Module, seed: int) -> nn.Module:
         linear = [name for name, layer in net.named_modules() if isinstance(layer, nn.Linear)]

@@ -1,6 +1,7 @@
 """pFedGate."""
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -9,12 +10,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ..seeds import derive
-from ..weights import Weights
-from .base import Server, State, Task, Update
-from .fedavg import FedAvg
+from .partial import PartlyLocal
 
 
-class PFedGate(FedAvg):
+class PFedGate(PartlyLocal):
     """A client's own gate scales and prunes the global model θ anew for every batch.
 
     r = mean over the batch of σ(BatchNorm(linear(SwitchNorm(images)))), a score per sub-block;
@@ -58,13 +57,11 @@ class PFedGate(FedAvg):
 
     name = "pFedGate"
     candidates = ("share", (0.25, 0.5, 0.75, 1.0))
-    share: Annotated[
-        float, Field(gt=0, le=1, description="s, parameters kept; official script")
-    ] = 0.5
-    blocks: Annotated[int, Field(ge=2, description="sub-blocks per tensor; official script")] = 5
-    gate_side: Annotated[
-        int, Field(ge=2, description="pixels of the gate's images; official networks, 28 or 32")
-    ] = 32
+    share: float = Field(0.5, gt=0, le=1, description="s, parameters kept; official script")
+    blocks: int = Field(5, ge=2, description="sub-blocks per tensor; official script")
+    gate_side: int = Field(
+        32, ge=2, description="pixels of the gate's images; official networks, 28 or 32"
+    )
 
     def network(self, net: nn.Module, seed: int) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
@@ -73,16 +70,11 @@ class PFedGate(FedAvg):
         first = next(net.parameters())
         return gated.to(first.device, first.dtype)
 
-    def start(self, received: Server, state: State) -> Weights:
-        return received.weights | state.get("gate", Weights({}, {}))
-
     def correct(self, net: nn.Module, context: Any) -> None:
         nn.utils.clip_grad_norm_(net.gate.parameters(), 10.0)
 
-    def finish(self, task: Task, trained: Weights, steps: int) -> tuple[State, Update]:
-        gate = trained.select(lambda name: name.startswith("gate."))
-        model = trained.select(lambda name: not name.startswith("gate."))
-        return {"gate": gate}, Update(model, task.count, {})
+    def local(self, net: nn.Module) -> Callable[[str], bool]:
+        return lambda name: name.startswith("gate.")
 
 
 class Gated(nn.Module):

@@ -14,7 +14,7 @@ class TrainingFree(FedAvg):
 
     name = "ReGL (TF)"
     synthesis = "vanilla"
-    fine_tuned = True  # Sec. 4.2
+    personalized = True  # Sec. 4.2
 
 
 class FineTuned(FedAvg):
@@ -26,4 +26,4 @@ class FineTuned(FedAvg):
 
     name = "ReGL (FT)"
     synthesis = "lora"
-    fine_tuned = True  # Sec. 4.2
+    personalized = True  # Sec. 4.2

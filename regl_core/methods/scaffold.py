@@ -1,7 +1,7 @@
 """SCAFFOLD."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from pydantic import Field
@@ -49,9 +49,9 @@ class Scaffold(FedAvg):
     name = "SCAFFOLD"
     uploads = ("change",)
     candidates = ("server_rate", (0.5, 1.0, 1.5, 2.0))
-    server_rate: Annotated[
-        float, Field(gt=0, description="η_g, server learning rate; the paper's experiments")
-    ] = 1.0
+    server_rate: float = Field(
+        1.0, gt=0, description="η_g, server learning rate; the paper's experiments"
+    )
 
     def server_state(self, weights: Weights) -> Server:
         return Server(weights, {"c": combine(torch.zeros_like, weights)})

@@ -15,10 +15,10 @@ from torch.autograd import Function
 Pair = tuple[Tensor, Tensor]
 
 
-class Mismatch(Function):
+class SpectralGap(Function):
     """ℓ = mean over the images of (σ(T_s) − σ(T_t))², a scalar; float32 under autocast too.
 
-    ``Mismatch.apply(output, inputs, teacher, steps)``: what comes out of the student's block and
+    ``SpectralGap.apply(output, inputs, teacher, steps)``: what comes out of the student's block and
     what goes in, and the teacher's pair of inputs and output, as in `by_place`. The only gradient
     is that by the student's output, through the power method.
 

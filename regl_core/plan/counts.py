@@ -105,8 +105,8 @@ def _captioned(stage: Any) -> Work:
 
 def _tuned(stage: Any) -> Work:
     settings, own, drawn = (
-        stage.described.models.settings,
-        len(stage.described.indices),
+        stage.captioned.models.settings,
+        len(stage.captioned.indices),
         stage.vanilla.count(),
     )
     prior = drawn if stage.lora.prior_share else 0  # at most: it lacks every class
@@ -173,8 +173,8 @@ def _distance(stage: Any) -> Work:
 
 
 def _adapter_attack(stage: Any) -> Work:
-    images = 2 * len(stage.tuned.described.indices)  # members and strangers
-    settings = stage.tuned.described.models.settings
+    images = 2 * len(stage.tuned.captioned.indices)  # members and strangers
+    settings = stage.tuned.captioned.models.settings
     return {
         START: 0.5,
         generative("denoised", settings, LESSON): 2 * images * stage.pairs,

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from .. import conditions, tuning
 from ..data import Dataset, Split
-from ..engine import Checkpoint, Stage, piecewise, stepwise
+from ..engine import Checkpoint, Stage, piecewise
+from ..engine.resuming import stepwise
 from ..foundation import Foundation
 from ..seeds import torch_generator
 from ..stages.inputs import Tick
@@ -39,10 +40,10 @@ class AdapterAttack(Stage):
         return (self.tuned,)
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
-        described, (tuned,) = self.tuned.described, inputs
-        dataset, foundation = described.source.load(), described.models.load()
+        captioned, (tuned,) = self.tuned.captioned, inputs
+        dataset, foundation = captioned.source.load(), captioned.models.load()
         path = self.tuned.vanilla.seed, "attack", self.tuned.vanilla.client
-        members, strangers = candidates(dataset, described.indices, *path)
+        members, strangers = candidates(dataset, captioned.indices, *path)
         side = foundation.image_side  # as `Tuned` saw its images
         every = [own.pictures(torch.arange(len(own)), side) for own in (members, strangers)]
         labels = torch.cat([members.labels, strangers.labels])
@@ -57,7 +58,7 @@ class AdapterAttack(Stage):
         def losses(adapters: int) -> Tensor:
             with ExitStack() as stack:
                 if adapters:
-                    stack.enter_context(tuning.tuned(foundation, tuned / "adapter", FULL))
+                    stack.enter_context(tuning.with_adapter(foundation, tuned / "adapter", FULL))
                 return denoising_losses(foundation, *asked, checkpoint / f"within-{adapters}")
 
         without, within = piecewise(losses, (0, 1), checkpoint, tick)

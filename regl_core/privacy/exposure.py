@@ -73,9 +73,9 @@ class ImageCopying(TunedModel):
         images = (
             tuned.vanilla if self.drawn == "vanilla" else LoraImages(tuned, tuned.vanilla.start)
         )
-        models, source = tuned.described.models, tuned.described.source
+        models, source = tuned.captioned.models, tuned.captioned.source
         real, held_out = EmbeddedReal(models, source), EmbeddedTest(models, source)
-        return Neighbours(real, held_out, Embedded(images), tuned.described.indices)
+        return Neighbours(real, held_out, Embedded(images), tuned.captioned.indices)
 
     def rows(self, folder: Path) -> Iterator[Row]:
         found = json.loads((folder / "neighbours.json").read_text())

@@ -26,7 +26,7 @@ class LoraImages(Stage):
     start: int
 
     def needs(self) -> tuple[Stage, ...]:
-        return self.tuned, self.tuned.described
+        return self.tuned, self.tuned.captioned
 
     @property
     def models(self) -> Models:
@@ -43,11 +43,11 @@ class LoraImages(Stage):
         return self.tuned.vanilla.count()
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
-        tuned, described = inputs
-        like, source = self.tuned.vanilla, self.tuned.described.source
+        tuned, captioned = inputs
+        like, source = self.tuned.vanilla, self.tuned.captioned.source
         foundation = like.models.load()
-        labels = source.load().train.labels[list(self.tuned.described.indices)].tolist()
-        texts = json.loads((described / "captions.json").read_text())
+        labels = source.load().train.labels[list(self.tuned.captioned.indices)].tolist()
+        texts = json.loads((captioned / "captions.json").read_text())
         prompts: list[str] = []
         count = like.synthesis.per_stage
         for k, name in enumerate(like.classes):
@@ -62,7 +62,7 @@ class LoraImages(Stage):
         path = like.seed, "features", like.client, self.start
         features = tokens(self.tuned, visual, of_class, *path)
         sampling = like.synthesis.model_copy(update={"guidance": self.tuned.lora.guidance})
-        with tuning.tuned(foundation, tuned / "adapter", self.tuned.lora.strength):
+        with tuning.with_adapter(foundation, tuned / "adapter", self.tuned.lora.strength):
             images = generation.sample(
                 foundation,
                 prompts,

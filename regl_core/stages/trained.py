@@ -34,7 +34,7 @@ class Trained(Stage):
     accuracy.json: of the global model on the test set after each round, in percent. It is there
     from the first round on (`Store.glimpse`).
     personal.json: of each client on its own test split after each round, or null where it
-    lacks training or test images (`History`).
+    lacks training or test images (`FederationState`).
 
     parts: each client's indices into the training set. synthetic: each client's images of
     every class, in one piece or several, or empty for a method that asks for none; of each class

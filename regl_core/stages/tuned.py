@@ -41,21 +41,21 @@ class Tuned(Stage):
     it lacks, and, with `lora.prior_share`, they keep those classes in place while it tunes.
     """
 
-    described: Captioned
+    captioned: Captioned
     vanilla: Vanilla
     lora: LoraSettings
 
     def needs(self) -> tuple[Stage, ...]:
-        return self.described, self.vanilla
+        return self.captioned, self.vanilla
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
-        described, vanilla = inputs
+        captioned, vanilla = inputs
         checkpoint = Checkpoint(folder, "tuning")
-        dataset, foundation = self.described.source.load(), self.described.models.load()
-        index = torch.tensor(self.described.indices)
+        dataset, foundation = self.captioned.source.load(), self.captioned.models.load()
+        index = torch.tensor(self.captioned.indices)
         labels = dataset.train.labels[index]
-        texts = json.loads((described / "captions.json").read_text())
-        real = load_file(described / "features.safetensors")["features"]
+        texts = json.loads((captioned / "captions.json").read_text())
+        real = load_file(captioned / "features.safetensors")["features"]
         drawn = load_images(vanilla)
         typical = conditions.features(foundation, drawn.flatten(0, 1), checkpoint / "typical")
         typical = typical.view(*drawn.shape[:2], -1).mean(1)

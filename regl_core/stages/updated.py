@@ -5,7 +5,6 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from sklearn.metrics import silhouette_samples
 from torch import Tensor, nn
 
 from ..clients import ClientData, placed
@@ -148,5 +147,7 @@ def by_class(right: Tensor, labels: Tensor, classes: int) -> Tensor:
 
 def separation(features: Tensor, labels: Tensor) -> Tensor:
     """Mean silhouette of each class's features (n, d) among all, float32 (classes,)."""
+    from sklearn.metrics import silhouette_samples  # a second of imports
+
     each = torch.from_numpy(silhouette_samples(features.numpy(), labels.numpy()))
     return (torch.bincount(labels, each) / torch.bincount(labels)).float()

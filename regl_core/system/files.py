@@ -82,16 +82,6 @@ def explained(folder: Path) -> Iterator[None]:
         raise
 
 
-def writable(folder: Path) -> None:
-    """Make sure that files can be written into `folder`, or where it will lie. Halt if not.
-
-    Nothing is left behind: who has asked may yet find that there is nothing to write.
-    """
-    there = next(it for it in (folder, *folder.parents) if it.exists())
-    with explained(folder), tempfile.TemporaryFile(dir=there) as file:
-        file.write(b"x")
-
-
 def check_room(needed: int, folder: Path, what: str, otherwise: str = "") -> None:
     """Make sure that `what` can write `needed` bytes below `folder`. ReglError if it cannot."""
     there = next(it for it in (folder, *folder.parents) if it.exists())
@@ -101,6 +91,16 @@ def check_room(needed: int, folder: Path, what: str, otherwise: str = "") -> Non
             f"{what} need {needed / 1e9:.1f} GB more below {folder}, where {free / 1e9:.1f} GB are "
             f"free; free some space{otherwise}"
         )
+
+
+def writable(folder: Path) -> None:
+    """Make sure that files can be written into `folder`, or where it will lie. Halt if not.
+
+    Nothing is left behind: who has asked may yet find that there is nothing to write.
+    """
+    there = next(it for it in (folder, *folder.parents) if it.exists())
+    with explained(folder), tempfile.TemporaryFile(dir=there) as file:
+        file.write(b"x")
 
 
 @contextmanager

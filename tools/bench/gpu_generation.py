@@ -81,7 +81,7 @@ class Generation:
         once = settings.model_copy(update={"steps": 1, "batch_size": 1})
         with tempfile.TemporaryDirectory() as folder:
             tuning.tune(self._foundation, lesson, None, once, Path(folder), (0, "bench"))
-            with tuning.tuned(self._foundation, Path(folder), settings.strength):
+            with tuning.with_adapter(self._foundation, Path(folder), settings.strength):
                 yield self._sampled("sampled, tuned", seconds)
 
     def _sampled(self, unit: str, seconds: float) -> Line:
