@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from regl_core import methods
 from regl_core.errors import ReglError
 from regl_core.params import ROOT, load
-from regl_core.settings.frozen import Frozen
+from regl_core.settings import Frozen
 
 PROFILES = ("smoke", "desk", "paper")
 

@@ -13,7 +13,7 @@ from ..params import Settings
 from ..pipeline import Pipeline
 from ..runs import STORE
 from ..seeds import torch_generator
-from ..settings.frozen import Frozen
+from ..settings import Frozen
 from ..stages.lora_images import LoraImages
 from ..stages.vanilla_images import Vanilla, load_images
 from .probed import Judge, Probed

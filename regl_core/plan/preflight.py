@@ -10,7 +10,7 @@ from ..engine.stage import Stage
 from ..engine.store import Store
 from ..errors import ReglError
 from ..params import Settings
-from ..settings.frozen import report
+from ..settings import in_one
 from ..system import resolved
 from . import counts, footprint
 from .dry_run import Outline
@@ -55,7 +55,7 @@ def problems(
 
 def refusal(found: Sequence[str]) -> ReglError:
     """An error that names all of `found`, each once."""
-    return ReglError(report(dict.fromkeys(found)))
+    return ReglError(in_one(dict.fromkeys(found)))
 
 
 def _device(name: str) -> list[str]:
