@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ..errors import Halt, ReglError
 from ..params import Settings
-from ..settings.frozen import report
+from ..settings import in_one
 from ..system import check_room
 from .base import Loader
 from .packing import PACKED
@@ -37,7 +37,7 @@ def check(settings: Settings, packed: Path = PACKED) -> None:
 def _found(loader: Loader) -> bool:
     """Whether `loader` has all it needs; says so."""
     if problems := loader.problems():
-        print(f"{loader.name}: cannot be used\n  {report(problems)}", flush=True)
+        print(f"{loader.name}: cannot be used\n  {in_one(problems)}", flush=True)
         return False
     listing = loader.listed()
     print(

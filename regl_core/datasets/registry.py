@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ReglError
 from ..params import DatasetSettings
-from ..settings.frozen import nearest, shown
+from ..settings import nearest, shown
 from .base import Loader
 from .packing import PACKED
 
