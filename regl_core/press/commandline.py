@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import ReglError
 from ..params import ROOT, load
-from ..settings.reading import parse
+from ..settings import parse
 from ..system import explained
 
 

@@ -15,7 +15,7 @@ from ..pipeline import Pipeline
 from ..plan import DryRun, seconds
 from ..report.provenance import digest
 from ..runs import Handed, identity
-from ..settings.frozen import report as told
+from ..settings import in_one
 from ..system import machines
 from .notebooks import Cell, cells
 
@@ -130,7 +130,7 @@ def checked(
         asked = grids(names, settings.profile, changes, folder, built)
     except ReglError as error:
         own = getattr(error, "problems", [str(error)])
-        raise ReglError(told(dict.fromkeys([*built.lacking, *own]))) from None
+        raise ReglError(in_one(dict.fromkeys([*built.lacking, *own]))) from None
     built.ensure(targets(asked), settings, store)
     if not built.notes:
         return asked
