@@ -205,7 +205,7 @@ def test_a_whole_report_of_two_notebooks(root, capsys):
 import pandas as pd
 from pathlib import Path
 from matplotlib.figure import Figure
-from regl_core import artefact
+from regl_core.report import artefact
 from regl_core.params import load
 settings, folder = load(profile, changes), Path({str(folder)!r})
 rows = [("digits", "beta=0.01", "FedAvg", 0, 30.0 + settings.training.rounds)]

@@ -4,13 +4,13 @@ import argparse
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from ..errors import ReglError
 from ..params import ROOT, load
 from ..settings.reading import parse
-from ..system import explained
+from ..system import explained, put
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -116,9 +116,19 @@ def _models(options: argparse.Namespace, changes: dict[str, Any]) -> None:
 def _check(options: argparse.Namespace, changes: dict[str, Any]) -> None:
     settings = load(options.profile, changes)
 
-    from ..plan.validity import check  # takes seconds, for which no error should wait
+    from ..runs import STORE
+    from .freshness import whole
 
-    check(settings)
+    # What was in order is so while no byte of this package and the settings is another.
+    same = whole(settings, "check")
+    mark = STORE / "checked" / same
+    if not same or not mark.exists():
+        from ..plan.validity import check  # takes seconds, for which no error should wait
+
+        check(settings)
+        if same:
+            with suppress(OSError):  # it only saves time
+                put({same: b""}, mark.parent)
     for key, value in _leaves(settings.model_dump()):
         print(f"{key} = {value}")
 

@@ -1,17 +1,21 @@
 """The numbers of the figures, as rows of their CSV: what pictures and verdicts are made from."""
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from torch import Tensor
 
 from ..params import Settings
 from ..partition import PartitionSpec, counts
-from ..pipeline import Pipeline
 from ..runs import Run
-from .analyses import Distances, DrawnRun, LocalUpdates
 from .layout import RUN
+
+if TYPE_CHECKING:  # who draws accuracies needs neither stages nor torch
+    from torch import Tensor
+
+    from ..data import Dataset
+    from .analyses import Distances, DrawnRun, LocalUpdates
 
 
 def place(run: Run) -> list[str | int]:
@@ -21,14 +25,20 @@ def place(run: Run) -> list[str | int]:
 
 def classes(dataset: str, settings: Settings) -> tuple[str, ...]:
     """The names of the classes of a data set."""
-    return Pipeline().source(dataset, settings)[1].classes
+    return _images(dataset, settings).classes
+
+
+def _images(dataset: str, settings: Settings) -> "Dataset":
+    from ..pipeline import Pipeline
+
+    return Pipeline().source(dataset, settings)[1]
 
 
 def ownership(
     dataset: str, partitions: Sequence[PartitionSpec], seeds: Sequence[int], settings: Settings
 ) -> pd.DataFrame:
     """Who owns how many images of what: a row per partition, seed, client and class (Fig. 3)."""
-    _, images = Pipeline().source(dataset, settings)
+    images = _images(dataset, settings)
     labels, names = images.train.labels, images.classes
     rows = [
         [dataset, partition.setting, "partition", seed, client, name, count]
@@ -47,7 +57,7 @@ def matrix(owned: pd.DataFrame) -> np.ndarray:
     return table.to_numpy().astype(int)
 
 
-def per_class(updates: Sequence[LocalUpdates], names: Sequence[str]) -> pd.DataFrame:
+def per_class(updates: "Sequence[LocalUpdates]", names: Sequence[str]) -> pd.DataFrame:
     """Accuracies on each class before and after a local update, and the images behind it (Fig. 7).
 
     names : of the classes of the data set, which is the same for all. A row per run, client with
@@ -70,7 +80,7 @@ def per_class(updates: Sequence[LocalUpdates], names: Sequence[str]) -> pd.DataF
     return pd.DataFrame(rows, columns=[*RUN, "client", "class", *values]).round(2)
 
 
-def separation(updates: Sequence[LocalUpdates]) -> pd.DataFrame:
+def separation(updates: "Sequence[LocalUpdates]") -> pd.DataFrame:
     """Mean silhouettes of the classes a client lacks and of those it owns (Fig. 4).
 
     A row per run and client with images; NaN where it lacks none.
@@ -85,7 +95,7 @@ def separation(updates: Sequence[LocalUpdates]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*RUN, "client", *values]).round(4)
 
 
-def distances(found: Sequence[Distances]) -> pd.DataFrame:
+def distances(found: "Sequence[Distances]") -> pd.DataFrame:
     """How far synthetic images lie from the real ones, a row per run (Fig. 6)."""
     rows = [[*place(it.run), it.kernel, it.frechet] for it in found]
     return pd.DataFrame(rows, columns=[*RUN, "kernel_distance", "frechet_distance"]).round(5)
@@ -127,12 +137,12 @@ def change(rows: pd.DataFrame) -> pd.DataFrame:
     return means.unstack().round(1)
 
 
-def real_images(dataset: str, settings: Settings, count: int = 8) -> Tensor:
+def real_images(dataset: str, settings: Settings, count: int = 8) -> "Tensor":
     """The first real training images of each class, uint8 (classes, count, 3, side, side)."""
-    return Pipeline().source(dataset, settings)[1].train.by_class(count)
+    return _images(dataset, settings).train.by_class(count)
 
 
-def marked(run: DrawnRun) -> list[str]:
+def marked(run: "DrawnRun") -> list[str]:
     """The classes of a run, with a star after those of which its client owns no image."""
     owned = matrix(ownership(run.dataset, [run.partition], [run.seed], run.settings))[run.client]
     names = classes(run.dataset, run.settings)
