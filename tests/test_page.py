@@ -212,7 +212,8 @@ def test_a_whole_report_of_two_notebooks(root, capsys):
 import pandas as pd
 from pathlib import Path
 from matplotlib.figure import Figure
-from regl_core.report import save_figure, write_csv
+from regl_core.report import save_figure
+from regl_core.report import write_csv
 from regl_core.params import load
 settings, folder = load(profile, changes), Path({str(folder)!r})
 rows = [("digits", "beta=0.01", "FedAvg", 0, 30.0 + settings.training.rounds)]
