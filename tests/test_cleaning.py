@@ -5,14 +5,15 @@ from toy_stages import Draw, Holder
 from regl_core.datasets import find, packing
 from regl_core.engine import Store
 from regl_core.params import load
-from regl_core.press import housekeeping
+from regl_core.press import cleaning
+from regl_core.press.grids import Grid
 from tools.replica import datasets as replica
 
 
 def test_unused_entries_are_shown_first_and_deleted_when_told(tmp_path, monkeypatch, capsys):
     store, questions = Store(tmp_path), []
     used, unused = Draw(1, (Draw(2),)), Holder("old")
-    monkeypatch.setattr(housekeeping, "targets_of", lambda *_: {"fig5": [used]})
+    monkeypatch.setattr(cleaning, "grids", lambda *_: {"fig5": Grid([], [used])})
     for stage in (used, unused):
         store.ensure(stage)
 
@@ -23,7 +24,7 @@ def test_unused_entries_are_shown_first_and_deleted_when_told(tmp_path, monkeypa
                 raise EOFError
             return answer
 
-        housekeeping.clean("smoke", {}, store, ask)
+        cleaning.clean("smoke", {}, store, ask)
         return capsys.readouterr().out
 
     for answer in ("", "nothing", "y"):
@@ -48,13 +49,13 @@ def test_what_is_being_computed_stays(tmp_path):
 
 
 def cleaned(profile, changes, store, answer, capsys) -> str:
-    housekeeping.clean(profile, changes, store, lambda question: answer)
+    cleaning.clean(profile, changes, store, lambda question: answer)
     return capsys.readouterr().out
 
 
 def test_what_an_unfinished_entry_saved_goes_when_nobody_asks_for_it(tmp_path, monkeypatch, capsys):
     store, used, unused = Store(tmp_path), Draw(1), Draw(2)
-    monkeypatch.setattr(housekeeping, "targets_of", lambda *_: {"fig5": [used]})
+    monkeypatch.setattr(cleaning, "grids", lambda *_: {"fig5": Grid([], [used])})
     for stage in (used, unused):
         checkpoint = tmp_path / f"tmp/{stage.key}.saved"
         checkpoint.mkdir(parents=True)
@@ -71,16 +72,16 @@ def test_what_an_unfinished_entry_saved_goes_when_nobody_asks_for_it(tmp_path, m
 
 def test_what_is_gone_by_the_time_it_is_shown_is_left_out(tmp_path):
     """A stage may finish, or another process delete something, meanwhile."""
-    gone = housekeeping.Held("unfinished", tmp_path / "gone", True, packing.remove)
-    here = housekeeping.Held("Draw", Store(tmp_path).ensure(Draw(1)), True, packing.remove)
-    told = housekeeping._shown("notebooks ask for", [gone, here])
+    gone = cleaning.Held("unfinished", tmp_path / "gone", True, packing.remove)
+    here = cleaning.Held("Draw", Store(tmp_path).ensure(Draw(1)), True, packing.remove)
+    told = cleaning._shown("notebooks ask for", [gone, here])
     assert "Draw" in told and "unfinished" not in told.split("\n", 1)[1]
     (tmp_path / "packed").mkdir()
     assert packing.remove(tmp_path / "packed" / "gone")
 
 
 def test_decoded_images_of_another_size_or_of_no_data_set_are_unused(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(housekeeping, "targets_of", lambda *_: {})
+    monkeypatch.setattr(cleaning, "grids", lambda *_: {})
     photos = replica.photos(tmp_path / "photos", ["cat", "dog"], images=6)
     store, name = Store(tmp_path / "store"), f"folder:{photos}"
     below = store.root / "packed"

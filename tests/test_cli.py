@@ -7,9 +7,8 @@ from types import ModuleType
 import pytest
 
 from regl_core import runs
-from regl_core.__main__ import main
 from regl_core.errors import ReglError
-from regl_core.press import making, notebooks
+from regl_core.press import cleaning, main, making, notebooks, status
 
 
 @pytest.fixture
@@ -121,10 +120,12 @@ def test_plan_shows_what_planning_says(names, measure, monkeypatch, capsys):
 
 def test_status_and_clean_store_pass_profile_and_changes_on(monkeypatch, capsys):
     calls = []
-    keeping = ModuleType("regl_core.press.housekeeping")
-    keeping.status = lambda *given: f"fresh {given}"
-    keeping.clean = lambda profile, changes, store: calls.append((profile, changes, store.root))
-    monkeypatch.setitem(sys.modules, "regl_core.press.housekeeping", keeping)
+    monkeypatch.setattr(status, "status", lambda *given: f"fresh {given}")
+    monkeypatch.setattr(
+        cleaning,
+        "clean",
+        lambda profile, changes, store: calls.append((profile, changes, store.root)),
+    )
     assert main(["status", "--profile", "smoke", "--set", "seeds=[0]"]) == 0
     assert capsys.readouterr().out == f"fresh {('smoke', {'seeds': [0]})}\n"
     assert main(["clean-store", "--profile", "smoke"]) == 0

@@ -6,7 +6,7 @@ from toy_stages import Draw
 from regl_core.engine import entry
 from regl_core.engine.stage import Stage
 from regl_core.engine.store import Store
-from regl_core.evidence.probes import Probe
+from regl_core.evidence import Probe
 from regl_core.params import load
 from regl_core.partition import Dirichlet
 from regl_core.pipeline import Pipeline

@@ -11,7 +11,7 @@ from regl_core import runs
 from regl_core.engine.store import Store
 from regl_core.errors import Incomplete
 from regl_core.params import ROOT, load
-from regl_core.press.freshness import makings, states
+from regl_core.press.freshness import of_notebook, state
 from regl_core.press.making import make
 
 GRID = """
@@ -23,10 +23,10 @@ grid = [Item({stage})]"""
 WRITE = """
 import pandas as pd
 from pathlib import Path
-from regl_core import artefact
+from regl_core.report import write_csv
 from regl_core.params import load
 frame = pd.DataFrame({{"value": [1]}})
-artefact.write_csv(frame, {name!r}, load(profile, changes), Path({folder!r}))"""
+write_csv(frame, {name!r}, load(profile, changes), Path({folder!r}))"""
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_what_can_be_made_is_made_and_recorded(root, capsys):
     assert set(facts["files"]) == {"fig5.csv"} | copies
     settings, stage = load("smoke"), Draw(1)
     asked = {"fig5": [stage], "table2": [Draw(2, (stage,))], "table3": [Draw(4)]}
-    now = makings(asked, asked, settings, root / "notebooks")
-    found = {state.artefact: state.word for state in states(now, folder)}
+    now = {it: of_notebook(root / f"notebooks/{it}.ipynb", asked[it], settings) for it in asked}
+    found = {it: state(it, making, folder).word for it, making in now.items()}
     assert found == {"fig5": "fresh", "table2": "fresh", "table3": "missing"}
     assert Store(root / ".store").has(stage)

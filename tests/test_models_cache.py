@@ -15,11 +15,11 @@ from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, Revi
 from toy_models import IDS, Hub, cache, cached, naming, pictures
 
 from regl_core import conditions, foundation
-from regl_core.__main__ import main
 from regl_core.errors import Halt, ReglError
 from regl_core.hub import Sources, fetch
 from regl_core.params import ROOT
 from regl_core.pipeline import Pipeline
+from regl_core.press import main
 from regl_core.stages.vanilla_images import Vanilla
 
 __all__ = ["cache"]

@@ -6,7 +6,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from regl_core.engine.store import Store
 from regl_core.errors import ReglError
-from regl_core.press.grids import compute, grid_of, targets_of
+from regl_core.press.grids import compute, grid_of, grids
 
 PARAMETERS = 'profile = "smoke"\nchanges = {}'
 GRID = """\
@@ -32,19 +32,19 @@ def test_everything_missing_is_computed_once_and_told(tmp_path, capsys):
     write(tmp_path, "fig2", "1", tag=None)
     store = Store(tmp_path / "store")
     names = ["fig5", "fig2", "table2"]
-    compute(targets_of(names, "smoke", {}, tmp_path), store, workers=1)
+    compute(grids(names, "smoke", {}, tmp_path), store, workers=1)
     asked = "4 runs asked for by 2 notebooks, 3 different; 4 stages behind them"
     out, err = capsys.readouterr()
     assert out == f"{asked}, 4 to compute\n"
     assert "4/4" in err and err.count("100%") == 1
     assert len(list(store.entries("Draw"))) == 4
-    compute(targets_of(names, "smoke", {}, tmp_path), store, workers=1)
+    compute(grids(names, "smoke", {}, tmp_path), store, workers=1)
     assert capsys.readouterr() == (f"{asked}, all of them there\n", "")
 
 
 def test_notebooks_without_a_grid_are_left_to_themselves(tmp_path, capsys):
     write(tmp_path, "fig2", "1", tag=None)
-    compute(targets_of(["fig2"], "smoke", {}, tmp_path), Store(tmp_path / "store"))
+    compute(grids(["fig2"], "smoke", {}, tmp_path), Store(tmp_path / "store"))
     assert capsys.readouterr().out == ""
 
 
@@ -52,3 +52,24 @@ def test_a_cell_that_fails_is_named(tmp_path):
     write(tmp_path, "fig5", "grid = runs")
     with pytest.raises(ReglError, match=r"fig5\.ipynb: cell 'the-grid' failed: NameError: .*runs"):
         grid_of(tmp_path / "fig5.ipynb", "smoke", {})
+
+
+def test_of_the_cells_before_a_grid_only_that_runs_which_it_is_made_of(tmp_path):
+    before = """\
+import this_is_not_needed
+from os.path import basename as last
+values = {}
+values["seeds"] = [len(last("a/bc"))]
+for seed in (7, 8):
+    values["seeds"].append(seed)
+raise SystemExit
+"""
+    cells = [
+        new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}),
+        new_code_cell(before),
+        new_code_cell(
+            "grid = [profile, changes]\ngrid += values['seeds']", metadata={"tags": ["grid"]}
+        ),
+    ]
+    nbformat.write(new_notebook(cells=cells), tmp_path / "fig5.ipynb")
+    assert grid_of(tmp_path / "fig5.ipynb", "desk", {"a": 1}) == ["desk", {"a": 1}, 2, 7, 8]

@@ -12,13 +12,13 @@ from nbformat.v4 import new_code_cell, new_notebook
 from toy_heavy import Heavy, counted
 
 from regl_core import runs
-from regl_core.__main__ import main
 from regl_core.engine.store import Store
 from regl_core.errors import ReglError
 from regl_core.params import ROOT, load
 from regl_core.plan import counts, footprint, preflight
 from regl_core.plan.dry_run import Outline
 from regl_core.plan.work import Unit
+from regl_core.press import main
 from regl_core.press.grids import checked
 from regl_core.system import machine
 from tools.replica.datasets import eurosat

@@ -11,8 +11,8 @@ import pytest
 
 from regl_core.errors import ReglError
 from regl_core.params import ROOT, Settings, load
-from regl_core.report.cells import cells
 from regl_core.report.claims import CLAIMS
+from tools.expected import cells
 from tools.rehearsal import scene
 from tools.rehearsal.acts import Program, rehearse
 from tools.rehearsal.changes import ALL, changes, changes_for_resnet34

@@ -14,8 +14,7 @@ from regl_core.errors import ReglError
 from regl_core.params import load
 from regl_core.press.making import build
 from regl_core.press.making import report as make_report
-from regl_core.report import artefact
-from regl_core.report import tables as report
+from regl_core.report import save_figure, table, write_csv
 from regl_core.report.notebook_page import write_page
 
 SMOKE = load("smoke")
@@ -56,7 +55,7 @@ def root(tmp_path):
     write(tmp_path, "table2", "Table 2: skewed & split")
     write(tmp_path, "table4", "Table 4: one each")
     write(tmp_path, "fig1", "Figure 1: a start")
-    report.table(2, PAPERLIKE, SMOKE, {}).write(SMOKE, folder)
+    table(2, PAPERLIKE, SMOKE, {}).write(SMOKE, folder)
     rows = [
         ("digits", f"beta={beta}", method, seed, level + seed)
         for beta in (0.01, 0.5)
@@ -69,8 +68,8 @@ def root(tmp_path):
         for seed in range(3)
     ]
     columns = ["dataset", "setting", "method", "seed", "accuracy_pct"]
-    artefact.write_csv(pd.DataFrame(rows, columns=columns), "table4", SMOKE, folder)
-    artefact.save(Figure(figsize=(0.01, 0.01)), "fig1", SMOKE, folder)
+    write_csv(pd.DataFrame(rows, columns=columns), "table4", SMOKE, folder)
+    save_figure(Figure(figsize=(0.01, 0.01)), "fig1", SMOKE, folder)
     nbformat.write(
         nbformat.read(tmp_path / "notebooks/table2.ipynb", 4), folder / "notebooks/table2.ipynb"
     )
@@ -134,7 +133,7 @@ def test_the_shade_grows_with_the_difference(root, ours, shade):
     rows = [("digits", "beta=0.01", "FedAvg", 0, ours)]  # 29.0 in the paper
     columns = ["dataset", "setting", "method", "seed", "accuracy_pct"]
     folder = root / "figures/smoke"
-    artefact.write_csv(pd.DataFrame(rows, columns=columns), "table2", SMOKE, folder)
+    write_csv(pd.DataFrame(rows, columns=columns), "table2", SMOKE, folder)
     section = built(root).partition('id="table2"')[2]
     assert re.search(r'class="difference ([a-z0-9]*)"', section)[1] == shade
 
@@ -143,7 +142,7 @@ def test_more_settings_than_methods_run_down_the_page(root):
     write(root, "table5", "Table 5: skews")
     columns = ["dataset", "setting", "method", "seed", "accuracy_pct"]
     rows = [("digits", f"beta={beta}", "FedAvg", 0, 50.0) for beta in (0.01, 0.1, 0.5)]
-    artefact.write_csv(pd.DataFrame(rows, columns=columns), "table5", SMOKE, root / "figures/smoke")
+    write_csv(pd.DataFrame(rows, columns=columns), "table5", SMOKE, root / "figures/smoke")
     section = built(root).partition('id="table5"')[2].partition("</table>")[0]
     assert re.findall(r'scope="col">(.*?)<', section) == ["FedAvg"]
     assert re.findall(r'scope="row">(.*?)<', section) == ["β = 0.01", "β = 0.1", "β = 0.5"]
@@ -181,7 +180,7 @@ def test_a_foreign_file_is_an_error(root):
 def test_another_version_is_named(root):
     assert "another version" not in built(root)
     changed = load("smoke", {"seeds": [7]})
-    artefact.save(Figure(figsize=(0.01, 0.01)), "fig1", changed, root / "figures/smoke")
+    save_figure(Figure(figsize=(0.01, 0.01)), "fig1", changed, root / "figures/smoke")
     note = built(root).partition("another version")[2].partition("</ul>")[0]
     assert "fig1.png" in note and "table2.csv" not in note
 
@@ -205,15 +204,20 @@ def test_a_whole_report_of_two_notebooks(root, capsys):
 import pandas as pd
 from pathlib import Path
 from matplotlib.figure import Figure
-from regl_core import artefact
+from regl_core.report import save_figure, write_csv
 from regl_core.params import load
 settings, folder = load(profile, changes), Path({str(folder)!r})
 rows = [("digits", "beta=0.01", "FedAvg", 0, 30.0 + settings.training.rounds)]
 """
     columns = '["dataset", "setting", "method", "seed", "accuracy_pct"]'
-    csv = f'artefact.write_csv(pd.DataFrame(rows, columns={columns}), "table2", settings, folder)'
+    csv = f'write_csv(pd.DataFrame(rows, columns={columns}), "table2", settings, folder)'
     write(root, "table2", "Table 2: a", make + csv)
-    write(root, "fig1", "Figure 1: b", make + 'artefact.save(Figure(), "fig1", settings, folder)')
+    write(
+        root,
+        "fig1",
+        "Figure 1: b",
+        make + 'save_figure(Figure(), "fig1", settings, folder)',
+    )
     make_report("smoke", {"training.rounds": 3}, root)
     assert str(folder / "index.html") in capsys.readouterr().out
     text = (folder / "index.html").read_text()

@@ -42,10 +42,10 @@ def test_what_a_method_cannot_run_with_is_refused_before_any_compute() -> None:
     short = load("smoke", {"methods.DynaFed.trajectory": 3})
     how = {"dataset": "digits", "partition": IID(clients=2), "seed": 0, "settings": short}
     with pytest.raises(ReglError, match=r"'DynaFed'.* not recorded before the last of 2 rounds"):
-        Run(method="DynaFed", **how)
+        Run(method="DynaFed", **how).stage(Pipeline())
     brief = load("smoke", {"training.local_epochs": 1})
     with pytest.raises(ReglError, match=r"'FedRep'.*fewer than training.local_epochs = 1"):
-        PersonalRun(method="FedRep", **how | {"settings": brief})
+        PersonalRun(method="FedRep", **how | {"settings": brief}).stage(Pipeline())
 
 
 def test_an_unknown_data_set_is_refused() -> None:

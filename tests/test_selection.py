@@ -3,9 +3,9 @@
 import pytest
 
 from regl_core import params
-from regl_core.__main__ import main
 from regl_core.errors import ReglError
 from regl_core.params import load
+from regl_core.press import main
 
 PAPER = load("paper")
 

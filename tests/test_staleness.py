@@ -97,7 +97,7 @@ HARMLESS = [
     ("system/machine.py", 'f"user{', 'f"own{'),
     ("system/files.py", "poll_interval=0.1", "poll_interval=0.2"),
     ("__init__.py", '__version__ = "0', '__version__ = "1'),
-    ("report/artefact.py", "DPI = 150", "DPI = 300"),
+    ("report/provenance.py", "DPI = 150", "DPI = 300"),
     ("report/tables.py", '"curves",', '"curves", "more",'),
     ("errors.py", "class Halt(ReglError)", "class Stop(ReglError)"),
     ("__main__.py", "return 0", "return 1"),

@@ -7,9 +7,10 @@ from nbformat.v4 import new_code_cell, new_notebook
 from regl_core.datasets import FileLoader, find, packs, remove
 from regl_core.params import load
 from regl_core.plan.dry_run import Outline
-from regl_core.press import housekeeping
-from regl_core.press.freshness import data_sets, makings, record
-from regl_core.press.grids import targets_of
+from regl_core.press import freshness
+from regl_core.press.freshness import data_sets, of_notebook, record
+from regl_core.press.grids import grids
+from regl_core.press.status import status
 from tools.replica import datasets as replica
 
 GRID = """
@@ -40,8 +41,14 @@ def root(tmp_path):
 
 
 def lines(root, changes) -> dict[str, str]:
-    told = housekeeping.status("smoke", changes, root, root / "packed")
-    return {name: " ".join(rest) for name, *rest in map(str.split, told.split("\n"))}
+    """Word and reasons by artefact."""
+    found: dict[str, str] = {}
+    for line in status("smoke", changes, root, root / "packed").split("\n"):
+        word, _, told = line.partition("  ")
+        why, _, names = told.strip().rpartition(": ")
+        for name in names.split(", "):
+            found[name] = f"{found.get(name, word.strip())} {why}".strip()
+    return found
 
 
 def recorded(root, changes) -> None:
@@ -49,22 +56,23 @@ def recorded(root, changes) -> None:
     settings, outline = load("smoke", changes), Outline(root / "packed")
     for name, its in settings.datasets.items():
         find(name, its, root / "packed").load()
-    asked = targets_of(["table2", "fig3"], "smoke", changes, root / "notebooks", outline)
+    asked = grids(["table2", "fig3"], "smoke", changes, root / "notebooks", outline)
     data = data_sets(settings, outline)
-    now = makings(["table2", "fig3"], asked, settings, root / "notebooks", data)
-    for name in now:
+    for name in ("table2", "fig3"):
+        path, grid = root / f"notebooks/{name}.ipynb", asked.get(name)
+        now = of_notebook(path, grid and grid.stages, settings, data)
         record(name, now, root / "figures/smoke")
 
 
-def test_every_artefact_has_its_line(root):
+def test_every_word_and_reason_stands_there_once(root, monkeypatch):
     recorded(root, {})
-    note = "its executed copy notebooks/{}.ipynb is missing"
-    assert lines(root, {}) == {
-        "fig3": f"fresh {note.format('fig3')}",
-        "table2": f"fresh {note.format('table2')}",
-        "claims.csv": "missing",
-        "index.html": "missing",
-    }
+    copies = "fresh    its executed copy is missing: fig3, table2"
+    missing = "missing  claims.csv, index.html"
+    told = status("smoke", {}, root, root / "packed")
+    assert told == f"{copies}\n{missing}"
+    # The same is told by all stages behind them.
+    monkeypatch.setattr(freshness, "unchanged", lambda *_: None)
+    assert status("smoke", {}, root, root / "packed") == told
 
 
 def test_of_images_that_are_not_decoded_or_not_there_it_cannot_be_told(root, monkeypatch):
@@ -81,12 +89,13 @@ def test_of_images_that_are_not_decoded_or_not_there_it_cannot_be_told(root, mon
 
     monkeypatch.setattr(FileLoader, "load", never)
     found = lines(root, changes)
+    untold = f"cannot be told without data set folder:{photos}"
     for name in ("fig3", "table2"):
-        assert found[name].startswith(f"unknown cannot be told without data set folder:{photos}")
+        assert found[name].startswith("unknown") and untold in found[name]
     photos.rename(root / "moved")
     found = lines(root, changes)
-    assert found["fig3"].startswith("unknown cannot be told without data set folder")
-    assert found["table2"].startswith(f"unknown cannot be told without data set folder:{photos}")
+    for name in ("fig3", "table2"):
+        assert found[name].startswith("unknown") and untold in found[name]
     (root / "figures/smoke/table2.csv").unlink()
     assert lines(root, changes)["table2"] == "missing"
 
@@ -101,5 +110,5 @@ def test_other_labels_make_a_figure_without_grid_stale(root):
         f"folder:{photos}", load("smoke", changes).datasets[f"folder:{photos}"], root / "packed"
     ).load()
     found = lines(root, changes)
-    assert found["fig3"].startswith(f"stale the data set folder:{photos} has changed")
-    assert found["table2"].startswith("stale the data or model files have changed")
+    assert found["fig3"].startswith("stale") and f"set folder:{photos} has changed" in found["fig3"]
+    assert "stale" in found["table2"] and "the data or model files have changed" in found["table2"]

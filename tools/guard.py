@@ -13,7 +13,7 @@ from regl_core.engine.runner import closure, run_stages
 from regl_core.engine.store import Store
 from regl_core.params import ROOT
 from regl_core.pipeline import Pipeline
-from regl_core.press.grids import targets_of
+from regl_core.press.grids import grids, targets
 from regl_core.press.notebooks import known
 from regl_core.report.provenance import COLUMNS
 from regl_core.runs import STORE
@@ -52,8 +52,8 @@ def stages() -> dict[str, list[str]]:
     What is missing in the store is computed. Keys and entry.json play no part.
     """
     store = Store(STORE)
-    asked = targets_of(known(), "smoke", {}, pipeline=Pipeline(store.root / "packed"))
-    everything = closure(stage for own in asked.values() for stage in own)
+    asked = grids(known(), "smoke", {}, pipeline=Pipeline(store.root / "packed"))
+    everything = closure(targets(asked))
     run_stages(list(everything.values()), store, progress=False)
     found: dict[str, list[str]] = {}
     for stage in everything.values():

@@ -16,7 +16,7 @@ import importlib.util
 import platform
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
@@ -71,8 +71,9 @@ def code_digest(*names: tuple[str, str], program: str = "") -> str:
     ReglError
         When a module has no source file, as classes defined in a notebook have none.
     """
-    names = (*names, *_imports("__main__", _statements(program), {PACKAGE}))
-    packages = {PACKAGE, *(module.partition(".")[0] for module, _ in names)}
+    _source.cache_clear()  # files may have come or gone since the last call
+    names = (*names, *_imports("__main__", _statements(program), frozenset({PACKAGE})))
+    packages = frozenset({PACKAGE, *(module.partition(".")[0] for module, _ in names)})
     wanted: dict[str, set[str]] = defaultdict(set)
     waiting = list(names)
     while waiting:
@@ -104,6 +105,7 @@ def check_unchanged(names: Iterable[tuple[tuple[str, str], ...]]) -> None:
             )
 
 
+@functools.cache
 def _source(module: str) -> Path | None:
     """The file of `module`, found by its path alone so that nothing is imported."""
     top, *rest = module.split(".")
@@ -231,10 +233,14 @@ def _reached(statements: tuple[ast.stmt, ...], *roots: str) -> tuple[ast.stmt, .
         statement = waiting.pop()
         if statement not in reached:
             reached.add(statement)
-            for node in ast.walk(statement):
-                for name in _named(node):
-                    waiting += binding.get(name, ())
+            for name in _mentioned(statement):
+                waiting += binding.get(name, ())
     return tuple(statement for statement in statements if statement in reached)
+
+
+@functools.cache
+def _mentioned(statement: ast.stmt) -> frozenset[str]:
+    return frozenset(name for node in ast.walk(statement) for name in _named(node))
 
 
 def _named(node: ast.AST) -> list[str]:
@@ -259,10 +265,12 @@ def _bound(statement: ast.stmt) -> set[str]:
     return set()
 
 
+@functools.cache
 def _imports(
-    module: str, statements: tuple[ast.stmt, ...], packages: Collection[str]
-) -> Iterator[tuple[str, str]]:
+    module: str, statements: tuple[ast.stmt, ...], packages: frozenset[str]
+) -> tuple[tuple[str, str], ...]:
     """What `statements` of `module` import from `packages`, inside functions too: module, name."""
+    imports = []
     for node in _import_statements(statements):
         name = node.names[0].name
         found = [(name, WHOLE)]
@@ -271,7 +279,8 @@ def _imports(
             # `from package import name` means a module of that name where there is one.
             found = [(f"{base}.{name}", WHOLE), (base, name)]
         found = [(it, part) for it, part in found if it.partition(".")[0] in packages]
-        yield from [(it, part) for it, part in found if _source(it)][:1]
+        imports += [(it, part) for it, part in found if _source(it)][:1]
+    return tuple(imports)
 
 
 @functools.cache

@@ -1,10 +1,14 @@
 """The numbers that the paper publishes, as a table to set ours beside."""
 
-from pathlib import Path
+from __future__ import annotations
 
-import pandas as pd
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import ReglError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PUBLISHED = Path(__file__).with_name("published_tables.csv")
 
@@ -22,6 +26,8 @@ def published(table: int) -> pd.DataFrame:
     ReglError
         If the paper has no such table.
     """
+    import pandas as pd
+
     rows = pd.read_csv(PUBLISHED)
     known = sorted(set(rows["table"]))
     if table not in known:

@@ -49,15 +49,15 @@ def execute(
     folder: Path = ROOT / "notebooks",
     at_once: int = 2,
     done: Callable[[str], None] = lambda name: None,
-    variables: Mapping[str, str] = {},
+    variables: Mapping[str, Mapping[str, str]] = {},
 ) -> None:
     """Run the notebooks `names` of `folder`, several `at_once`, with this very Python.
 
     What a notebook prints appears as it is printed, by whole lines where another runs beside
     it. The executed copy is `out`/<name>.ipynb; that of a notebook which failed, or did not come
     to its end, is `out`/<name>.failed.ipynb. The working directory is the root of the repository.
-    `done` is called with the name of each notebook that has come to its end. `variables` are
-    added to the environment of kernels.
+    `done` is called with the name of each notebook that has come to its end. `variables`
+    are added to the environment of kernels, by the name of the notebook.
 
     Raises
     ------
@@ -95,7 +95,7 @@ class _Running:
 
     parameters: Mapping[str, Any]
     out: Path
-    variables: Mapping[str, str]
+    variables: Mapping[str, Mapping[str, str]]
     names: set[str] = field(default_factory=set)
     kernels: list[ThisPython] = field(default_factory=list)
     stopped: bool = False
@@ -133,7 +133,8 @@ class _Running:
         another process may run the same notebook.
         """
         side, failed = private / path.name, copy.with_suffix(".failed.ipynb")
-        own = {"connection_file": str(private / "kernel.json"), "variables": self.variables}
+        own = {"connection_file": str(private / "kernel.json"), "started": self.kernels}
+        own["variables"] = self.variables.get(path.stem, {})
         try:
             papermill.execute_notebook(
                 *(str(it.resolve()).replace("{", "{{").replace("}", "}}") for it in (path, side)),
@@ -145,7 +146,7 @@ class _Running:
                 stdout_file=streams[0],
                 stderr_file=streams[1],
                 resources={"metadata": {"path": str(ROOT)}},  # the working directory
-                kernel_manager_class=type("Own", (ThisPython,), own | {"started": self.kernels}),
+                kernel_manager_class=type("Own", (ThisPython,), own),
                 shutdown_kernel="immediate",
             )
         except papermill.PapermillExecutionError as error:

@@ -1,10 +1,12 @@
-"""The runs that notebooks ask for, as stages, and computing all of them together."""
+"""The runs that notebooks ask for, with the stages that compute them, and computing all of them."""
 
-from collections.abc import Mapping, Sequence
+import ast
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import nbformat
+from pydantic import BaseModel
 
 from ..engine import Stage, Store, closure, run_stages
 from ..errors import ReglError
@@ -12,6 +14,9 @@ from ..params import ROOT, Settings
 from ..pipeline import Pipeline
 from ..plan import preflight
 from ..plan.dry_run import Outline
+from ..report.provenance import digest
+from ..runs import Handed, identity
+from .notebooks import Cell, cells
 
 
 class Item(Protocol):
@@ -20,10 +25,19 @@ class Item(Protocol):
     def stage(self, pipeline: Pipeline) -> Stage: ...
 
 
+@dataclass(frozen=True)
+class Grid:
+    """What a notebook asks for, and the stage of each of these."""
+
+    items: Sequence[Item]
+    stages: Sequence[Stage]
+
+
 def grid_of(notebook: Path, profile: str, changes: Mapping[str, Any]) -> Sequence[Item]:
     """The runs that `notebook` asks for: what its cells up to the one tagged "grid" build.
 
-    These cells only import, load settings and list runs; they compute nothing.
+    Of these cells only that is executed which the grid is made of, and not the imports of what
+    draws, say.
 
     Raises
     ------
@@ -31,53 +45,71 @@ def grid_of(notebook: Path, profile: str, changes: Mapping[str, Any]) -> Sequenc
         No cell is tagged "grid", or those cells fail (a wrong setting, say).
     """
     names: dict[str, Any] = {"__name__": notebook.stem}
-    for cell in nbformat.read(notebook, as_version=4).cells:
-        if cell.cell_type != "code":
-            continue
+    for cell, code in _behind_grid(notebook):
         try:
-            exec(compile(cell.source, f"{notebook.name}", "exec"), names)  # our own notebook
+            exec(compile(code, f"{notebook.name}", "exec"), names)  # our own notebook
         except ReglError:
             raise
         except Exception as error:
             what = f"{type(error).__name__}: {error}"
-            raise ReglError(f"{notebook}: cell {cell.get('id', '')!r} failed: {what}") from error
-        if "parameters" in _tags(cell):
+            raise ReglError(f"{notebook}: cell {cell.name!r} failed: {what}") from error
+        if "parameters" in cell.tags:
             names |= {"profile": profile, "changes": dict(changes)}
-        if "grid" in _tags(cell):
-            return names["grid"]
-    raise ReglError(f"{notebook}: no cell is tagged grid; tag the one that lists the runs")
+    return names["grid"]
 
 
-def compute(asked: Mapping[str, Sequence[Stage]], store: Store, workers: int | None = None) -> None:
-    """Say what notebooks ask for (`targets_of`), and have all of it in `store`.
+def _behind_grid(notebook: Path) -> list[tuple[Cell, ast.Module]]:
+    """The code cells up to the grid, each with those of its statements that the grid needs."""
+    every = [cell for cell in cells(notebook) if cell.code]
+    tagged = [place for place, cell in enumerate(every) if "grid" in cell.tags]
+    if not tagged:
+        raise ReglError(f"{notebook}: no cell is tagged grid; tag the one that lists the runs")
+    found, needed = [], {"grid"}
+    for cell in reversed(every[: tagged[0] + 1]):
+        kept = []
+        for statement in reversed(ast.parse(cell.source).body):
+            names = set(_names(statement))
+            if names & needed:
+                needed |= names
+                kept.insert(0, statement)
+        found.insert(0, (cell, ast.Module(kept, [])))
+    return found
 
-    All together, in one pool with one progress bar. Raises ReglError as `run_stages`.
-    """
-    targets = [stage for own in asked.values() for stage in own]
-    if targets:
-        print(_told(len(asked), targets, len(closure(targets, store.has))), flush=True)
-        run_stages(targets, store, workers)
+
+def _names(statement: ast.stmt) -> Iterable[str]:
+    """All names that a statement sets, imports or reads."""
+    for node in ast.walk(statement):
+        match node:
+            case ast.Name(id=name) | ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name
+            case ast.alias(name=name, asname=other):
+                yield other or name.partition(".")[0]
 
 
-def targets_of(
+def grids(
     names: Sequence[str],
     profile: str,
     changes: Mapping[str, Any],
     folder: Path = ROOT / "notebooks",
     pipeline: Pipeline | None = None,
-) -> dict[str, list[Stage]]:
-    """The stages that each of the notebooks `names` asks for, without those that have no grid.
+) -> dict[str, Grid]:
+    """What each of the notebooks `names` asks for, without those that have no grid.
 
-    pipeline : builds them; None: one that needs all data sets and models.
+    pipeline : builds the stages; None: one that needs all data sets and models.
 
     Raises ReglError as `grid_of`.
     """
-    paths = [path for path in (folder / f"{name}.ipynb" for name in names) if _has_grid(path)]
-    pipeline = pipeline or Pipeline()
-    return {
-        path.stem: [item.stage(pipeline) for item in grid_of(path, profile, changes)]
-        for path in paths
-    }
+    pipeline, found = pipeline or Pipeline(), {}
+    for path in (folder / f"{name}.ipynb" for name in names):
+        if any("grid" in cell.tags for cell in cells(path)):
+            items = grid_of(path, profile, changes)
+            found[path.stem] = Grid(items, [item.stage(pipeline) for item in items])
+    return found
+
+
+def targets(asked: Mapping[str, Grid]) -> list[Stage]:
+    """All stages that are asked for."""
+    return [stage for grid in asked.values() for stage in grid.stages]
 
 
 def checked(
@@ -86,39 +118,57 @@ def checked(
     changes: Mapping[str, Any],
     store: Store,
     folder: Path = ROOT / "notebooks",
-) -> dict[str, list[Stage]]:
-    """What `targets_of` gives, once it is sure that it can be computed here and kept in `store`.
+) -> dict[str, Grid]:
+    """What `grids` gives, once it is sure that it can be computed here and kept in `store`.
 
-    Raises ReglError as `preflight.check` and `targets_of`, before anything is decoded or computed.
+    Raises ReglError as `preflight.check` and `grids`, before anything is decoded or computed.
     """
     packed = store.root / "packed"
     outline = Outline(packed)
     try:
-        asked = targets_of(names, settings.profile, changes, folder, outline)
+        asked = grids(names, settings.profile, changes, folder, outline)
     except ReglError as error:
         own = getattr(error, "problems", [str(error)])
         raise preflight.refusal([*outline.lacking, *own]) from None
-    targets = [stage for own in asked.values() for stage in own]
-    preflight.check(targets, outline, settings, store)
+    preflight.check(targets(asked), outline, settings, store)
     if not outline.notes:
         return asked
-    return targets_of(names, settings.profile, changes, folder, Pipeline(packed))  # decodes
+    return grids(names, settings.profile, changes, folder, Pipeline(packed))  # decodes
 
 
-def _told(notebooks: int, targets: Sequence[Stage], missing: int) -> str:
+def compute(asked: Mapping[str, Grid], store: Store, workers: int | None = None) -> None:
+    """Say what notebooks ask for, and have all of it in `store`.
+
+    All together, in one pool with one progress bar. Raises ReglError as `run_stages`.
+    """
+    if stages := targets(asked):
+        print(_told(len(asked), stages, len(closure(stages, store.has))), flush=True)
+        run_stages(stages, store, workers)
+
+
+def hand_over(
+    names: Iterable[str],
+    asked: Mapping[str, Grid],
+    settings: Settings,
+    store: Store,
+    folder: Path,
+) -> None:
+    """Write for each notebook of `names` what its kernel is handed: `folder`/<name>.json."""
+    for name in names:
+        results = None
+        if grid := asked.get(name):
+            pairs = zip(grid.items, grid.stages, strict=True)
+            runs = [pair for pair in pairs if isinstance(pair[0], BaseModel)]
+            results = {identity(run): str(store.path(stage)) for run, stage in runs}
+        given = Handed(settings=digest(settings), results=results)
+        (folder / f"{name}.json").write_text(given.model_dump_json())
+
+
+def _told(notebooks: int, stages: Sequence[Stage], missing: int) -> str:
     many = "1 notebook" if notebooks == 1 else f"{notebooks} notebooks"
-    different = len({target.key for target in targets})
+    different = len({target.key for target in stages})
     return (
-        f"{len(targets)} runs asked for by {many}, {different} different; "
-        f"{len(closure(targets))} stages behind them, "
+        f"{len(stages)} runs asked for by {many}, {different} different; "
+        f"{len(closure(stages))} stages behind them, "
         + (f"{missing} to compute" if missing else "all of them there")
     )
-
-
-def _has_grid(notebook: Path) -> bool:
-    cells = nbformat.read(notebook, as_version=4).cells
-    return any("grid" in _tags(cell) for cell in cells)
-
-
-def _tags(cell: nbformat.NotebookNode) -> Sequence[str]:
-    return cell.metadata.get("tags", ())

@@ -1,15 +1,17 @@
 """From settings to finished files: what `make tables`, `make figures` and `make report` do."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Incomplete
 from ..params import ROOT, Settings, load
 from ..report import catalogue
 from ..system import put, writable
-from .notebooks import execute, find, known
+from .notebooks import find, known
 
 if TYPE_CHECKING:
     from ..report.claims import Verdict
@@ -25,7 +27,7 @@ def make(names: Sequence[str], profile: str, changes: Mapping[str, Any], root: P
 
     Raises ReglError: before any computation where a name, a setting or a notebook is wrong, or
     figures/<profile> cannot be written to, or data sets, models, devices, disk or memory are not
-    what it takes (`grids.checked`); else as `grids.compute` and `notebooks.execute`.
+    what it takes (`grids.checked`); else as `grids.compute` and `execution.execute`.
     """
     settings, notebooks = load(profile, changes), root / "notebooks"
     find(names, notebooks)
@@ -33,31 +35,44 @@ def make(names: Sequence[str], profile: str, changes: Mapping[str, Any], root: P
     # These take seconds, for which no error should wait.
     from ..engine import Store
     from ..plan.dry_run import Outline
-    from ..report.notebook_page import write_page
-    from ..runs import STORE
+    from ..runs import HANDED, STORE
     from . import freshness
-    from .grids import checked, compute
+    from .grids import checked, compute, hand_over
 
     folder, store = root / "figures" / profile, Store(STORE)
     writable(folder / "notebooks")
     asked = checked(names, settings, changes, store, notebooks)
-    makings = freshness.makings(names, asked, settings, notebooks)
+    makings = {
+        name: freshness.of_notebook(
+            notebooks / f"{name}.ipynb", asked[name].stages if name in asked else None, settings
+        )
+        for name in names
+    }
 
     def run(ready: Sequence[str]) -> None:
+        # Else jsonschema, on which papermill stands, takes seconds for a grammar of web addresses.
+        sys.modules.setdefault("rfc3987_syntax", None)
+        from ..report.notebook_page import write_page
+        from .execution import execute
+
         def done(name: str) -> None:
             write_page(folder / f"notebooks/{name}.ipynb")
             own = makings[name]
             if name not in asked:  # what it read of data sets has been decoded only now
                 found = freshness.data_sets(settings, Outline(store.root / "packed"))
                 own = replace(own, data=found)
-            freshness.record(name, {name: own}, folder)
+            freshness.record(name, own, folder)
 
-        execute(ready, profile, changes, folder / "notebooks", notebooks, done=done)
+        with TemporaryDirectory(prefix="regl-") as private:
+            hand_over(ready, asked, settings, store, Path(private))
+            handed = {name: {HANDED: f"{private}/{name}.json"} for name in ready}
+            out = folder / "notebooks"
+            execute(ready, profile, changes, out, notebooks, done=done, variables=handed)
 
     try:
         compute(asked, store)
     except Incomplete as error:
-        lacking = [name for name in asked if not all(map(store.has, asked[name]))]
+        lacking = [name for name in asked if not all(map(store.has, asked[name].stages))]
         run([name for name in names if name not in lacking])
         raise Incomplete(f"{error}\nnot run: {', '.join(lacking)}") from None
     run(names)
@@ -80,18 +95,19 @@ def build(folder: Path, settings: Settings, changes: Mapping[str, Any], root: Pa
 
     root : where notebooks/ lie.
     """
-    from ..report import artefact, claims, page, provenance
-    from . import assembly
+    from ..report import claims, page, provenance
+    from . import freshness
 
     catalogue.check(folder, known(root / "notebooks"))
     verdicts = judge(folder, settings)
     found = sorted((it for own in verdicts.values() for it in own), key=lambda it: it.claim)
-    artefact.write_csv(claims.frame(found), "claims", settings, folder)
+    provenance.write_csv(claims.claims_frame(found), "claims", settings, folder)
     text = page.render(
         folder, settings, changes, verdicts, provenance.trace("index", settings), root
     )
     put({"index.html": text.encode()}, folder)
-    assembly.record(folder, settings, root)
+    for name in freshness.SUMMARIES:
+        freshness.record(name, freshness.of_summary(name, folder, settings, root), folder)
     return folder / "index.html"
 
 
@@ -99,12 +115,12 @@ def judge(folder: Path, settings: Settings) -> "dict[str, list[Verdict]]":
     """The verdicts on the claims about each artefact whose CSV lies in `folder`."""
     import pandas as pd
 
-    from ..report import tables
+    from ..report import claims
     from ..report.provenance import COLUMNS
 
     verdicts = {}
     for name in catalogue.ORDER:
         if (file := folder / f"{name}.csv").exists():
             runs = pd.read_csv(file).drop(columns=list(COLUMNS), errors="ignore")
-            verdicts[name] = tables.judge(name, runs, settings)
+            verdicts[name] = claims.judge(name, runs, settings)
     return verdicts

@@ -15,7 +15,7 @@ from ..engine.store import Store
 from ..params import Settings
 from ..partition import PartitionSpec
 from ..pipeline import Pipeline
-from ..report.layout import RUN
+from ..report.rows import RUN
 from ..report.scores import FT, TF
 from ..runs import STORE, Run
 from ..settings.frozen import Frozen

@@ -1,59 +1,23 @@
-"""What is fresh and what can go: `make status` and `make clean-store`."""
+"""`make clean-store`: what the store holds that no notebook asks for, and deleting it."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from itertools import chain
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ..datasets import PACKED, Unfit, find, packs, remove
+from ..datasets import find, packs, remove
 from ..engine.runner import closure
-from ..engine.stage import Stage
 from ..engine.store import Store
 from ..errors import ReglError
-from ..hub.sources import Sources
+from ..hub import Sources
 from ..params import ROOT, load, profiles
 from ..plan.dry_run import Outline
-from ..report import catalogue
-from . import assembly, freshness
-from .grids import targets_of
+from .grids import grids, targets
 from .notebooks import known
-
-
-def status(
-    profile: str, changes: Mapping[str, Any], root: Path = ROOT, packed: Path = PACKED
-) -> str:
-    """A line for each artefact: fresh, stale and why, missing, or unknown and why.
-
-    Nothing is decoded: data sets and models need not be at hand. root : where notebooks/ and
-    figures/ lie. packed : as for `datasets.load`. Raises ReglError as `grids.targets_of`.
-    """
-    settings, folder, notebooks = (
-        load(profile, changes),
-        root / "figures" / profile,
-        root / "notebooks",
-    )
-    paper = catalogue.artefacts(known(notebooks))
-    own = [it for it in known(notebooks) if it not in paper and any(folder.glob(f"{it}.*"))]
-    outline = Outline(packed)
-    asked: dict[str, list[Stage]] = {}
-    untold = {}
-    for name in [*paper, *own]:
-        try:
-            asked |= targets_of([name], profile, changes, notebooks, outline)
-        except Unfit as error:  # an image folder of which nothing is published
-            asked[name], untold[name] = [], error.problems
-    data = freshness.data_sets(settings, outline)
-    now = freshness.makings([*paper, *own], asked, settings, notebooks, data)
-    now |= {name: replace(now[name], lacking=problems) for name, problems in untold.items()}
-    found = freshness.states(now, folder)
-    found += assembly.states(folder, settings, root, found)
-    width = max((len(state.artefact) for state in found), default=0)
-    return "\n".join(f"{it.artefact:{width}}  {it.word:7}  {it.why}".rstrip() for it in found)
 
 
 @dataclass(frozen=True)
@@ -133,8 +97,8 @@ def _used(
                 print(f"profile {name}: not at hand, {_UNUSED}: {', '.join(absent)}")
             if there:
                 notebooks = root / "notebooks"
-                asked = targets_of(known(notebooks), name, own, notebooks, Outline(packed))
-                keys |= closure(chain.from_iterable(asked.values())).keys()
+                asked = grids(known(notebooks), name, own, notebooks, Outline(packed))
+                keys |= closure(targets(asked)).keys()
         except ReglError as error:
             if name == profile:
                 raise
