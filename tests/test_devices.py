@@ -59,6 +59,7 @@ def test_what_auto_meant_is_what_computes(here):
     assert stage.training.device == here
     assert stage.needs()[0].models.settings.device == stage.needs()[0].models.device == here
     assert {unit.device for unit in counts.of(stage) if unit.what == "trained"} == {here}
+    assert stage.on_gpu == stage.needs()[0].on_gpu == (here == "cuda")
 
 
 def test_an_entry_names_what_computed_it(tmp_path):

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_fairness import EVERY, built, small_resnet
+from method_cases import EVERY, built, small_resnet
 from torch import Tensor
 from toy_clients import settings
 from toy_privacy import DATA, Leak, lists, shows, strays, watched

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import Halt, ReglError
 from ..params import DatasetSettings, Settings
-from ..settings.frozen import nearest, report, shown
+from ..settings import nearest, report, shown
 from ..system import check_room
 from .base import Loader
 from .packing import PACKED

@@ -17,9 +17,7 @@ from torch import nn
 from .. import conditions
 from ..clients import ClientData, placed
 from ..data import Dataset, resized
-from ..engine import Checkpoint, Stage
-from ..engine.runner import run_stages
-from ..engine.store import Store
+from ..engine import Checkpoint, Stage, Store, run_stages
 from ..foundation import Foundation
 from ..images import Images
 from ..params import ProbeSettings, Settings, TrainingSettings

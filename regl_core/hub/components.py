@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 
 from ..engine import not_in_key
 from ..errors import ReglError
-from ..settings.frozen import shown
+from ..settings import shown
 
 SHIPPED = Path(__file__).parents[1] / "shipped"
 

@@ -66,17 +66,20 @@ def _report(options: argparse.Namespace, changes: dict[str, Any]) -> None:
 def _plan(options: argparse.Namespace, changes: dict[str, Any]) -> None:
     from .notebooks import find, known
 
-    load(options.profile, changes)
+    settings = load(options.profile, changes)
     names = options.names or [name for name in known() if name.startswith("table")]
     find(names)
 
-    from ..engine.store import Store
-    from ..plan.planning import plan_notebooks  # takes seconds, for which no error should wait
+    from ..engine import Store
+    from ..plan import DryRun, told  # takes seconds, for which no error should wait
     from ..runs import STORE
+    from .grids import grids
 
-    print(
-        plan_notebooks(names, options.profile, changes, Store(STORE), calibrate=options.calibrate)
-    )
+    store = Store(STORE)
+    built = DryRun(store.root / "packed")
+    asked = grids(names, options.profile, changes, pipeline=built)
+    stages = {name: grid.stages for name, grid in asked.items()}
+    print(told(stages, built, settings, store, options.calibrate))
 
 
 def _status(options: argparse.Namespace, changes: dict[str, Any]) -> None:
@@ -90,7 +93,7 @@ def _status(options: argparse.Namespace, changes: dict[str, Any]) -> None:
 def _clean(options: argparse.Namespace, changes: dict[str, Any]) -> None:
     load(options.profile, changes)
 
-    from ..engine.store import Store
+    from ..engine import Store
     from ..runs import STORE
     from .cleaning import clean  # takes seconds, for which no error should wait
 
@@ -116,7 +119,7 @@ def _models(options: argparse.Namespace, changes: dict[str, Any]) -> None:
 def _check(options: argparse.Namespace, changes: dict[str, Any]) -> None:
     settings = load(options.profile, changes)
 
-    from ..plan.validity import check  # takes seconds, for which no error should wait
+    from ..plan import check  # takes seconds, for which no error should wait
 
     check(settings)
     for key, value in _leaves(settings.model_dump()):

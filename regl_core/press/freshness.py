@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..datasets import Unfit
-from ..engine import Stage, code_digest
+from ..engine import Stage, closure, code_digest
 from ..paper import PUBLISHED
 from ..params import ROOT, Settings
 from ..report.catalogue import ENDINGS, ORDER
@@ -25,7 +25,7 @@ from ..system import put
 from .notebooks import cells, known
 
 if TYPE_CHECKING:
-    from ..engine.stage import Stage
+    from ..engine import Stage
     from ..pipeline import Pipeline
 
 SUMMARIES = {"claims": "claims.csv", "index": "index.html"}  # file, by the name of its record
@@ -109,8 +109,7 @@ def of_notebook(
     targets : the stages that it asks for (`grids`), None if it has no grid. data : the data sets
     (`data_sets`), which then count instead.
     """
-    from ..engine.runner import closure
-    from ..plan.dry_run import ABSENT, absent
+    from ..plan import ABSENT, absent
 
     source, behind = _source(notebook), closure(targets or ()).values()
     kinds: dict[str, set[str]] = {}
@@ -164,9 +163,9 @@ def _beside(folder: Path, root: Path) -> dict[str, str]:
 def data_sets(settings: Settings, pipeline: "Pipeline") -> dict[str, str]:
     """Digests of the data sets of `settings`, by name; of one not at hand it begins with ABSENT.
 
-    pipeline : an `Outline`, for which none is decoded.
+    pipeline : a `DryRun`, for which none is decoded.
     """
-    from ..plan.dry_run import ABSENT
+    from ..plan import ABSENT
 
     found = {}
     for name in settings.datasets:

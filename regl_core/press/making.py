@@ -34,7 +34,7 @@ def make(names: Sequence[str], profile: str, changes: Mapping[str, Any], root: P
 
     # These take seconds, for which no error should wait.
     from ..engine import Store
-    from ..plan.dry_run import Outline
+    from ..plan import DryRun
     from ..runs import HANDED, STORE
     from . import freshness
     from .grids import checked, compute, hand_over
@@ -59,7 +59,7 @@ def make(names: Sequence[str], profile: str, changes: Mapping[str, Any], root: P
             write_page(folder / f"notebooks/{name}.ipynb")
             own = makings[name]
             if name not in asked:  # what it read of data sets has been decoded only now
-                found = freshness.data_sets(settings, Outline(store.root / "packed"))
+                found = freshness.data_sets(settings, DryRun(store.root / "packed"))
                 own = replace(own, data=found)
             freshness.record(name, own, folder)
 
