@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import Halt, ReglError
 from ..params import DatasetSettings, Settings
-from ..settings import nearest, report, shown
+from ..settings import in_one, nearest, shown
 from ..system import check_room
 from .base import Loader
 from .packing import PACKED
@@ -88,7 +88,7 @@ def check(settings: Settings, packed: Path = PACKED) -> None:
 def _found(loader: Loader) -> bool:
     """Whether `loader` has all it needs; says so."""
     if problems := loader.problems():
-        print(f"{loader.name}: cannot be used\n  {report(problems)}", flush=True)
+        print(f"{loader.name}: cannot be used\n  {in_one(problems)}", flush=True)
         return False
     listing = loader.listed()
     print(
