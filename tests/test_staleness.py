@@ -98,9 +98,9 @@ HARMLESS = [
     ("system/files.py", "poll_interval=0.1", "poll_interval=0.2"),
     ("__init__.py", '__version__ = "0', '__version__ = "1'),
     ("report/provenance.py", "DPI = 150", "DPI = 300"),
-    ("report/tables.py", '"curves",', '"curves", "more",'),
+    ("report/tables.py", "with a caption", "with a title"),
     ("errors.py", "class Halt(ReglError)", "class Stop(ReglError)"),
-    ("__main__.py", "return 0", "return 1"),
+    ("press/commandline.py", "return 128 + ", "return 129 + "),
 ]
 PROGRAM = """
 import json, sys
