@@ -17,10 +17,10 @@ from pydantic import BaseModel, JsonValue, model_validator
 from .errors import ReglError
 from .params import ROOT, Settings
 from .partition import PartitionSpec, Pooled
-from .settings.frozen import Frozen, nearest
+from .settings import Frozen, nearest
 
 if TYPE_CHECKING:
-    from .engine.store import Store
+    from .engine import Store
     from .methods.base import Method
     from .pipeline import Pipeline
     from .stages.personalized import Personalized
@@ -263,8 +263,7 @@ def run_all(
 
 
 def _computed(grid: Sequence[Run], store: "Store | None", workers: int | None) -> list[Path]:
-    from .engine.runner import run_stages
-    from .engine.store import Store
+    from .engine import Store, run_stages
     from .pipeline import Pipeline
 
     store = store or Store(STORE)

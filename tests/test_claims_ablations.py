@@ -139,19 +139,14 @@ FALLS = [
 
 
 @pytest.mark.parametrize(("levels", "expected"), FALLS)
-def test_falls_under_skew(levels, expected):
-    found = by_part("table5", ends(*levels))
-    verdicts = [found["iid to beta=0.01", part].verdict for part in PARTS]
-    assert tuple(verdicts) == expected
-
-
-@pytest.mark.parametrize(("levels", "expected"), FALLS)
-def test_falls_with_more_clients(levels, expected):
+def test_falls_under_skew_and_with_more_clients(levels, expected):
     few, many = "beta=0.01;clients=5", "beta=0.01;clients=30"
     between = {("beta=0.01;clients=10", method): 0.0 for method in (*RIVALS, FT)}  # plays no part
-    found = by_part("table7", ends(*levels, first=few, last=many) | between)
-    assert [setting for setting, _ in found] == [f"{few} to 30"] * 3
-    assert tuple(found[f"{few} to 30", part].verdict for part in PARTS) == expected
+    skew = by_part("table5", ends(*levels))
+    clients = by_part("table7", ends(*levels, first=few, last=many) | between)
+    assert list(clients) == [(f"{few} to 30", part) for part in PARTS]
+    for found, span in ((skew, "iid to beta=0.01"), (clients, f"{few} to 30")):
+        assert tuple(found[span, part].verdict for part in PARTS) == expected
 
 
 def test_falls_are_told_in_points():

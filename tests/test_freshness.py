@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_notebook
-from test_reporting import write as write_notebook
+from test_page import write as write_notebook
 from toy_results import PAPERLIKE
 from toy_stages import Draw
 
@@ -18,7 +18,7 @@ from regl_core.plan import ABSENT, DryRun
 from regl_core.press import freshness
 from regl_core.press.freshness import State
 from regl_core.press.making import build
-from regl_core.report import provenance, tables
+from regl_core.report import save_figure, table
 from regl_core.runs import Run
 
 SMOKE = load("smoke")
@@ -212,8 +212,8 @@ def summed(tmp_path):
     folder = tmp_path / "figures/smoke"
     write_notebook(tmp_path, "table2", "Table 2: a")
     write_notebook(tmp_path, "fig1", "Figure 1: b")
-    tables.table(2, PAPERLIKE, SMOKE, {}).write(SMOKE, folder)
-    provenance.save_figure(Figure(figsize=(0.01, 0.01)), "fig1", SMOKE, folder)
+    table(2, PAPERLIKE, SMOKE, {}).write(SMOKE, folder)
+    save_figure(Figure(figsize=(0.01, 0.01)), "fig1", SMOKE, folder)
     build(folder, SMOKE, {}, tmp_path)
     return tmp_path
 

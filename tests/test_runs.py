@@ -11,7 +11,8 @@ from regl_core.errors import ReglError
 from regl_core.params import Settings, load
 from regl_core.partition import IID, Dirichlet, Pooled, SingleLabel
 from regl_core.pipeline import Pipeline
-from regl_core.runs import PersonalRun, Run, run_all
+from regl_core.report.provenance import digest, trace
+from regl_core.runs import HANDED, Handed, PersonalRun, Run, identity, run_all
 from regl_core.stages.lora_images import LoraImages
 from regl_core.stages.vanilla_images import Vanilla
 
@@ -158,6 +159,23 @@ def test_results_repeat_and_do_not_depend_on_the_number_of_workers(tmp_path: Pat
         assert len(result.clients) == 2 and curves
         assert all(len(curve) == length for curve in curves)
         assert result.accuracy_pct == sum(map(max, curves)) / len(curves) >= result.personal.last
+
+
+def test_a_kernel_reads_what_it_is_handed_and_refuses_the_rest(tmp_path, monkeypatch) -> None:
+    (tmp_path / "accuracy.json").write_text("[10.0, 20.0]")
+    given = Handed(settings=digest(SETTINGS), results={identity(run()): str(tmp_path)})
+    (tmp_path / "handed.json").write_text(given.model_dump_json())
+    monkeypatch.setenv(HANDED, str(tmp_path / "handed.json"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "stage", None)  # nothing is worked out anew
+        (result,) = run_all([run()])
+        assert result.accuracy == (10.0, 20.0)
+        for other in (run(seed=1), run(settings=load("smoke", {"lora.steps": 1}))):
+            with pytest.raises(ReglError, match="settings were edited while the notebook ran"):
+                run_all([run(), other])
+    assert trace("table2", SETTINGS).settings == given.settings
+    with pytest.raises(ReglError, match=r"table2: settings were edited .*: run it again"):
+        trace("table2", load("smoke", {"seeds": [7]}))
 
 
 def test_no_synthetic_images_is_fedavg_bit_for_bit(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from ..errors import ReglError
 from ..hub import Sources
 from ..params import FoundationSettings, Settings
 from ..pipeline import Pipeline
-from ..settings.frozen import report
+from ..settings import in_one
 from ..stages.inputs import Models, Size, Source
 from .counts import BYTE, of, total
 
@@ -46,7 +46,7 @@ class DryRun(Pipeline):
         """
         missing = closure(targets, store.has).values()
         if found := self.problems(missing, settings, store.root):
-            raise ReglError(report(found))
+            raise ReglError(in_one(found))
 
     def problems(self, stages: Iterable[Stage], settings: Settings, root: Path) -> list[str]:
         """What keeps `stages` from being computed into a store at `root`, a line each.

@@ -10,8 +10,7 @@ from typing import Any
 import pandas as pd
 
 from ..datasets import find, packs, remove
-from ..engine.runner import closure
-from ..engine.store import Store
+from ..engine import Store, closure
 from ..errors import ReglError
 from ..hub import Sources
 from ..params import ROOT, load, profiles

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import ReglError
 from ..params import ROOT, load
-from ..settings.reading import parse
+from ..settings import parse
 from ..system import explained
 
 
@@ -93,7 +93,7 @@ def _status(options: argparse.Namespace, changes: dict[str, Any]) -> None:
 def _clean(options: argparse.Namespace, changes: dict[str, Any]) -> None:
     load(options.profile, changes)
 
-    from ..engine.store import Store
+    from ..engine import Store
     from ..runs import STORE
     from .cleaning import clean  # takes seconds, for which no error should wait
 

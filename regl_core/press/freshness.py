@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..datasets import Unfit
-from ..engine import Stage, code_digest
+from ..engine import Stage, closure, code_digest
 from ..paper import PUBLISHED
 from ..params import ROOT, Settings
 from ..report.catalogue import ENDINGS, ORDER
@@ -25,7 +25,7 @@ from ..system import put
 from .notebooks import cells, known
 
 if TYPE_CHECKING:
-    from ..engine.stage import Stage
+    from ..engine import Stage
     from ..pipeline import Pipeline
 
 SUMMARIES = {"claims": "claims.csv", "index": "index.html"}  # file, by the name of its record
@@ -109,7 +109,6 @@ def of_notebook(
     targets : the stages that it asks for (`grids`), None if it has no grid. data : the data sets
     (`data_sets`), which then count instead.
     """
-    from ..engine.runner import closure
     from ..plan import ABSENT, absent
 
     source, behind = _source(notebook), closure(targets or ()).values()

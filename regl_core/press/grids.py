@@ -15,7 +15,7 @@ from ..pipeline import Pipeline
 from ..plan import DryRun, seconds
 from ..report.provenance import digest
 from ..runs import Handed, identity
-from ..settings.frozen import report as told
+from ..settings import in_one
 from ..system import machines
 from .notebooks import Cell, cells
 
@@ -130,7 +130,7 @@ def checked(
         asked = grids(names, settings.profile, changes, folder, built)
     except ReglError as error:
         own = getattr(error, "problems", [str(error)])
-        raise ReglError(told(dict.fromkeys([*built.lacking, *own]))) from None
+        raise ReglError(in_one(dict.fromkeys([*built.lacking, *own]))) from None
     built.ensure(targets(asked), settings, store)
     if not built.notes:
         return asked
@@ -167,9 +167,8 @@ def hand_over(
 
 def _told(notebooks: int, stages: Sequence[Stage], missing: int) -> str:
     many = "1 notebook" if notebooks == 1 else f"{notebooks} notebooks"
-    different = len({target.key for target in stages})
     return (
-        f"{len(stages)} runs asked for by {many}, {different} different; "
+        f"{len(stages)} runs asked for by {many}, {len({it.key for it in stages})} different; "
         f"{len(closure(stages))} stages behind them, "
         + (f"{missing} to compute" if missing else "all of them there")
     )

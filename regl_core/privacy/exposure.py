@@ -18,7 +18,7 @@ from ..pipeline import Pipeline
 from ..report.rows import RUN
 from ..report.scores import FT, TF
 from ..runs import STORE, Run
-from ..settings.frozen import Frozen
+from ..settings import Frozen
 from ..stages.embedded import Embedded, EmbeddedReal, EmbeddedTest
 from ..stages.lora_images import LoraImages
 from ..stages.tuned import Tuned

@@ -7,6 +7,7 @@ its mean, from at least three seeds; while the interval contains the threshold, 
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import stdev
 from typing import Literal
 
@@ -69,7 +70,7 @@ class Comparison:
         half = quantile * stdev(self.differences) / math.sqrt(n)
         return self.mean - half, self.mean + half
 
-    @property
+    @cached_property
     def outcome(self) -> Outcome:
         if len(self.differences) < MIN_SEEDS:
             return "not decided"

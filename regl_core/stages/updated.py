@@ -147,7 +147,7 @@ def by_class(right: Tensor, labels: Tensor, classes: int) -> Tensor:
 
 def separation(features: Tensor, labels: Tensor) -> Tensor:
     """Mean silhouette of each class's features (n, d) among all, float32 (classes,)."""
-    from sklearn.metrics import silhouette_samples  # seconds of imports
+    from sklearn.metrics import silhouette_samples  # a second of imports
 
     each = torch.from_numpy(silhouette_samples(features.numpy(), labels.numpy()))
     return (torch.bincount(labels, each) / torch.bincount(labels)).float()
