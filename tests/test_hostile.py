@@ -51,7 +51,7 @@ UNSAFE = {
 UNSAFE_WORDS = {"shell", "trust_remote_code", "allow_pickle"}
 ALLOWED = {
     ("workers.py", "pickle.loads"),  # from its own parent, through a pipe
-    ("planning.py", "exec"),  # the repository's own notebooks
+    ("grids.py", "exec"),  # the repository's own notebooks
 }
 
 

@@ -19,8 +19,8 @@ from ..system import machines, one_thread
 from .counts import Unit
 from .rates import Rate, keep
 
-SECONDS = 1.0  # of a run that is measured, at most; there are five of them
-STEPS = 8  # of tuning
+SECONDS = 4.0  # of a run that is measured, at most; there are four of them
+STEPS = 16  # of tuning
 Run = Callable[[int], object]  # works on so many images at once
 
 
