@@ -12,7 +12,6 @@
     training           one client's local SGD: the hot loop
     federation         the round loop around it (Sec. 4.2); methods/: one file each
     personalization    each client fine-tunes the global model (Sec. 4.2)
-    distances          how far synthetic images lie from real ones (Fig. 6)
     pipeline, runs     from settings to stages/, and from a table's cell to its number
 
 Nothing here knows of the rooms that plan, run, report or attack it (DESIGN §5).

@@ -4,7 +4,7 @@ Where the time goes, from the outside in:
     stages.trained.Trained.compute   one federation, stored once
     federation.federate              its rounds, and in each the selected clients
     federation._client_turn          one client's turn: what it receives, trains and sends
-    training.local_sgd               the epochs of its training
+    training.local_sgd               its epochs, one after the other (`training.train_epochs`)
     training.epoch                   the hot loop: one optimiser step for each batch
 """
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from .engine import not_in_key
 from .errors import ReglError
 from .seeds import derive
-from .settings.frozen import nearest, shown
+from .settings import nearest, shown
 
 
 class ResNetSmall(nn.Module):

@@ -18,9 +18,7 @@ from pydantic import (
 )
 
 from .errors import ReglError
-from .settings.frozen import Frozen, Problem, explain, nearest, report, shown
-from .settings.reading import alter, read
-from .settings.selection import selected
+from .settings import Frozen, Problem, alter, explain, in_one, nearest, read, selected, shown
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -291,7 +289,7 @@ def load(profile: str, changes: Mapping[str, Any] = {}, folder: Path = ROOT / "p
     if problems := _problems(altered):
         own = _problems(tree)
         raise ReglError(
-            report(f"{file if p in own else 'changes'}: {p.key}: {p.text}" for p in problems)
+            in_one(f"{file if p in own else 'changes'}: {p.key}: {p.text}" for p in problems)
         )
     return Settings(profile=profile, **altered)
 

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from .errors import ReglError
 from .seeds import numpy_generator
-from .settings.frozen import Frozen
+from .settings import Frozen
 
 if TYPE_CHECKING:  # settings name partitions, and are read without torch
     from torch import Tensor

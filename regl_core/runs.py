@@ -17,7 +17,7 @@ from pydantic import BaseModel, JsonValue, model_validator
 from .errors import ReglError
 from .params import ROOT, Settings
 from .partition import PartitionSpec, Pooled
-from .settings.frozen import Frozen, nearest
+from .settings import Frozen, nearest
 
 if TYPE_CHECKING:
     from .engine import Store

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from toy_clients import client, clients, network, settings
 
+from regl_core import methods
 from regl_core.clients import ClientData
 from regl_core.federation import FederationCheckpoint, FederationState, federate
 from regl_core.methods.base import Method
@@ -27,6 +28,7 @@ from regl_core.methods.moon import Moon
 from regl_core.methods.pfedgate import PFedGate
 from regl_core.methods.scaffold import Scaffold
 from regl_core.methods.separate import Separate
+from regl_core.models import build
 from regl_core.weights import Weights
 
 TEST = client(12, seed=99)
@@ -69,6 +71,21 @@ CASES: dict[str, Method] = {
 }
 
 
+# And every other, as it is by default: one that is added owes the same.
+_LISTED = set(map(type, CASES.values()))
+CASES |= {name: kind() for name, kind in methods.known().items() if kind not in _LISTED}
+EVERY = sorted(methods.known())
+
+
+def built(name: str) -> Method:
+    """The method called `name`, as above where it is there."""
+    return next((it for it in CASES.values() if it.name == name), None) or methods.get(name, {})
+
+
+def small_resnet() -> nn.Module:
+    return build("resnet_small", classes=3, width=8, side=16, seed=0)
+
+
 def net_of(method: Method) -> nn.Module:
     """A network it can train: that of `toy_clients`, with a last block where it needs one."""
     if not isinstance(method, FedAlign):
@@ -107,6 +124,10 @@ class Call:
     given: tuple[Any, ...]
     result: Any
     then: Any
+
+
+def given(call: Call) -> tuple[Any, ...]:
+    return call.given
 
 
 def watched(method: Method, hook: str) -> tuple[Method, list[Call]]:

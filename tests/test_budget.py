@@ -1,33 +1,30 @@
-"""What notebooks cost: everything once, in the first that needs it, and how sure that is."""
+"""What notebooks cost: everything once, in the first that needs it, and how we know."""
+
+import re
 
 import pytest
 from toy_heavy import Heavy, counted
 
-from regl_core.engine.runner import closure
-from regl_core.engine.store import Store
+from regl_core.engine import Store, closure
 from regl_core.params import load
-from regl_core.plan.budget import Budget, survey
-from regl_core.plan.budget_page import told
-from regl_core.plan.rates import HERE, Rates, Sample
-from regl_core.plan.work import START, Unit
-from regl_core.system import machine
+from regl_core.plan import DryRun, budget, time, told
+from regl_core.plan.counts import BYTE, START, Unit
+from regl_core.plan.rates import Rate
 
 __all__ = ["counted"]
-FOUNDATION = load("smoke", {"foundation.device": "cuda"}).foundation
-DRAWN = Unit("denoised", "tiny", device="cuda")  # an hour each
-TRAINED = Unit("trained", "resnet34 64", 64, 128, "bfloat16", "cuda")  # not measured
-HOUR = Rates((Sample("a GPU", DRAWN, 3600.0, HERE),))
+SETTINGS = load("smoke")
+DRAWN = Unit("denoised", "tiny")  # an hour each
+TRAINED = Unit("trained", "resnet34 64", 64, "bfloat16", "cuda")  # not measured
+FREE = {START: Rate(START, "", 1.0, ""), BYTE: Rate(BYTE, "", 0.0, "")}
+HOUR = {**FREE, DRAWN: Rate(DRAWN, "a processor", 3600.0, "measured here")}
 GB = 10**9
 
 
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path)
-
-
-def found(asked, store, cores=2, gpus=0, known=HOUR) -> Budget:
-    missing = closure((it for own in asked.values() for it in own), store.has)
-    return survey(asked, missing, known, FOUNDATION, cores, gpus)
+@pytest.fixture(autouse=True)
+def here(monkeypatch):
+    monkeypatch.setattr(budget, "known", lambda store, machines: HOUR)
+    monkeypatch.setattr(budget, "cores", lambda: 2)
+    monkeypatch.setattr(budget, "gpus", lambda: ())
 
 
 @pytest.fixture
@@ -38,80 +35,71 @@ def asked():
     return {"table1": runs[:1], "table2": [*runs, Heavy("late", DRAWN, 0.5, 3 * GB)]}
 
 
-def test_what_is_shared_is_counted_where_it_is_first_needed(asked, store):
-    first, second, whole = found(asked, store).lines
-    assert (first.runs, first.stages, first.unique, first.shared) == (1, 3, 3, 0)
-    assert (second.runs, second.stages, second.unique, second.shared) == (3, 7, 6, 3)
-    assert (whole.runs, whole.stages, whole.unique, whole.shared) == (4, 10, 6, 3)
-    hours = [line.device_seconds / 3600 for line in (first, second, whole)]
-    assert hours == [11.0, 12.5, 23.5]
-    assert [line.disk / GB for line in (first, second, whole)] == [2, 4, 6]
+def rows(asked, root) -> dict[str, list[str]]:
+    """By notebook: runs, stages, to compute, hours of a device, GB on disk."""
+    text = told(asked, DryRun(), SETTINGS, Store(root))
+    lines = [re.split(r" {2,}", line.strip()) for line in text.split("\n\n")[1].splitlines()[1:]]
+    return {name: its for name, *its in lines}
+
+
+def test_what_is_shared_is_counted_where_it_is_first_needed(asked, tmp_path):
+    assert rows(asked, tmp_path) == {
+        "table1": ["1", "3", "3", "11.0 h", "2.0 GB"],
+        "table2": ["3", "6", "3", "12.5 h", "4.0 GB"],
+        "all": ["4", "6", "6", "23.5 h", "6.0 GB"],
+    }
     turned = {name: asked[name] for name in reversed(asked)}
-    second, first, whole = found(turned, store).lines
-    assert [second.shared, first.shared] == [0, 3] and first.device_seconds == first.disk == 0
-    assert whole.device_seconds / 3600 == 23.5
+    assert rows(turned, tmp_path)["table1"] == ["1", "3", "0", "0.0 min", "0.0 MB"]
+    assert rows(turned, tmp_path)["all"] == ["4", "6", "6", "23.5 h", "6.0 GB"]
 
 
-def test_what_is_there_costs_nothing(asked, store):
-    store.ensure(asked["table1"][0])
-    first, second, whole = found(asked, store).lines
-    assert (first.present, first.device_seconds, first.disk) == (3, 0, 0)
-    assert (second.present, second.device_seconds / 3600) == (3, 12.5)
-    assert (whole.present, whole.unique) == (3, 6)
-    kinds = found(asked, store).kinds
-    assert [(it.kind, it.unique, it.missing) for it in kinds] == [("Heavy", 6, 3)]
+def test_what_is_there_costs_nothing(asked, tmp_path):
+    Store(tmp_path).ensure(asked["table1"][0])
+    found = rows(asked, tmp_path)
+    assert found["table1"][2:] == ["0", "0.0 min", "0.0 MB"]
+    assert found["table2"] == ["3", "6", "3", "12.5 h", "4.0 GB"]
+    for stage in asked["table2"]:
+        Store(tmp_path).ensure(stage)
+    text = told(asked, DryRun(), SETTINGS, Store(tmp_path))
+    assert text.startswith("time: none, all of it is there; disk: 0.0 MB; to download: nothing")
 
 
-def test_several_gpus_share_the_work_and_no_chain_is_cut(asked, store):
-    one, two, many = (found(asked, store, gpus=n).lines[-1].seconds / 3600 for n in (0, 2, 100))
-    # One is assumed where there is none. The longest chain: the third images, the second run.
-    assert (one, two, many) == (23.5, 12.0, 12.0)
-    budget = found(asked, store, gpus=2)
-    assert budget.on_gpu and budget.workers == 2
-    assert sum(line.seconds for line in budget.lines[:-1]) == budget.lines[-1].seconds
-    on_cores = {"fig1": [Heavy("a", Unit("denoised", "tiny"), 1000.0)]}
-    budget = found(on_cores, store, cores=3, gpus=2)
-    assert not budget.on_gpu and budget.workers == 3
-    assert budget.lines[0].peak.gpu == 0
+def test_the_first_line_is_the_answer(asked, tmp_path):
+    answer = told(asked, DryRun(), SETTINGS, Store(tmp_path)).splitlines()[0]
+    # Two cores, and no chain is cut: the third images, then the second run.
+    expected = "time: about 12.0 h on 2 cores; disk: 6.0 GB; to download: nothing; missing: nothing"
+    assert answer == expected
 
 
-def test_how_much_of_it_was_measured(store):
-    seconds = HOUR.of(TRAINED).seconds
-    half = {"table1": [Heavy("a", DRAWN, 1.0), Heavy("b", TRAINED, 3600 / seconds)]}
-    assert found(half, store).measured == pytest.approx(0.5)
-    assert found({"table1": half["table1"][:1]}, store).measured == 1.0
-    assert found({}, store).measured == 0.0
+def test_several_devices_share_the_work_and_no_chain_is_cut(asked, monkeypatch):
+    missing = closure(asked["table2"])
+    for cores, hours in ((1, 23.5), (2, 12.0), (100, 12.0)):
+        monkeypatch.setattr(budget, "cores", lambda cores=cores: cores)
+        assert time(missing, HOUR).startswith(f"time: about {hours} h on {cores} core")
+    on_gpu = closure([Heavy("t", TRAINED, 3600.0)])
+    rates = {**FREE, TRAINED: Rate(TRAINED, "a GPU", 2.0, "measured here")}
+    # One is reckoned with where there is none.
+    assert time(on_gpu, rates) == "time: about 2.0 h on 1 GPU"
+    monkeypatch.setattr(budget, "gpus", lambda: ("0", "1"))
+    assert time(on_gpu | closure([Heavy("u", TRAINED, 1800.0)]), rates).endswith("h on 2 GPUs")
 
 
-def test_a_peak_is_of_the_stages_that_are_missing(store):
-    large = Heavy("large", TRAINED, 1.0)
-    asked = {"table1": [large], "table2": [Heavy("small", DRAWN, 1.0), large]}
-    first, second, whole = found(asked, store).lines
-    assert 0 < first.peak.gpu < second.peak.gpu == whole.peak.gpu  # the models besides
-    store.ensure(large)
-    assert found(asked, store).lines[0].peak.gpu == 0
+def test_what_is_not_measured_is_not_reckoned_and_is_said(tmp_path):
+    asked = {"table1": [Heavy("a", DRAWN, 2.0), Heavy("b", TRAINED, 100.0)]}
+    text = told(asked, DryRun(), SETTINGS, Store(tmp_path))
+    said = "not measured here: make plan CALIBRATE=1"
+    assert text.startswith(f"time: {said}; what is known takes 2.0 h on 1 GPU; ")
+    assert rows(asked, tmp_path)["table1"][3] == "> 2.0 h"
+    (row,) = [line for line in text.splitlines() if line.startswith("trained")]
+    assert re.split(r" {2,}", row)[1:] == ["100", "?", "?", said]
 
 
-def test_the_page_says_all_of_it(asked, store, monkeypatch):
-    monkeypatch.setattr(machine, "machines", lambda: {"cpu": "a processor"})
-    text = told(found(asked, store), ["a note"])
-    lines = text.splitlines()
-    head = "notebook runs stages unique shared present GPU-hours hours disk GB GPU GB RAM GB"
-    assert " ".join(lines[0].split()) == head
-    assert lines[3].split()[:9] == ["all", "4", "10", "6", "3", "0", "23.5", "23.5", "6.0"]
-    assert "GPU-hours: of one GPU; hours: on 1 GPU; all of the time rests on measure" in text
-    (row,) = [line for line in lines if line.startswith("denoised")]
-    assert row.endswith("measured here: a GPU") and lines[-1] == "a note"
-    mixed = {"fig1": [Heavy("t", TRAINED, 1e9)]}
-    text = told(found(mixed, store, gpus=8))
-    assert "on 8 GPUs; 0 % of the time rests" in text and "measured here" not in text
-    assert "assumed, not measured: 60" not in text.partition("how we know")[0]
-    assert "assumed, not measured" in text.partition("how we know")[2]
-    assert "minutes" in told(found({"fig1": [Heavy("s", START, 90.0)]}, store))
-
-
-def test_alike_units_stand_in_one_row(store):
-    batches = [Heavy(str(n), Unit("denoised", "tiny", batch=n), 500.0) for n in (1, 2)]
-    text = told(found({"fig1": batches}, store, known=Rates.known(store.root)))
+def test_the_rate_that_is_printed_is_the_one_reckoned_with(tmp_path):
+    """Stages of one work in batches of several sizes are one row, and have one rate."""
+    asked = {"fig1": [Heavy(str(n), DRAWN, float(n)) for n in (1, 2, 3)]}
+    text = told(asked, DryRun(), SETTINGS, Store(tmp_path))
     (row,) = [line for line in text.splitlines() if line.startswith("denoised")]
-    assert "1.0" in row.split()
+    what, number, per_second, hours, source = re.split(r" {2,}", row)
+    assert (what, number, hours) == ("denoised: tiny, float32", "6", "6.0 h")
+    assert source == "a processor, measured here"
+    assert float(per_second) == pytest.approx(1 / 3600, abs=0.05)

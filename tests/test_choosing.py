@@ -57,13 +57,6 @@ def test_no_test_image_is_seen():
     assert {isinstance(trial.run, PersonalRun) for trial in tried} == {True, False}
 
 
-def test_a_trial_has_the_value_it_says():
-    for trial in choosing.trials("smoke", {}):
-        settings = trial.run.settings
-        holder = settings.training if trial.group == "training" else trial.run.build()
-        assert getattr(holder, trial.parameter) == trial.value
-
-
 def test_a_profile_without_candidates_is_an_error(monkeypatch):
     monkeypatch.setattr(choosing, "_questions", lambda settings: ())
     with pytest.raises(ReglError, match=r"smoke\.yaml: no method"):
@@ -101,17 +94,17 @@ def test_every_setting_has_a_line_however_many_there_are():
     assert len(axes.lines) == len(settings)
 
 
-def test_scores_say_of_which_data_set_they_are():
+def test_what_is_tried_is_shown():
     tried = choosing.trials("smoke", {})
+    rows = choosing.candidates(tried).set_index("method")
+    assert rows.loc["FedProx", "values"] == "0.001, 0.01, 0.1, 1"
+    assert rows["runs"].sum() == len(tried)
     results = [Result(trial.run, (50.0,)) for trial in tried]
     assert set(choosing.scores(tried, results)["dataset"]) == {"digits"}
-
-
-def test_what_is_tried_is_shown():
-    trials = choosing.trials("smoke", {})
-    rows = choosing.candidates(trials).set_index("method")
-    assert rows.loc["FedProx", "values"] == "0.001, 0.01, 0.1, 1"
-    assert rows["runs"].sum() == len(trials)
+    for trial in tried:  # each has the value that it says
+        settings = trial.run.settings
+        holder = settings.training if trial.group == "training" else trial.run.build()
+        assert getattr(holder, trial.parameter) == trial.value
 
 
 def test_the_table_of_hyperparameters_has_all_of_them():

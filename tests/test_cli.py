@@ -1,8 +1,6 @@
 """The command line: what it passes on, and how it fails."""
 
 import signal
-import sys
-from types import ModuleType
 
 import pytest
 
@@ -109,13 +107,15 @@ def test_check_shows_every_setting_as_changed(capsys):
 @pytest.mark.parametrize("names", [["table3"], []])
 @pytest.mark.parametrize("measure", [["--calibrate"], []])
 def test_plan_shows_what_planning_says(names, measure, monkeypatch, capsys):
-    planning = ModuleType("regl_core.plan.planning")
-    planning.plan_notebooks = lambda *given, calibrate: f"planned {(*given[:3], calibrate)}"
-    monkeypatch.setitem(sys.modules, "regl_core.plan.planning", planning)
+    asked = []
+    monkeypatch.setattr(
+        "regl_core.press.grids.grids", lambda *given, pipeline: asked.append(given) or {}
+    )
+    monkeypatch.setattr("regl_core.plan.told", lambda *given: f"planned {given[-1]}")
     assert main(["plan", *names, *measure, "--profile", "smoke", "--set", "seeds=[0]"]) == 0
     told = names or [name for name in notebooks.known() if name.startswith("table")]
-    expected = told, "smoke", {"seeds": [0]}, bool(measure)
-    assert capsys.readouterr().out == f"planned {expected}\n"
+    assert asked == [(told, "smoke", {"seeds": [0]})]
+    assert capsys.readouterr().out == f"planned {bool(measure)}\n"
 
 
 def test_status_and_clean_store_pass_profile_and_changes_on(monkeypatch, capsys):

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from toy_frames import NO_PAPER, frame
+from toy_results import NO_PAPER, frame
 
 from regl_core.report.comparison import PLAIN, Comparison, Quantity
-from regl_core.report.scores import by_dataset
+from regl_core.report.scores import Scores
 
 quick = settings(max_examples=60, deadline=None)
 
@@ -87,8 +87,7 @@ def test_words_tell_quantity_and_unit():
 
 
 def scores(numbers, paper=NO_PAPER):
-    (found,) = by_dataset(frame(numbers), paper)
-    return found
+    return Scores("digits", frame(numbers), paper)
 
 
 def test_settings_are_found_by_a_number_in_their_name():

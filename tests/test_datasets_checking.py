@@ -6,11 +6,11 @@ import pytest
 from toy_datasets import NAMES, replicas
 
 from regl_core import datasets
-from regl_core.datasets import Listing, checking, find, packing
+from regl_core.__main__ import main
+from regl_core.datasets import Listing, check, find, packing
 from regl_core.datasets.eurosat import IMAGES, SPLIT, split_digest
 from regl_core.errors import ReglError
 from regl_core.params import load
-from regl_core.press import main
 from regl_core.seeds import numpy_generator
 
 PAPER = load("paper")
@@ -28,7 +28,7 @@ def small(tmp_path):
 
 
 def test_what_is_whole_is_told_and_decoded(small, tmp_path, capsys):
-    checking.check(small, tmp_path / "packed")
+    check(small, tmp_path / "packed")
     lines = capsys.readouterr().out.splitlines()
     assert f"cub: 12 training and 6 test images of 3 classes in {tmp_path / 'cub'}" in lines
     assert [it.split(":")[0] for it in lines if "every image is whole" in it] == NAMES[:4]
@@ -43,7 +43,7 @@ def test_all_that_is_missing_is_told_and_the_rest_is_decoded(small, tmp_path, ca
     (tmp_path / "cars/cars_train/00002.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
     (tmp_path / "cars/cars_test/00001.jpg").write_bytes(b"")
     with pytest.raises(ReglError, match=r"2 of 4 data sets cannot be used: cub, cars"):
-        checking.check(small, tmp_path / "packed")
+        check(small, tmp_path / "packed")
     out = capsys.readouterr().out
     assert "cub: cannot be used\n  2 problems:" in out
     assert "images.txt is missing; get Caltech" in out and "classes.txt is missing" in out
@@ -57,7 +57,7 @@ def test_too_small_a_disk_is_told_before_anything_is_decoded(small, tmp_path, mo
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     monkeypatch.setattr(packing, "attempted", lambda *_: pytest.fail("decoded"))
     with pytest.raises(ReglError, match=r"need 0\.0 GB more .* DATASETS=…"):
-        checking.check(small, tmp_path / "packed")
+        check(small, tmp_path / "packed")
 
 
 def test_the_command_says_what_is_missing_and_has_status_2(tmp_path, capsys):

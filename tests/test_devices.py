@@ -6,7 +6,7 @@ from toy_stages import Draw
 from regl_core.engine import entry
 from regl_core.engine.stage import Stage
 from regl_core.engine.store import Store
-from regl_core.evidence.probes import Probe
+from regl_core.evidence import Probe
 from regl_core.params import load
 from regl_core.partition import Dirichlet
 from regl_core.pipeline import Pipeline
@@ -59,6 +59,7 @@ def test_what_auto_meant_is_what_computes(here):
     assert stage.training.device == here
     assert stage.needs()[0].models.settings.device == stage.needs()[0].models.device == here
     assert {unit.device for unit in counts.of(stage) if unit.what == "trained"} == {here}
+    assert stage.on_gpu == stage.needs()[0].on_gpu == (here == "cuda")
 
 
 def test_an_entry_names_what_computed_it(tmp_path):

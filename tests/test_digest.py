@@ -231,3 +231,11 @@ def test_library_versions_alter_the_key(monkeypatch):
 def test_what_has_no_canonical_form_is_refused(value):
     with pytest.raises(ReglError, match=r"Holder\.value"):
         _ = Holder(value).key
+
+
+def test_what_a_notebook_imports_is_the_code_behind_it():
+    source = (
+        "import json\nfrom regl_core.report import provenance\nfrom regl_core.params import load\n"
+    )
+    names = ("regl_core.report.provenance", "*"), ("regl_core.params", "load")
+    assert code_digest(program=source) == code_digest(*names) != code_digest(*names[1:])

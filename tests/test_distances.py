@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from regl_core import distances
-from regl_core.distances import frechet_distance, kernel_distance
+from regl_core.stages import distances
+from regl_core.stages.distances import frechet_distance, kernel_distance
 
 MEASURES = pytest.mark.parametrize("measure", [kernel_distance, frechet_distance])
 

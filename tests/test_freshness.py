@@ -8,17 +8,17 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_notebook
-from test_reporting import write as write_notebook
+from test_page import write as write_notebook
 from toy_results import PAPERLIKE
 from toy_stages import Draw
 
 from regl_core.params import load
 from regl_core.partition import Dirichlet
-from regl_core.plan.dry_run import ABSENT, Outline
+from regl_core.plan import ABSENT, DryRun
 from regl_core.press import freshness
 from regl_core.press.freshness import State
 from regl_core.press.making import build
-from regl_core.report import artefact, tables
+from regl_core.report import save_figure, table
 from regl_core.runs import Run
 
 SMOKE = load("smoke")
@@ -163,10 +163,10 @@ def test_data_sets_count_for_a_notebook_without_grid_alone(root):
 
 
 def test_the_digests_of_data_sets_are_those_of_the_stages():
-    found = freshness.data_sets(SMOKE, Outline())
-    assert found == {"digits": Outline().source("digits", SMOKE)[0].digest}
+    found = freshness.data_sets(SMOKE, DryRun())
+    assert found == {"digits": DryRun().source("digits", SMOKE)[0].digest}
     lost = load("smoke", {"datasets": ["folder:/nowhere"]})
-    assert freshness.data_sets(lost, Outline()) == {"folder:/nowhere": ABSENT}
+    assert freshness.data_sets(lost, DryRun()) == {"folder:/nowhere": ABSENT}
 
 
 def test_of_what_is_not_at_hand_it_cannot_be_told(root):
@@ -175,7 +175,7 @@ def test_of_what_is_not_at_hand_it_cannot_be_told(root):
     settings = load("paper", changes | {"foundation.name": "owner/none"})
     partition = Dirichlet(beta=0.1, clients=3)
     run = Run(dataset="eurosat", partition=partition, method="ReGL (TF)", seed=0, settings=settings)
-    before = now(root, run.stage(Outline()), settings=settings)
+    before = now(root, run.stage(DryRun()), settings=settings)
     assert list(before.lacking) == ["data set eurosat", "the models"] and not before.whole
     then = replace(before, results="of what was there", lacking=())
     freshness.record("fig5", then, root / "figures/smoke")
@@ -212,8 +212,8 @@ def summed(tmp_path):
     folder = tmp_path / "figures/smoke"
     write_notebook(tmp_path, "table2", "Table 2: a")
     write_notebook(tmp_path, "fig1", "Figure 1: b")
-    tables.table(2, PAPERLIKE, SMOKE, {}).write(SMOKE, folder)
-    artefact.save(Figure(figsize=(0.01, 0.01)), "fig1", SMOKE, folder)
+    table(2, PAPERLIKE, SMOKE, {}).write(SMOKE, folder)
+    save_figure(Figure(figsize=(0.01, 0.01)), "fig1", SMOKE, folder)
     build(folder, SMOKE, {}, tmp_path)
     return tmp_path
 

@@ -6,18 +6,18 @@ from regl_core.paper import published
 from regl_core.params import ROOT, load
 from regl_core.pipeline import Pipeline
 from regl_core.press.grids import grid_of
-from regl_core.report import columns
-from regl_core.report.analyses import DistanceRun, DrawnRun, UpdateRun
-from regl_core.report.cells import DRAWN, Cell, cells
+from regl_core.report import rows
+from regl_core.report.analyses import ClientImagesRun, DistanceRun, UpdateRun
 from regl_core.runs import PersonalResult, PersonalRun, Result, Run
+from tools.expected import DRAWN, Cell, cells
 
 PLACES = {
-    "table1": columns.by_task,
-    "table5": columns.by_partition,
-    "table6": columns.by_epochs,
-    "table7": columns.by_clients,
-    "fig1": columns.by_partition,
-    "fig5": columns.by_volume,
+    "table1": rows.by_task,
+    "table5": rows.by_partition,
+    "table6": rows.by_epochs,
+    "table7": rows.by_clients,
+    "fig1": rows.by_partition,
+    "fig5": rows.by_volume,
 }
 
 
@@ -27,7 +27,7 @@ def grid(name: str, profile: str) -> list[Run]:
 
 def cell(name: str, run: Run) -> Cell:
     result = PersonalResult(run, ()) if isinstance(run, PersonalRun) else Result(run, ())
-    return (run.dataset, *PLACES.get(name, columns.by_partition)(result))
+    return (run.dataset, *PLACES.get(name, rows.by_partition)(result))
 
 
 GRIDS = (
@@ -48,19 +48,19 @@ def test_a_grid_is_every_column_by_every_row_by_every_seed(name, profile):
 
 @pytest.mark.parametrize("table", [1, 2, 3, 4, 5, 6, 7])
 def test_at_the_papers_settings_a_table_has_the_cells_that_are_published(table):
-    rows = published(table)
+    paper = published(table)
     name = f"table{table}"
     found = {cell(name, run) for run in grid(name, "paper")}
     if table == 3:  # the paper sets Centralized beside it in words alone
         ours = {(dataset, "all", "Centralized") for dataset in load("paper").datasets}
         assert ours < found
         found -= ours
-    assert found == set(rows[["dataset", "setting", "method"]].itertuples(index=False, name=None))
+    assert found == set(paper[["dataset", "setting", "method"]].itertuples(index=False, name=None))
 
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("fig4", UpdateRun), ("fig6", DistanceRun), ("fig7", UpdateRun), ("fig8", DrawnRun)],
+    [("fig4", UpdateRun), ("fig6", DistanceRun), ("fig7", UpdateRun), ("fig8", ClientImagesRun)],
 )
 def test_a_figure_asks_for_what_it_shows(name, kind):
     assert {type(run) for run in grid(name, "smoke")} == {kind}

@@ -6,7 +6,6 @@ import torch.nn.functional as F
 from toy_clients import client, clients, network, same, settings
 
 from regl_core import methods
-from regl_core.clients import ClientData
 from regl_core.evidence.identities import (
     BITWISE,
     IDENTITIES,
@@ -52,19 +51,6 @@ def test_centralized_is_fedavg_with_one_client_round_for_round():
         assert same(one.weights, other.weights)
 
 
-@pytest.mark.parametrize("name", ["ReGL (TF)", "ReGL (FT)"])
-def test_regl_without_synthetic_images_is_fedavg(name):
-    real = clients(5, 9)
-    none = client(0)
-    union = [
-        ClientData(torch.cat([d.images, none.images]), torch.cat([d.labels, none.labels]))
-        for d in real
-    ]
-    regl = federate(methods.get(name, {}), network(), union, TEST, settings(), seed=0)
-    fedavg = federate(FedAvg(), network(), real, TEST, settings(), seed=0)
-    assert regl.accuracy == fedavg.accuracy and same(regl.weights, fedavg.weights)
-
-
 def test_the_order_of_clients_never_matters():
     data = clients(5, 9, 3)
     one = federate(FedAvg(), network(), data, TEST, whole_batch(), seed=0)
@@ -79,17 +65,6 @@ def test_identical_clients_are_one_client():
     assert gap(one.weights, three.weights) < 1e-6
     trained = Weights.of(network())
     assert same(mean([trained] * 3, [1 / 3] * 3), trained)
-
-
-def test_clients_taking_one_step_are_their_pooled_data():
-    """Without BatchNorm the count-weighted mean of one-step models is a step on the union."""
-    data = clients(5, 9, 3)
-    union = ClientData(torch.cat([d.images for d in data]), torch.cat([d.labels for d in data]))
-    apart = federate(FedAvg(), network(norm=False), data, TEST, whole_batch(), seed=0)
-    pooled = federate(
-        methods.get("Centralized", {}), network(norm=False), [union], TEST, whole_batch(), seed=0
-    )
-    assert gap(apart.weights, pooled.weights) < 1e-6
 
 
 # What is FedAvg on the same clients, and why.

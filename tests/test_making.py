@@ -23,10 +23,10 @@ grid = [Item({stage})]"""
 WRITE = """
 import pandas as pd
 from pathlib import Path
-from regl_core.report import artefact
+from regl_core.report import write_csv
 from regl_core.params import load
 frame = pd.DataFrame({{"value": [1]}})
-artefact.write_csv(frame, {name!r}, load(profile, changes), Path({folder!r}))"""
+write_csv(frame, {name!r}, load(profile, changes), Path({folder!r}))"""
 
 
 @pytest.fixture

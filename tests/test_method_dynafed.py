@@ -7,6 +7,7 @@ from functools import partial
 import method_cases
 import pytest
 import torch
+from method_cases import watched
 from torch import nn
 from toy_clients import client, network, same, same_state, settings
 
@@ -151,63 +152,29 @@ def test_the_gradient_goes_through_all_steps():
 
 def test_training_on_the_synthetic_set_repeats_the_trajectory():
     """From noise it leads nowhere near the next models, afterwards most of the way."""
-    history = {}
-
-    class Watched(DynaFed):
-        name = "watched"
-
-        def _distilled(self, models, now):
-            synthetic = super()._distilled(models, now)
-            history.update(synthetic, models=models)
-            return synthetic
-
-    method = Watched(
-        **SMALL
-        | {
-            "iterations": 150,
-            "alpha": 1.0,
-            "alpha_rate": 0.01,
-            "image_rate": 0.1,
-            "label_rate": 0.1,
-        }
-    )
+    rates = {"alpha": 1.0, "alpha_rate": 0.01, "image_rate": 0.1, "label_rate": 0.1}
+    method, distilled = watched(small(iterations=150, **rates), "_distilled")
     run(method, rounds=3, momentum=0.0)
-    found = ClientData(history["images"], history["labels"])
+    (models, _), synthetic = distilled[0].given, distilled[0].result
+    found = ClientData(synthetic["images"], synthetic["labels"])
     noise = ClientData(torch.randn(found.images.shape), torch.zeros(found.labels.shape))
-    models, order = history["models"], [torch.arange(6)] * 2
     before, after = (
-        mismatch(network(), models[0], models[1], data, torch.tensor(1.0), order)
+        mismatch(network(), *models[:2], data, torch.tensor(1.0), [torch.arange(6)] * 2)
         for data in (noise, found)
     )
     assert before > 0.9 and after < 0.6
 
 
 def test_the_first_global_models_are_recorded():
-    recorded, mean = [], []
-
-    class Watched(DynaFed):
-        name = "watched"
-
-        def _distilled(self, models, now):
-            assert now.number == 1  # once, when three models are there
-            recorded.extend(models)
-            return super()._distilled(models, now)
-
-    class Plain(FedAvg):
-        name = "plain"
-
-        def aggregate(self, server, updates, now):
-            mean.append(server.weights)
-            return super().aggregate(server, updates, now)
-
-    history = run(Watched(**SMALL))
-    assert sorted(history.server.extra) == ["images", "labels"]
-    assert history.server.extra["images"].shape == (6, 3, 4, 4)
-    assert history.server.extra["labels"].shape == (6, 3)
-    run(Plain())
-    assert len(recorded) == 3 and not same(recorded[0], recorded[1])
-    for one, other in zip(recorded, mean, strict=False):
-        assert same(one, Weights(other.params, {}))
+    method, distilled = watched(small(), "_distilled")
+    fedavg, aggregated = watched(FedAvg(), "aggregate")
+    shapes = {name: part.shape for name, part in run(method).server.extra.items()}
+    assert shapes == {"images": (6, 3, 4, 4), "labels": (6, 3)}
+    run(fedavg)
+    ((models, now),) = (call.given for call in distilled)
+    assert now.number == 1 and len(models) == 3
+    for one, call in zip(models, aggregated, strict=False):
+        assert same(one, Weights(call.given[0].weights.params, {}))
 
 
 def test_a_target_is_a_mean_of_the_models_ahead():
@@ -223,85 +190,39 @@ def test_a_target_is_a_mean_of_the_models_ahead():
     assert seen == {number: {10.0, 55.0, 100.0} for number in range(4)}
 
 
-def test_it_is_fedavg_until_the_trajectory_is_recorded():
-    after = {}
-
-    class Watched(DynaFed):
-        name = "watched"
-
-        def aggregate(self, server, updates, now):
-            plain = server.weights | weighted_mean(updates)
-            result = super().aggregate(server, updates, now)
-            after[now.number] = same(result.weights, plain)
-            return result
-
-    run(Watched(**SMALL))
-    assert after == {0: True, 1: True, 2: False, 3: False}
-
-
-def test_it_depends_on_its_hyperparameters():
-    start = run(small(), local_epochs=1).weights
-    others = {
-        "trajectory": 4,
-        "averaged": 2,
-        "segment": 1,
-        "images_per_class": 1,
-        "label_scale": 1.0,
-        "inner_steps": 1,
-        "inner_batch": 2,
-        "alpha": 1.0,
-        "iterations": 1,
-        "image_rate": 0.5,
-        "label_rate": 0.5,
-        "alpha_rate": 0.5,
-        "server_epochs": 1,
-        "server_rate": 0.01,
-        "server_batch": 4,
-    }
-    assert others.keys() == DynaFed.model_fields.keys()
-    for name, value in others.items():
-        assert not same(run(small(**{name: value}), local_epochs=1).weights, start), name
-
-
-def test_running_statistics_stay_those_of_the_mean():
-    class Watched(DynaFed):
-        name = "watched"
-
-        def aggregate(self, server, updates, now):
-            result = super().aggregate(server, updates, now)
-            plain = Weights({}, weighted_mean(updates).buffers)
-            assert same(Weights({}, result.weights.buffers), plain)
-            return result
-
-    run(Watched(**SMALL))
+def test_it_is_fedavg_until_the_trajectory_is_recorded_and_in_running_statistics_always():
+    method, aggregated = watched(small(), "aggregate")
+    run(method)
+    after = []
+    for call in aggregated:
+        plain = call.given[0].weights | weighted_mean(call.given[1])
+        after.append(same(call.result.weights, plain))
+        assert same(Weights({}, call.result.weights.buffers), Weights({}, plain.buffers))
+    assert after == [True, True, False, False]
 
 
 def test_the_synthetic_set_is_never_augmented():
     """Where images of clients are, the server does the same as where none are."""
 
-    class Watched(DynaFed):
-        name = "watched"
-
-        def aggregate(self, server, updates, now):
-            plain = now.training.model_copy(update={"augmentation": "none"})
-            result = super().aggregate(server, updates, now)
-            expected = super().aggregate(server, updates, replace(now, training=plain))
-            assert same(result.weights, expected.weights)
-            assert same_state(result.extra, expected.extra)
-            return result
-
-    views = run(Watched(**SMALL), augmentation="crop_flip").weights
+    method, aggregated = watched(small(), "aggregate")
+    views = run(method, augmentation="crop_flip").weights
+    for call in aggregated:
+        server, updates, now = call.given
+        plain = now.training.model_copy(update={"augmentation": "none"})
+        expected = method.aggregate(server, updates, replace(now, training=plain))
+        assert same(call.then.weights, expected.weights)
+        assert same_state(call.then.extra, expected.extra)
     assert not same(views, run(small()).weights)
 
 
 def test_batchnorm_uses_the_batch_while_distilling(monkeypatch):
     modes = []
 
-    def watched(net, *rest):
+    def moded(net, *rest):
         modes.append(net.training)
         return mismatch(net, *rest)
 
-    monkeypatch.setattr(dynafed, "mismatch", watched)
+    monkeypatch.setattr(dynafed, "mismatch", moded)
     run(small())
     assert modes and all(modes)
 
@@ -310,12 +231,12 @@ def test_every_pass_over_the_synthetic_set_has_an_order_of_its_own(monkeypatch):
     """Of the inner steps, every iteration anew; of the server's, every epoch of every round."""
     drawn = []
 
-    def watched(data, size, seed, *what):
+    def told(data, size, seed, *what):
         drawn.append(what)
         return batches(data, size, seed, *what)
 
-    monkeypatch.setattr(dynafed, "batches", watched)
-    monkeypatch.setattr(training, "batches", watched)  # of the server's epochs, and the clients'
+    monkeypatch.setattr(dynafed, "batches", told)
+    monkeypatch.setattr(training, "batches", told)  # of the server's epochs, and the clients'
     run(small(inner_batch=2, server_epochs=3, server_batch=2))
     drawn = [what for what in drawn if what[0] in ("inner batches", "synthetic batches")]
     assert len(set(drawn)) == len(drawn) == 3 + 6
@@ -329,29 +250,11 @@ def test_the_soft_loss_by_hand():
     assert value == pytest.approx(math.log(2) / 2, abs=1e-6)
 
 
-@pytest.mark.parametrize("count", [1, 5])
-def test_small_clients(count):
-    """One image, a last batch of one, one class; BatchNorm1d then sees a single value.
-
-    The synthetic set has batches of one too: three classes, one image each, in batches of two.
-    """
-    one_class = ClientData(client(count).images, torch.full((count,), 2))
-    net = nn.Sequential(nn.Flatten(), nn.Linear(48, 6), nn.BatchNorm1d(6), nn.Linear(6, 3))
-    method = small(images_per_class=1, inner_batch=2, server_batch=2)
-    weights = run(method, [one_class, client(0)], net=net).weights
-    assert all(t.isfinite().all() for t in (weights.params | weights.buffers).values())
-    assert same(weights, run(method, [one_class], net=net).weights)
-
-
 def test_a_trajectory_longer_than_the_rounds_is_refused_before_any_work():
-    class Watched(DynaFed):
-        name = "watched"
-
-        def loss(self, net, images, labels, context):
-            raise AssertionError("trained")
-
+    method, trained = watched(small(trajectory=5), "loss")
     with pytest.raises(ReglError, match=r"trajectory = 5 .* 4 rounds"):
-        run(Watched(**SMALL | {"trajectory": 5}))
+        run(method)
+    assert not trained
     run(small(trajectory=4))  # the last round is trained on the synthetic set
 
 

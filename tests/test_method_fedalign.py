@@ -17,7 +17,7 @@ from regl_core.federation import federate
 from regl_core.methods.base import Round, Server, Task
 from regl_core.methods.fedalign import FedAlign, Student, first
 from regl_core.methods.fedavg import FedAvg
-from regl_core.methods.spectral import SpectralGap, by_place
+from regl_core.methods.spectral import by_place
 from regl_core.models import ResNetSmall, build
 from regl_core.training import cross_entropy
 from regl_core.weights import Weights
@@ -194,35 +194,16 @@ def test_the_term_has_the_size_of_mu_times_cross_entropy():
     assert value(FedAlign(mu=0.3), net, data).item() == pytest.approx(1.3 * supervised, abs=1e-5)
 
 
-def test_only_the_students_part_of_the_block_moves():
+@pytest.mark.parametrize(("name", "width", "side"), [("resnet_small", 8, 16), ("resnet34", 64, 33)])
+def test_only_the_students_part_of_the_block_moves(name, width, side):
     """The teacher and the block's input are detached, and so is the factor CE/ℓ."""
-    net, data = network(), client(6)
+    net, data = build(name, 3, width, side, seed=0), client(3, side=side)
     on, off = (gradients(FedAlign(mu=mu), net, data) for mu in (0.45, 0.0))
     for name in on:
         change = on[name] - off[name]
-        if name.startswith("layer4"):
-            part = kept(name, change)
-            assert change[part].abs().max() > 1e-4
-            assert torch.equal(change[~part], torch.zeros_like(change[~part]))
-        else:
-            assert torch.equal(change, torch.zeros_like(change))
-
-
-def test_the_term_brings_student_and_teacher_together():
-    net, data = network(), client(6)
-    seen = []
-    for _ in range(2):
-        with net.layer4.register_forward_hook(lambda _, given, out: seen.append((given[0], out))):
-            net(data.images)
-        inner, outer = seen[-1]
-        part = inner[:, :8]
-        student = Student.of(net.layer4, 0.25)(part)
-        seen.append(SpectralGap.apply(student, part, (inner, outer), 10).item())
-        on, off = (gradients(FedAlign(mu=mu), net, data) for mu in (1.0, 0.0))
-        with torch.no_grad():
-            for name, p in net.named_parameters():
-                p -= 0.01 * (on[name] - off[name])
-    assert seen[3] < seen[1]
+        part = kept(name, change) & name.startswith("layer4")
+        assert not change[~part].any()
+        assert not part.any() or change[part].abs().max() > 0
 
 
 def test_running_statistics_move_at_full_width_only():
@@ -234,15 +215,6 @@ def test_running_statistics_move_at_full_width_only():
     align, fedavg = (run(method, **one_step).weights for method in (FedAlign(), FedAvg()))
     assert same(Weights({}, align.buffers), Weights({}, fedavg.buffers))
     assert not same(align, fedavg)
-
-
-def test_the_network_keeps_no_trace_of_the_hook():
-    net, data = network(), client(6)
-    value(FedAlign(), net, data)
-    assert not net.layer4._forward_hooks
-    with pytest.raises(RuntimeError):
-        value(FedAlign(), net, ClientData(data.images[:, :2], data.labels))
-    assert not net.layer4._forward_hooks
 
 
 def test_without_its_term_it_is_fedavg():
@@ -278,20 +250,6 @@ def test_features_that_are_all_zero_give_no_term():
     blank = ClientData(torch.zeros(2, 1, 1, 1), torch.tensor([0, 1]))
     on, off = (gradients(FedAlign(mu=mu), net, blank) for mu in (0.45, 0.0))
     assert all(torch.equal(on[name], off[name]) for name in on)
-
-
-def test_torchvisions_network():
-    """Its layer4 has three blocks; the term reaches each of them."""
-    net, data = build("resnet34", 3, 64, 33, seed=0), client(2, side=33)
-    on, off = (gradients(FedAlign(mu=mu), net, data) for mu in (0.45, 0.0))
-    for name in on:
-        change = on[name] - off[name]
-        part = kept(name, change)
-        if name.startswith("layer4"):
-            assert change[part].abs().max() > 0
-            assert not change[~part].any()
-        else:
-            assert not change.any()
 
 
 def test_a_network_without_the_last_block_is_refused():

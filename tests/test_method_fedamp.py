@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from method_cases import DATA, SPLITS, run
+from method_cases import DATA, SPLITS, given, run, watched
 from torch import nn
 from toy_clients import client, clients, network, same, settings
 
@@ -170,32 +170,17 @@ def test_without_the_pull_it_is_separate():
 
 def test_what_crosses():
     """Up: parameters, no buffer. Down: the initial model, the message and α. From: w_i itself."""
-    received, sent = [], []
-
-    class Watched(FedAMP):
-        name = "watched"
-
-        def finish(self, task, trained, steps):
-            own = task.state.get("weights", task.received.weights)
-            assert task.start is own
-            received.append(task.received)
-            state, update = super().finish(task, trained, steps)
-            live = {p.data_ptr() for p in task.now.net.parameters()}
-            assert not live & {t.data_ptr() for t in update.weights.params.values()}
-            assert all(p.requires_grad for p in task.now.net.parameters()) and task.now.net.training
-            sent.append(update)
-            return state, update
-
-    history = run(Watched(**FELT))
-    initial = Weights.of(network())
-    assert len(received) == len(sent) == 9
-    for answer in received:
-        assert same(answer.weights, initial) and answer.extra.keys() == {"u", "alpha"}
-        assert answer.extra["u"].params.keys() == initial.params.keys()
-        assert not answer.extra["u"].buffers
-    for update in sent:
+    method, finished = watched(FedAMP(**FELT), "finish")
+    history, initial = run(method), Weights.of(network())
+    assert len(finished) == 9
+    for call in finished:
+        task, (_, update) = call.given[0], call.result
+        assert task.start is task.state.get("weights", task.received.weights)
+        assert same(task.received.weights, initial)
+        assert task.received.extra.keys() == {"u", "alpha"}
+        assert task.received.extra["u"].params.keys() == initial.params.keys()
         assert update.weights.params.keys() == initial.params.keys()
-        assert not update.weights.buffers and not update.extra
+        assert not (task.received.extra["u"].buffers or update.weights.buffers or update.extra)
     assert same(history.weights, initial) and len(set(history.accuracy)) == 1
     means = [history.clients[i]["weights"].buffers["1.running_mean"] for i in (0, 1)]
     assert not torch.equal(*means)
@@ -203,17 +188,9 @@ def test_what_crosses():
 
 def test_alpha_decays_every_so_many_rounds():
     def seen(**changes):
-        values = []
-
-        class Watched(FedAMP):
-            name = "watched"
-
-            def finish(self, task, trained, steps):
-                values.append(float(task.received.extra["alpha"]))
-                return super().finish(task, trained, steps)
-
-        run(Watched(**changes), data=[client(3)], rounds=5)
-        return values
+        method, finished = watched(FedAMP(**changes), "finish")
+        run(method, data=[client(3)], rounds=5)
+        return [float(task.received.extra["alpha"]) for task, *_ in map(given, finished)]
 
     assert seen(alpha=8.0, decay=0.5, decay_rounds=2) == [8.0, 8.0, 4.0, 4.0, 2.0]
     assert seen(alpha=8.0, decay=1.0, decay_rounds=1) == [8.0] * 5
@@ -247,29 +224,17 @@ MUTATIONS = (
         'state.get("weights", received.weights)',
         'state.get("weights", received.weights) | received.extra["u"]',
     ),
-    (
-        "it is pushed away",
-        "torch._foreach_sub(w, u)",
-        "torch._foreach_sub(u, w)",
-    ),
+    ("it is pushed away", "torch._foreach_sub(w, u)", "torch._foreach_sub(u, w)"),
     (
         "the pull is lost, as if of detached weights",
         "torch._foreach_add_(gradients, torch",
         "torch._foreach_add([*gradients], torch",
     ),
-    (
-        "half the pull",
-        "self.regularization / scale",
-        "self.regularization / 2 / scale",
-    ),
+    ("half the pull", "self.regularization / scale", "self.regularization / 2 / scale"),
     ("no guard for the own share", "max(0.0, 1 - sum(shares))", "1 - sum(shares)"),
     ("no guard for the peers' shares", "share / excess for", "share for"),
     ("the guard shortens the message alone", '"alpha": alpha / excess', '"alpha": alpha'),
-    (
-        "the pull is explicit",
-        "alpha + task.now.training.rate * self.regularization",
-        "alpha",
-    ),
+    ("the pull is explicit", "alpha + task.now.training.rate * self.regularization", "alpha"),
     ("the step is not shortened", "torch._foreach_mul_(gradients, own)", "pass"),
     ("distances are not squared", ".square().sum()", ".sum()"),
     ("attention without 1/σ", "alpha / self.sigma * math.exp", "alpha * math.exp"),
@@ -281,9 +246,5 @@ MUTATIONS = (
         '{**server.extra, **sent, "alpha": alpha}',
         '{**sent, "alpha": alpha}',
     ),
-    (
-        "buffers are sent",
-        "Update(Weights(trained.params, {}), ",
-        "Update(trained, ",
-    ),
+    ("buffers are sent", "Update(Weights(trained.params, {}), ", "Update(trained, "),
 )

@@ -4,7 +4,7 @@ from itertools import permutations
 
 import pytest
 import torch
-from method_cases import ONE_STEP, TEST
+from method_cases import ONE_STEP, given, run, watched
 from torch import nn
 from toy_clients import clients, network, same, settings
 
@@ -60,17 +60,10 @@ def test_integer_buffers_never_pass_through_a_float():
 
 
 def test_the_count_is_that_of_the_images():
-    sent = []
-
-    class Watched(FedAvg):
-        name = "watched"
-
-        def aggregate(self, server, updates, now):
-            sent.append({client: update.count for client, update in updates.items()})
-            return super().aggregate(server, updates, now)
-
-    federate(Watched(), network(), clients(5, 0, 9), TEST, settings(rounds=1), seed=0)
-    assert sent == [{0: 5, 2: 9}]
+    method, aggregated = watched(FedAvg(), "aggregate")
+    run(method, clients(5, 0, 9), rounds=1)
+    ((_, updates, _),) = map(given, aggregated)
+    assert {client: update.count for client, update in updates.items()} == {0: 5, 2: 9}
 
 
 MUTATIONS = (

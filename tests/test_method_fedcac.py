@@ -6,7 +6,7 @@ from functools import partial
 import method_cases
 import pytest
 import torch
-from method_cases import ONE_STEP, SPLITS, TEST
+from method_cases import ONE_STEP, SPLITS, TEST, watched
 from torch import nn
 from toy_clients import clients, network, same, settings, tensors
 
@@ -55,12 +55,6 @@ def test_without_critical_parameters_it_is_fedavg(fraction):
     assert none.accuracy == fedavg.accuracy and none.personal == fedavg.personal
 
 
-def test_critical_parameters_move_the_weights_from_the_second_round_on():
-    first, fedavg = (run(method, rounds=1) for method in (FedCAC(), FedAvg()))
-    assert same(first.weights, fedavg.weights)
-    assert not same(run(FedCAC(), rounds=2).weights, run(FedAvg(), rounds=2).weights)
-
-
 def test_one_round_of_two_clients_by_hand():
     """From W = 0, p = ½: a step of rate 1 adds ½·x to the row of the label, −½·x to the other.
 
@@ -107,27 +101,6 @@ def test_critical_are_those_that_moved_much_and_are_large():
     assert FedCAC().critical(before * 1e-8, after * 1e-8).tolist() == [1, 1, 0, 0, 1, 0]
     assert not FedCAC().critical(after, after).any()
     assert not FedCAC().critical(torch.ones(1), torch.zeros(1)).any()  # moved to zero
-
-
-def test_the_share_is_taken_of_every_tensor():
-    sent = {}
-
-    class Watched(FedCAC):
-        name = "watched"
-
-        def aggregate(self, server, updates, now):
-            sent.update(updates)
-            return super().aggregate(server, updates, now)
-
-    history = run(Watched(tau=0.25), rounds=1)
-    for number, update in sent.items():
-        assert set(update.extra) == {"critical"}
-        masks = update.extra["critical"].params
-        assert masks.keys() == dict(network().named_parameters()).keys()
-        for name, tensor in masks.items():
-            assert tensor.dtype == torch.bool
-            assert tensor.sum() == tensor.numel() // 4, name
-        assert same(update.extra["critical"], history.clients[number]["critical"])
 
 
 def test_overlap_by_hand():
@@ -182,16 +155,8 @@ def test_clients_equally_alike_are_all_peers_in_every_round(count, number):
 
 
 def test_personal_accuracy_is_that_of_critical_and_shared_parameters_together():
-    sent = {}
-
-    class Watched(FedCAC):
-        name = "watched"
-
-        def aggregate(self, server, updates, now):
-            sent.update(updates)
-            return super().aggregate(server, updates, now)
-
-    history = run(Watched(), rounds=2)
+    method, aggregated = watched(FedCAC(), "aggregate")
+    history, sent = run(method, rounds=2), aggregated[-1].given[1]
     masks = {i: update.extra["critical"] for i, update in sent.items()}
     overlaps = overlap(masks)
     average, largest = sum(overlaps.values()) / 6, max(overlaps.values())
@@ -270,19 +235,14 @@ def test_a_client_sees_no_custom_model_but_its_own():
 
 def test_sensitivity_is_measured_from_where_the_client_started():
     """In the second round that is its own mixed start, not the global model."""
-
-    class Watched(FedCAC):
-        name = "watched"
-
-        def finish(self, task, trained, steps):
-            state, update = super().finish(task, trained, steps)
-            for name, critical in state["critical"].params.items():
-                c = ((trained.params[name] - task.start.params[name]) * trained.params[name]).abs()
-                assert c[critical].min() >= c[~critical].max() if critical.numel() > 1 else True
-                assert critical.sum() == critical.numel() // 2
-            return state, update
-
-    run(Watched(), rounds=2)
+    method, finished = watched(FedCAC(), "finish")
+    run(method, rounds=2)
+    for call in finished:
+        (task, trained, _), (state, _) = call.given, call.result
+        for name, critical in state["critical"].params.items():
+            c = ((trained.params[name] - task.start.params[name]) * trained.params[name]).abs()
+            assert c[critical].min() >= c[~critical].max() if critical.numel() > 1 else True
+            assert critical.sum() == critical.numel() // 2
 
 
 MUTATIONS = (

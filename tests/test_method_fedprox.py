@@ -59,11 +59,7 @@ MUTATIONS = (
     ("the term pushes away from x", "alpha=self.mu", "alpha=-self.mu"),
     ("the term is μ‖w − x‖²", "alpha=self.mu", "alpha=2 * self.mu"),
     ("the term is a constant", "alpha=self.mu", "alpha=0.01"),
-    (
-        "the term has no effect",
-        "torch._foreach_add_(gradients,",
-        "torch._foreach_add(gradients,",
-    ),
+    ("the term has no effect", "torch._foreach_add_(gradients,", "torch._foreach_add(gradients,"),
     ("the term draws to the origin", "_foreach_sub(w, x)", "_foreach_sub(w, [0 * o for o in x])"),
     (
         "the term draws to where w is",

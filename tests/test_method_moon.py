@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from method_cases import ONE_STEP, TEST, run
+from method_cases import ONE_STEP, TEST, given, run, watched
 from torch import nn
 from toy_clients import network, same, settings
 
@@ -165,16 +165,9 @@ def test_the_other_networks_are_frozen_and_in_eval_mode():
 
 
 def test_the_previous_model_is_the_clients_own_last_result():
-    last = {}
-
-    class Watched(Moon):
-        name = "watched"
-
-        def finish(self, task, trained, steps):
-            last[task.client] = (task.now.number, trained)
-            return super().finish(task, trained, steps)
-
-    history = run(Watched(), rounds=3, client_fraction=0.3)
+    method, finished = watched(Moon(), "finish")
+    history = run(method, rounds=3, client_fraction=0.3)
+    last = {task.client: (task.now.number, trained) for task, trained, _ in map(given, finished)}
     assert {number for number, _ in last.values()} != {2}  # some were not selected last
     for number, state in enumerate(history.clients):
         if number in last:
@@ -190,11 +183,7 @@ MUTATIONS = (
         "for net in frozen]",
         "for net in reversed(frozen)]",
     ),
-    (
-        "frozen networks in training mode",
-        ".eval().requires_grad_(False)",
-        ".requires_grad_(False)",
-    ),
+    ("frozen networks in training mode", ".eval().requires_grad_(False)", ".requires_grad_(False)"),
     (
         "the term is detached from z",
         "self._contrast(z, images",

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from method_cases import DATA, SPLITS, TEST, run
+from method_cases import DATA, SPLITS, TEST, given, run, watched
 from torch import nn
 from toy_clients import client, network, same, settings
 
@@ -63,17 +63,9 @@ def test_two_rounds_of_two_linear_clients_by_hand():
 
 
 def test_nothing_but_a_count_is_sent():
-    sent = []
-
-    class Watched(Separate):
-        name = "watched"
-
-        def aggregate(self, server, updates, now):
-            sent.append(updates)
-            return super().aggregate(server, updates, now)
-
-    history = run(Watched())
-    for updates in sent:
+    method, aggregated = watched(Separate(), "aggregate")
+    history = run(method)
+    for _, updates, _ in map(given, aggregated):
         assert {number: update.count for number, update in updates.items()} == {0: 5, 1: 9, 3: 3}
         for update in updates.values():
             assert not update.weights.params and not update.weights.buffers and not update.extra

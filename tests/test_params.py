@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from regl_core import methods
 from regl_core.errors import ReglError
 from regl_core.params import ROOT, load
-from regl_core.settings.frozen import Frozen
 
 PROFILES = ("smoke", "desk", "paper")
 
@@ -207,21 +206,6 @@ def test_an_unknown_profile_is_an_error(profile):
     assert "expected one of desk, paper, smoke" in message({}, profile)
 
 
-def test_problems_of_nested_values_are_named_by_their_whole_path():
-    class Inner(Frozen):
-        count: int
-
-    class Outer(Frozen):
-        inner: Inner
-        name: str
-
-    with pytest.raises(ReglError) as caught:
-        Outer(inner={"count": "x"}, name=3)
-    assert "Outer: inner.count: given 'x'" in str(caught.value)
-    assert "Outer: name: given 3" in str(caught.value)
-    assert Outer(inner={"count": 1}, name="a") == Outer(inner=Inner(count=1), name="a")
-
-
 SCALARS = (
     st.none()
     | st.booleans()
@@ -262,13 +246,6 @@ def test_any_file_is_taken_or_answered_by_one_error(tmp_path_factory, spoil, lin
     lines[min(line, len(lines) - 1)] = spoil if isinstance(spoil, bytes) else spoil.encode()
     folder = tmp_path_factory.mktemp("params")
     (folder / "desk.yaml").write_bytes(b"\n".join(lines))
-    loads_or_explains("desk", {}, folder)
-
-
-@given(VALUES)
-def test_what_yaml_writes_is_taken_or_answered_by_one_error(tmp_path_factory, value):
-    folder = tmp_path_factory.mktemp("params")
-    (folder / "desk.yaml").write_text(yaml.safe_dump(value, allow_unicode=True), encoding="utf-8")
     loads_or_explains("desk", {}, folder)
 
 

@@ -1,11 +1,11 @@
 """Layers that run in bfloat16: what of the methods must not."""
 
 import pytest
+import test_method_fedalign as align
 import torch
 import torch.nn.functional as F
-from test_fairness import EVERY, built, larger, small_resnet
-from test_method_fedalign import context
-from toy_clients import assert_same, client, clients, network, settings, tensors
+from method_cases import CASES, DATA, run
+from toy_clients import assert_same, client, network, settings, tensors
 
 from regl_core.federation import federate
 from regl_core.methods.fedalign import FedAlign
@@ -13,23 +13,20 @@ from regl_core.methods.fedavg import FedAvg
 from regl_core.methods.moon import Moon
 from regl_core.methods.pfedgate import PFedGate
 
-DATA = clients(6, 11, 4)
-
 
 def bfloat16() -> torch.autocast:
     return torch.autocast("cpu", torch.bfloat16)
 
 
-@pytest.mark.parametrize("name", EVERY)
-def test_every_method_trains_in_bfloat16(name):
-    data, half = larger(DATA), settings(precision="bfloat16")
-    history = federate(built(name), small_resnet(), data, data[0], half, seed=0)
+@pytest.mark.parametrize("method", CASES.values(), ids=CASES)
+def test_every_method_trains_in_bfloat16(method):
+    history = run(method, precision="bfloat16")
     states = (history.weights, *(w for state in history.clients for w in state.values()))
     for weights in states:
         for tensor in tensors(weights).values():
             assert tensor.dtype != torch.bfloat16
             assert not tensor.is_floating_point() or tensor.isfinite().all()
-    assert_same(history, federate(built(name), small_resnet(), data, data[0], half, seed=0))
+    assert_same(history, run(method, precision="bfloat16"))
 
 
 def test_all_but_the_loss_is_in_single_precision():
@@ -77,8 +74,8 @@ def test_pfedgates_scores_are_of_single_precision():
 
 def test_fedaligns_term_is_of_single_precision():
     """ℓ itself: `test_method_spectral`."""
-    net, (data, *_) = small_resnet(), larger(DATA)
-    prepared = context(FedAlign(mu=0.3), net)
+    net, data = align.network(), align.client(6)
+    prepared = align.context(FedAlign(mu=0.3), net)
     with bfloat16():
         value = FedAlign(mu=0.3).loss(net, data.images, data.labels, prepared)
         supervised = F.cross_entropy(net(data.images), data.labels)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_fairness import EVERY, built, small_resnet
+from method_cases import EVERY, built, small_resnet
 from torch import Tensor
 from toy_clients import settings
 from toy_privacy import DATA, Leak, lists, shows, strays, watched
@@ -31,14 +31,10 @@ def altered(weights: Weights, name: str, value: object) -> Weights:
     return replace(weights, params={**weights.params, name: value})
 
 
-def with_attribute(update: Update) -> Update:
-    object.__setattr__(update, "images", DATA[0].images)
-    return update
-
-
-def with_image_attribute(tensor: Tensor) -> Tensor:
-    tensor.image = DATA[0].images[0]
-    return tensor
+def hung(holder: object) -> object:
+    """`holder` with an image hung on it."""
+    object.__setattr__(holder, "image", IMAGE)
+    return holder
 
 
 def instead(weights: Weights, image: Tensor) -> Weights:
@@ -46,95 +42,76 @@ def instead(weights: Weights, image: Tensor) -> Weights:
     return altered(weights, "conv1.weight", image.flatten()[:216].view(8, 3, 3, 3).clone())
 
 
-IMAGE = DATA[0].images[0]
-LABELS = DATA[0].labels[2:5].float()  # not all alike
-LEAKS: dict[str, tuple[Callable[[Weights, int], object], str]] = {
-    "an image, declared": (lambda w, n: Update(w, n, {"extra": IMAGE}), "neither weights nor"),
-    "the labels, declared": (
-        lambda w, n: Update(w, n, {"extra": DATA[0].labels.clone()}),
-        "neither weights nor",
+IMAGE, LABELS = DATA[0].images[0], DATA[0].labels
+NEITHER, ROW, MORE = "neither weights nor", "contains a row of an image", "carries more than its"
+# What stands in the place of a convolution's weights.
+SHOWN = {
+    "as it is": (IMAGE, ROW),
+    "from 0 to 1": ((IMAGE + 1) / 2, ROW),
+    "times two": (2 * IMAGE, ROW),
+    "as a negative": (0.3 - IMAGE / 50, ROW),
+    "in bfloat16": (IMAGE.bfloat16().float(), ROW),
+    "its bright pixels as bools": (IMAGE > 0, "is of torch.bool"),
+    "its bright pixels as two numbers": (torch.where(IMAGE > 0.2, 0.1, -0.1), ROW),
+}
+# What stands in the place of a bias of three numbers, made of that bias.
+BIAS: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
+    "labels, not all alike": (lambda bias: LABELS[2:5].float(), "contains labels"),
+    "the data itself": (lambda bias: IMAGE[0, 0, :3], "the client's data under another name"),
+    "a view that hides an image": (
+        lambda bias: torch.cat([bias, IMAGE.flatten()])[:3],
+        "shows less than it carries",
     ),
-    "all of it, declared": (lambda w, n: Update(w, n, {"extra": DATA[0]}), "neither weights nor"),
-    "a path": (lambda w, n: Update(w, n, {"extra": "/home/client/0.png"}), "neither weights nor"),
-    "an array": (lambda w, n: Update(w, n, {"extra": IMAGE.numpy()}), "neither weights nor"),
-    "labels, undeclared": (lambda w, n: Update(w, n, {"labels": DATA[0].labels}), "not the names"),
+    "a gradient's history": (
+        lambda bias: (IMAGE.clone().requires_grad_() * 2).sum((1, 2)),
+        MORE,
+    ),
+    "an image hung on a weight": (lambda bias: hung(bias.clone()), MORE),
+}
+# What is declared as "extra".
+DECLARED = {
+    "an image": (IMAGE, NEITHER),
+    "the labels": (LABELS.clone(), NEITHER),
+    "all of it": (DATA[0], NEITHER),
+    "a path": ("/home/client/0.png", NEITHER),
+    "an array": (IMAGE.numpy(), NEITHER),
+}
+LEAKS: dict[str, tuple[Callable[[Weights, int], object], str]] = {
+    "labels, undeclared": (lambda w, n: Update(w, n, {"labels": LABELS}), "not the names"),
     "an image as weights": (
         lambda w, n: Update(altered(w, "image", IMAGE), n, {"extra": w}),
         "no 'image' among its params",
     ),
-    "an image in a weight's place": (
-        lambda w, n: Update(instead(w, IMAGE), n, {"extra": w}),
-        "contains a row of an image",
-    ),
     "grey levels in an upload's place": (
         lambda w, n: Update(w, n, {"extra": instead(w, ((IMAGE + 1) * 127.5).round())}),
-        "contains a row of an image",
-    ),
-    "an image from 0 to 1": (
-        lambda w, n: Update(instead(w, (IMAGE + 1) / 2), n, {"extra": w}),
-        "contains a row of an image",
-    ),
-    "an image times two": (
-        lambda w, n: Update(instead(w, 2 * IMAGE), n, {"extra": w}),
-        "contains a row of an image",
-    ),
-    "a negative": (
-        lambda w, n: Update(instead(w, 0.3 - IMAGE / 50), n, {"extra": w}),
-        "contains a row of an image",
-    ),
-    "an image in bfloat16": (
-        lambda w, n: Update(instead(w, IMAGE.bfloat16().float()), n, {"extra": w}),
-        "contains a row of an image",
-    ),
-    "bright pixels as bools": (
-        lambda w, n: Update(instead(w, IMAGE > 0), n, {"extra": w}),
-        "is of torch.bool",
-    ),
-    "bright pixels as two numbers": (
-        lambda w, n: Update(instead(w, torch.where(IMAGE > 0.2, 0.1, -0.1)), n, {"extra": w}),
-        "contains a row of an image",
-    ),
-    "labels as floats": (
-        lambda w, n: Update(altered(w, "fc.bias", LABELS), n, {"extra": w}),
-        "contains labels",
-    ),
-    "the data itself": (
-        lambda w, n: Update(altered(w, "fc.bias", DATA[0].images[0, 0, 0, :3]), n, {"extra": w}),
-        "the client's data under another name",
-    ),
-    "a view that hides an image": (
-        lambda w, n: Update(
-            altered(w, "fc.bias", torch.cat([w.params["fc.bias"], IMAGE.flatten()])[:3]),
-            n,
-            {"extra": w},
-        ),
-        "shows less than it carries",
-    ),
-    "a gradient's history": (
-        lambda w, n: Update(
-            altered(w, "fc.bias", (IMAGE.clone().requires_grad_() * 2).sum((1, 2))),
-            n,
-            {"extra": w},
-        ),
-        "carries more than its numbers",
-    ),
-    "an image hung on a weight": (
-        lambda w, n: Update(
-            altered(w, "fc.bias", with_image_attribute(w.params["fc.bias"].clone())),
-            n,
-            {"extra": w},
-        ),
-        "carries more than its numbers",
+        ROW,
     ),
     "an image hung on the message": (
-        lambda w, n: with_attribute(Update(w, n, {"extra": w})),
+        lambda w, n: hung(Update(w, n, {"extra": w})),
         "not a bare Update",
     ),
     "labels as the count": (
-        lambda w, n: Update(w, DATA[0].labels, {"extra": w}),
+        lambda w, n: Update(w, LABELS, {"extra": w}),
         "not the number of images",
     ),
     "a message of another kind": (lambda w, n: DATA[0], "not a bare Update"),
+    **{
+        f"an image {how}": (lambda w, n, it=it: Update(instead(w, it), n, {"extra": w}), words)
+        for how, (it, words) in SHOWN.items()
+    },
+    **{
+        what: (
+            lambda w, n, make=make: Update(
+                altered(w, "fc.bias", make(w.params["fc.bias"])), n, {"extra": w}
+            ),
+            words,
+        )
+        for what, (make, words) in BIAS.items()
+    },
+    **{
+        f"{what}, declared": (lambda w, n, it=it: Update(w, n, {"extra": it}), words)
+        for what, (it, words) in DECLARED.items()
+    },
 }
 
 

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from toy_privacy import shows
 
-from regl_core import methods, stages
+from regl_core import evidence, methods, privacy, stages
 from regl_core.clients import pixels
 from regl_core.data import Dataset, Split
 from regl_core.datasets import find
@@ -40,14 +40,8 @@ from regl_core.stages.personalized import Personalized
 from regl_core.stages.trained import Trained
 from regl_core.stages.updated import Updated
 
-OWN = {
-    "Captioned",
-    "Tuned",
-    "LoraImages",
-    "Embedded",
-    "AdapterAttack",
-    "Neighbours",
-}  # one client's
+# Of one client alone.
+OWN = {"Captioned", "Tuned", "LoraImages", "Embedded", "AdapterAttack", "Neighbours"}
 EACH = {"Personalized", "Updated", "UpdateAttack"}  # a part for each client, from the shared model
 SHARED = {"Trained"}  # from weights that all clients sent
 NONE = {"Vanilla"}  # from no real image
@@ -192,7 +186,11 @@ def walk(request, tmp_path_factory) -> Walk:
 
 def kinds() -> set[str]:
     """The stages there are."""
-    modules = [f"{stages.__name__}.{it.name}" for it in pkgutil.iter_modules(stages.__path__)]
+    modules = [
+        f"{room.__name__}.{it.name}"
+        for room in (stages, evidence, privacy)
+        for it in pkgutil.iter_modules(room.__path__)
+    ]
     return {
         it.__name__
         for module in map(importlib.import_module, modules)

@@ -1,12 +1,24 @@
-"""What an artefact says about its making."""
+"""What an artefact says about its making: which commit and settings, in every kind of file."""
 
 import subprocess
 
+import pandas as pd
 import pytest
+from matplotlib.figure import Figure
+from PIL import Image
 
 from regl_core.params import ROOT, load
-from regl_core.report import provenance
-from regl_core.report.provenance import commit, digest, trace
+from regl_core.report.provenance import (
+    commit,
+    digest,
+    libraries,
+    others,
+    save_figure,
+    trace,
+    write_csv,
+)
+
+SMOKE = load("smoke")
 
 
 def git(folder, *arguments):
@@ -28,63 +40,128 @@ def repository(tmp_path):
     return root
 
 
-def test_a_clean_tree_is_its_commit(repository):
-    assert commit(repository) == git(repository, "rev-parse", "HEAD")[:10]
-
-
-@pytest.mark.parametrize("name", ["code/a.py", "code/new.py"])
-def test_a_changed_file_and_a_new_one_show(repository, name):
+def test_a_changed_file_and_a_new_one_show_what_is_made_or_ignored_does_not(repository):
     clean = commit(repository)
-    (repository / name).write_text("2")
-    assert commit(repository) == f"{clean}+changes"
-    git(repository, "add", ".")
-    assert commit(repository) == f"{clean}+changes"
-
-
-@pytest.mark.parametrize("name", ["figures/desk/table2.csv", "ignored"])
-def test_what_is_made_or_ignored_is_no_change(repository, name):
-    clean = commit(repository)
-    (repository / name).write_text("2")
-    assert commit(repository) == clean
+    assert clean == git(repository, "rev-parse", "HEAD")[:10]
+    for name in ("figures/desk/table2.csv", "ignored"):
+        (repository / name).write_text("2")
+        assert commit(repository) == clean
+    for name in ("code/a.py", "code/new.py"):
+        (repository / name).write_text("2")
+        assert commit(repository) == f"{clean}+changes"
+        git(repository, "add", ".")
+        assert commit(repository) == f"{clean}+changes"
+        git(repository, "reset", "-q", "--hard")
 
 
 def test_without_history_the_commit_is_unknown(tmp_path, repository, monkeypatch):
+    here = commit(repository)
     assert commit(tmp_path) == "unknown"
     # A copy that lies in somebody else's checkout is not of their commit.
     assert commit(repository / "code") == "unknown"
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    git(empty, "init", "-q")
-    assert commit(empty) == "unknown"
+    (tmp_path / "empty").mkdir()
+    git(tmp_path / "empty", "init", "-q")
+    assert commit(tmp_path / "empty") == "unknown"
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))  # a hook of another repository
+    assert commit(repository) == here
     monkeypatch.setenv("PATH", str(tmp_path))
     assert commit(repository) == "unknown"
-
-
-def test_a_hook_of_another_repository_does_not_mislead(repository, tmp_path, monkeypatch):
-    here = commit(repository)
-    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
-    assert commit(repository) == here
 
 
 def test_the_digest_is_that_of_the_settings_alone(tmp_path):
     text = (ROOT / "params/smoke.yaml").read_text()
     (tmp_path / "smoke.yaml").write_text("# a comment\n" + text)
-    whole = digest(load("smoke"))
+    whole = digest(SMOKE)
     assert len(whole) == 12 and set(whole) <= set("0123456789abcdef")
     assert digest(load("smoke", folder=tmp_path)) == whole
-    assert digest(load("smoke", {"training.rounds": 3})) != whole
-    assert digest(load("desk")) != whole
-    rounds = load("smoke").training.rounds
-    assert digest(load("smoke", {"training.rounds": rounds})) == whole
+    assert digest(load("smoke", {"training.rounds": SMOKE.training.rounds})) == whole
+    assert whole not in (digest(load("smoke", {"training.rounds": 3})), digest(load("desk")))
 
 
 def test_trace_tells_all_four():
-    made = trace("table2", load("smoke"))
-    assert made == provenance.Provenance(
-        "table2", commit(), digest(load("smoke")), provenance.libraries()
-    )
+    made = trace("table2", SMOKE)
+    assert vars(made) == {
+        "artefact": "table2",
+        "commit": commit(),
+        "settings": digest(SMOKE),
+        "libraries": libraries(),
+    }
     assert made.libraries.startswith("python 3.")
-    for name in ("torch 2.", "diffusers 0.", "matplotlib 3."):
-        assert f", {name}" in made.libraries
-    for part in vars(made).values():
-        assert part in made.line
+    assert all(f", {it}" in made.libraries for it in ("torch 2.", "diffusers 0.", "matplotlib 3."))
+    assert all(part in made.line for part in vars(made).values())
+
+
+def test_csv_has_its_columns_then_its_provenance(tmp_path):
+    frame = pd.DataFrame({"method": ["FedAvg", "a,b"], "seed": [0, 1], "accuracy_pct": [1.005, 20]})
+    write_csv(frame, "fig5", SMOKE, tmp_path)
+    made = trace("fig5", SMOKE)
+    tail = f'{made.commit},{made.settings},"{made.libraries}"'
+    assert (tmp_path / "fig5.csv").read_bytes().decode().split("\n") == [
+        "method,seed,accuracy_pct,commit,settings,libraries",
+        f"FedAvg,0,{1.005:.2f},{tail}",
+        f'"a,b",1,20.00,{tail}',
+        "",
+    ]
+    for form, digits in ((None, "0.0015"), ("%.3f", "0.002")):
+        write_csv(pd.DataFrame({"value": [0.0015]}), "choice", SMOKE, tmp_path, float_format=form)
+        assert f"\n{digits}," in (tmp_path / "choice.csv").read_text()
+
+
+@pytest.fixture
+def figure():
+    figure = Figure(figsize=(2, 1))
+    figure.subplots().imshow([[0, 1]])
+    return figure
+
+
+def test_a_picture_holds_its_provenance(tmp_path, figure):
+    save_figure(figure, "fig1", SMOKE, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fig1.pdf", "fig1.png"]
+    made = trace("fig1", SMOKE)
+    with Image.open(tmp_path / "fig1.png") as image:
+        assert image.text == {key.capitalize(): value for key, value in vars(made).items()}
+        assert image.size == (300, 150)
+    pdf = (tmp_path / "fig1.pdf").read_bytes()
+    assert f"/Subject ({made.line})".encode() in pdf.replace(b"\\", b"")
+    assert f"settings={made.settings}; libraries={made.libraries})".encode() in pdf
+    assert b"Date" not in pdf
+
+
+def test_the_same_picture_is_the_same_bytes_and_a_failed_one_leaves_the_old(
+    tmp_path, figure, monkeypatch
+):
+    for folder in ("one", "two"):
+        save_figure(figure, "fig1", SMOKE, tmp_path / folder)
+    one, two = (
+        {path.name: path.read_bytes() for path in (tmp_path / folder).iterdir()}
+        for folder in ("one", "two")
+    )
+    assert one == two
+    draw = figure.savefig
+
+    def full(file, *arguments, **options):
+        if options["format"] == "pdf":
+            raise OSError("no space left on device")
+        draw(file, *arguments, **options)
+
+    monkeypatch.setattr(figure, "savefig", full)
+    with pytest.raises(OSError, match="no space"):
+        save_figure(figure, "fig1", load("desk"), tmp_path / "two")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "two").iterdir()} == one
+
+
+def test_files_say_what_made_them_and_the_odd_one_is_named(tmp_path, figure):
+    frame, changed = pd.DataFrame({"a": [1]}), load("smoke", {"seeds": [7]})
+    write_csv(frame, "table2", SMOKE, tmp_path)
+    save_figure(figure, "fig1", SMOKE, tmp_path)
+    save_figure(figure, "fig5", changed, tmp_path)
+    frame.to_csv(tmp_path / "table3.csv")
+    (tmp_path / "table4.csv").touch()
+    silent = [tmp_path / "table3.csv", tmp_path / "table4.csv"]
+    nothing = {file.name: "does not say what made it" for file in silent}
+    made = trace("table2", SMOKE)
+    files = [tmp_path / name for name in ("table2.csv", "fig1.png", "fig5.png")]
+    usual = (made.commit, made.settings, made.libraries)
+    odd = {"fig5.png": f"settings {digest(changed)}"}
+    assert others([*files, *silent]) == (usual, odd | nothing)
+    assert others(silent) == ((), nothing)

@@ -47,7 +47,7 @@ def test_a_method_is_one_file_and_one_line(tmp_path):
         if f"  {line}\n" not in text:  # it is there for who has followed the example
             text = re.sub(r"(\nmethods:.*\n)", rf"\1  {line}\n", text)
         settings.write_text(text, encoding="utf-8")
-    tests = [f"tests/test_{name}.py" for name in ("methods", "params", "fairness")]
+    tests = [f"tests/test_{name}.py" for name in ("methods", "params")]
     for command in (
         ["-c", SAY.format(name=line.partition(":")[0])],
         ["-m", "pytest", "-q", *tests],

@@ -11,8 +11,8 @@ import pytest
 
 from regl_core.errors import ReglError
 from regl_core.params import ROOT, Settings, load
-from regl_core.report.cells import cells
 from regl_core.report.claims import CLAIMS
+from tools.expected import cells
 from tools.rehearsal import scene
 from tools.rehearsal.acts import Program, rehearse
 from tools.rehearsal.changes import ALL, changes, changes_for_resnet34
@@ -60,10 +60,10 @@ def test_places_and_sizes_are_all_that_is_altered(some, tmp_path):
     assert set(usual["datasets"]) == set(ALL)
 
 
-def test_resnet34_has_its_own_width_and_the_other_models_its_place(tmp_path):
+def test_the_second_place_has_the_papers_network_and_the_other_models(tmp_path):
     one, other = (load("paper", some(tmp_path)) for some in (changes, changes_for_resnet34))
-    assert other.training.model == load("paper").training.model
-    assert other.training.width == load("paper").training.width
+    usual = load("paper").training
+    assert (other.training.model, other.training.width) == (usual.model, usual.width)
     assert one.foundation.name != other.foundation.name
     assert one.foundation.image_encoder != other.foundation.image_encoder
 
@@ -121,8 +121,10 @@ def folder(tmp_path, settings):
     return made
 
 
-def test_a_whole_report_has_no_faults(folder, settings):
+def test_a_whole_report_has_no_faults_and_all_its_files_are_compared(folder, settings):
     assert faults(NAMES, settings, folder) == unfinished(folder, NAMES) == []
+    figures = {f"{name}.{ending}" for name in NAMES for ending in endings(name)}
+    assert set(kept(folder)) == {"claims.csv", "index.html"} | figures
 
 
 @pytest.mark.parametrize("value", [-0.1, 100.1, None, float("inf")])
@@ -145,25 +147,13 @@ def test_a_cell_that_lacks_is_a_fault_and_so_is_one_too_many(folder, settings, c
     assert has.startswith("table2.csv has 1 cells")
 
 
-def test_files_that_lack_are_faults(folder, settings):
+def test_files_that_lack_and_claims_without_a_verdict_are_faults(folder, settings):
     (folder / "table2.tex").unlink()
     (folder / "fig8.png").write_text("")
-    assert faults(NAMES, settings, folder) == [
-        "table2.tex is missing or empty",
-        "fig8.png is missing or empty",
-    ]
+    lacking = ["table2.tex is missing or empty", "fig8.png is missing or empty"]
+    assert faults(NAMES, settings, folder) == lacking
+    judged = pd.read_csv(folder / "claims.csv")
+    judged[judged["claim"] != 5].to_csv(folder / "claims.csv", index=False)
+    assert unfinished(folder, NAMES) == ["claims.csv lacks claim 5"]
     (folder / "notebooks/fig5.html").unlink()
     assert unfinished(folder, NAMES) == ["notebooks/fig5.html is missing"]
-
-
-def test_a_claim_without_a_verdict_is_a_fault(folder):
-    pd.read_csv(folder / "claims.csv").query("claim != 5").to_csv(
-        folder / "claims.csv", index=False
-    )
-    assert unfinished(folder, NAMES) == ["claims.csv lacks claim 5"]
-
-
-def test_all_files_are_compared(folder):
-    assert set(kept(folder)) == {"claims.csv", "index.html"} | {
-        f"{name}.{ending}" for name in NAMES for ending in endings(name)
-    }

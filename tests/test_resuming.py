@@ -15,7 +15,7 @@ from regl_core import conditions, foundation, generation, training, tuning
 from regl_core.engine.checkpoints import Checkpoint
 from regl_core.engine.stage import Stage
 from regl_core.engine.store import Store
-from regl_core.evidence.probes import Probe
+from regl_core.evidence import Probe
 from regl_core.params import PersonalizationSettings, load
 from regl_core.partition import Dirichlet
 from regl_core.personalization import personalize

@@ -8,11 +8,9 @@ from toy_kills import contents
 
 from regl_core.engine.store import Store
 from regl_core.errors import ReglError
-from regl_core.params import ROOT, Settings, load
+from regl_core.params import Settings, load
 from regl_core.partition import IID, Dirichlet, Pooled, SingleLabel
 from regl_core.pipeline import Pipeline
-from regl_core.plan.planning import plan_notebooks
-from regl_core.press.grids import grid_of
 from regl_core.report.provenance import digest, trace
 from regl_core.runs import HANDED, Handed, PersonalRun, Run, identity, run_all
 from regl_core.stages.lora_images import LoraImages
@@ -193,21 +191,3 @@ def test_centralized_is_one_client_with_everything() -> None:
     stage = run("Centralized", Pooled()).stage(Pipeline())
     (everything,) = stage.parts
     assert torch.equal(torch.tensor(everything), torch.arange(len(everything)))
-
-
-def test_the_plan_counts_what_is_shared(tmp_path: Path) -> None:
-    names = ["table2", "table3"]
-    text = plan_notebooks(names, "smoke", {}, Store(tmp_path), workers=2)
-    rows = {line.split()[0]: line.split() for line in text.splitlines() if line}
-    for name in names:
-        runs = grid_of(ROOT / "notebooks" / f"{name}.ipynb", "smoke", {})
-        assert int(rows[name][1]) == len(runs)
-    unique = [int(rows[name][3]) for name in (*names, "all")]
-    assert unique[2] == sum(unique[:2]) - int(rows["all"][4])
-    assert int(rows["all"][4]) > 0  # Centralized and the clients' vanilla images
-    assert not any(tmp_path.iterdir())
-
-
-def test_the_plan_refuses_wrong_settings(tmp_path: Path) -> None:
-    with pytest.raises(ReglError, match="roundz"):
-        plan_notebooks(["table2"], "smoke", {"training.roundz": 3}, Store(tmp_path))

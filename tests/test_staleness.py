@@ -47,7 +47,7 @@ ALTERING = [
     ("system/memory.py", "(size + 1) // 2", "size // 2", DRAWN | SEEN),
     ("tuning.py", "weight_decay=1e-2", "weight_decay=1e-3", {"Tuned"}),
     ("conditions.py", "F.normalize(torch.cat(parts), dim=1)", "torch.cat(parts)", SEEN),
-    ("distances.py", "- 2 * apart", "- 3 * apart", {"Distance"}),
+    ("stages/distances.py", "- 2 * apart", "- 3 * apart", {"Distance"}),
     ("training.py", "return 100 * Fitting", "return 99 * Fitting", FEDERATED | {"Probed"}),
     ("training.py", "torch.randperm(len(data)", "torch.randperm(+len(data)", FEDERATED | {"Judge"}),
     ("personalization.py", "data.labels[:real].unique()", "data.labels.unique()", {"Personalized"}),
@@ -80,7 +80,7 @@ ALTERING = [
 ]
 HARMLESS = [
     ("hub/sources.py", "is missing; {mend}", "is not there; {mend}"),
-    ("hub/layouts.py", "is damaged", "is broken"),
+    ("hub/components.py", "is damaged", "is broken"),
     ("generation.py", '"""One image for each prompt', '"""An image for each prompt'),
     ("tuning.py", "# Seconds of imports", "# Moments of imports"),
     ("training.py", "    net.eval()\n", "\n    net.eval()  # for BatchNorm\n"),
@@ -97,7 +97,7 @@ HARMLESS = [
     ("system/machine.py", 'f"user{', 'f"own{'),
     ("system/files.py", "poll_interval=0.1", "poll_interval=0.2"),
     ("__init__.py", '__version__ = "0', '__version__ = "1'),
-    ("report/artefact.py", "DPI = 150", "DPI = 300"),
+    ("report/provenance.py", "DPI = 150", "DPI = 300"),
     ("report/tables.py", '"curves",', '"curves", "more",'),
     ("errors.py", "class Halt(ReglError)", "class Stop(ReglError)"),
     ("__main__.py", "return 0", "return 1"),
@@ -157,7 +157,7 @@ def test_other_code_does_not(digests, number):
 def test_code_of_one_stage_is_not_all_code(digests):
     """What only one stage runs leaves the others' keys alone."""
     alone = {file: altered(digests, i) for i, (file, *_) in enumerate(ALTERING)}
-    assert alone["distances.py"] == {"Distance"}
+    assert alone["stages/distances.py"] == {"Distance"}
     assert alone["methods/scaffold.py"] == {"SCAFFOLD"}
     assert "Vanilla" not in alone["training.py"] | alone["models.py"] | alone["tuning.py"]
 

@@ -6,7 +6,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from regl_core.datasets import FileLoader, find, packs, remove
 from regl_core.params import load
-from regl_core.plan.dry_run import Outline
+from regl_core.plan import DryRun
 from regl_core.press import freshness
 from regl_core.press.freshness import data_sets, of_notebook, record
 from regl_core.press.grids import grids
@@ -53,7 +53,7 @@ def lines(root, changes) -> dict[str, str]:
 
 def recorded(root, changes) -> None:
     """As after `make`, the data sets decoded."""
-    settings, outline = load("smoke", changes), Outline(root / "packed")
+    settings, outline = load("smoke", changes), DryRun(root / "packed")
     for name, its in settings.datasets.items():
         find(name, its, root / "packed").load()
     asked = grids(["table2", "fig3"], "smoke", changes, root / "notebooks", outline)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from regl_core.engine.stage import Stage
+from regl_core.engine import Stage
 from regl_core.plan import counts
-from regl_core.plan.work import BYTE, Unit
+from regl_core.plan.counts import BYTE, Unit
 
 
 @dataclass(frozen=True)
@@ -30,5 +30,6 @@ class Heavy(Stage):
 
 @pytest.fixture(autouse=True)
 def counted(monkeypatch):
-    """Has `Heavy` counted."""
+    """Has `Heavy` counted, and no time to begin."""
+    monkeypatch.setattr(counts, "BEGUN", 0.0)
     monkeypatch.setitem(counts.COUNTS, "Heavy", lambda it: {it.unit: it.amount, BYTE: it.kept})

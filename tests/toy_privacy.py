@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import pytest
 import torch
-from test_fairness import small_resnet
+from method_cases import small_resnet
 from torch import Tensor, nn
 
 from regl_core.clients import ClientData, pixels

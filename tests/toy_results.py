@@ -3,8 +3,10 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 
 from regl_core.partition import Dirichlet, Pooled
+from regl_core.report.claims import judge_beside
 
 SKEWED = (Dirichlet(beta=0.01, clients=5), Dirichlet(beta=0.5, clients=5))
 METHODS = ("Centralized", "FedAvg", "ReGL (TF)", "ReGL (FT)")
@@ -47,3 +49,19 @@ def results(means, partitions=SKEWED, dataset="digits", spread=SPREAD):
 PAPERLIKE = results({"Centralized": 90, "FedAvg": (30, 50), "ReGL (TF)": (70, 72)}) + results(
     {"ReGL (FT)": (87, 89)}, spread=(-2.0, 0.0, 2.0)
 )
+
+NO_PAPER = pd.DataFrame(columns=["dataset", "setting", "method", "accuracy_pct", "std_pct"])
+
+
+def frame(numbers, dataset="digits"):
+    """Rows as a CSV holds them: accuracies by (setting, method), a list over the seeds 0, 1, …"""
+    rows = [
+        (dataset, setting, method, seed, float(value))
+        for (setting, method), values in numbers.items()
+        for seed, value in enumerate(values)
+    ]
+    return pd.DataFrame(rows, columns=["dataset", "setting", "method", "seed", "accuracy_pct"])
+
+
+def judged(artefact, numbers, paper=NO_PAPER):
+    return judge_beside(artefact, frame(numbers), paper)

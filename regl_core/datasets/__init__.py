@@ -5,10 +5,9 @@ Adding one means adding a file to this folder, with a `FileLoader` that lists it
 """
 
 from .base import FileLoader, Loader
-from .checking import check
 from .listing import Listing, Subset, Unfit
 from .packing import PACKED, packs, remove
-from .registry import find, known, load
+from .registry import check, find, known, load
 
 __all__ = [
     "PACKED",

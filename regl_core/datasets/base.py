@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from ..data import Dataset
 from ..engine import not_in_key
 from ..errors import Halt, ReglError
 from ..params import ROOT, DatasetSettings
@@ -48,6 +47,11 @@ class Loader(ABC):
     @abstractmethod
     def place(self) -> str:
         """Where it lies, in words."""
+
+    @property
+    def split_path(self) -> tuple[int | str, ...]:
+        """What a split that is not official is drawn by."""
+        return self.settings.split_seed, "split", self.kind
 
     def pack(self) -> Pack | None:
         """Where `load` keeps decoded images; None if it decodes none. Raises `Unfit`."""

@@ -15,8 +15,7 @@ import numpy as np
 import PIL
 from PIL import ExifTags, Image, ImageOps
 
-from ..engine import not_in_key
-from ..engine.digest import code_digest
+from ..engine import code_digest, not_in_key
 from ..errors import Halt, ReglError
 
 if TYPE_CHECKING:

@@ -41,8 +41,7 @@ class Digits(Loader):
                 f"datasets.{self.name}.train_per_class: given {count}, expected at most {most}: "
                 "this data set has no official split and each class must keep an image for the test"
             )
-        path = (self.settings.split_seed, "split", self.kind)
-        return Listing(NAMES, *everything.divided(lambda of_class: count, *path))
+        return Listing(NAMES, *everything.divided(lambda of_class: count, *self.split_path))
 
     published = everything
 

@@ -51,16 +51,15 @@ class EuroSat(FileLoader):
         if strange := [name for name in folders if name not in IMAGES]:
             raise Unfit(f"folders that are no class of EuroSAT: {some(strange)}")
         everything = by_class(root, place, classes)
-        return Listing.seeded(map(_words, classes), root, everything, *self._path)
+        return Listing.seeded(map(_words, classes), root, everything, *self.split_path)
 
     def miscounts(self, listing: Listing) -> list[str]:
-        there = {_words(name): 0 for name in IMAGES}
-        train, test = listing.counts()
-        there |= dict(zip(listing.classes, map(sum, zip(train, test, strict=True)), strict=True))
+        counts = [sum(both) for both in zip(*listing.counts(), strict=True)]
+        there = dict(zip(listing.classes, counts, strict=True))
         problems = [
-            f"{there[_words(name)]} images of {name}, expected {count}"
+            f"{found} images of {name}, expected {count}"
             for name, count in IMAGES.items()
-            if there[_words(name)] != count
+            if (found := there.get(_words(name), 0)) != count
         ]
         if not problems and not self.settings.split_seed and split_digest(listing) != SPLIT:
             return [
@@ -75,11 +74,7 @@ class EuroSat(FileLoader):
             for k, (kind, count) in enumerate(IMAGES.items())
             for name in sorted(f"{kind}/{kind}_{i}.jpg" for i in range(1, count + 1))
         ]
-        return Listing.seeded(map(_words, IMAGES), Path(), files, *self._path)
-
-    @property
-    def _path(self) -> tuple[int | str, ...]:
-        return self.settings.split_seed, "split", self.kind
+        return Listing.seeded(map(_words, IMAGES), Path(), files, *self.split_path)
 
 
 def split_digest(listing: Listing) -> str:

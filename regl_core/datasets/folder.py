@@ -33,8 +33,7 @@ class Folder(FileLoader):
             images = Counter(label for _, label in everything)
             if lone := [name for k, name in enumerate(folders) if images[k] == 1]:
                 raise Unfit(f"a single image, expected two or more, of {some(lone)}")
-            path = (self.settings.split_seed, "split", self.kind)
-            return Listing.seeded(names, root, everything, *path)
+            return Listing.seeded(names, root, everything, *self.split_path)
         test = next((it for it in TESTS if it in folders), None)
         if test is None:
             raise Unfit(f"train/ is there, but none of {', '.join(f'{it}/' for it in TESTS)}")

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import ReglError
 from ..params import DatasetSettings
 from ..seeds import numpy_generator
-from ..settings.frozen import report
+from ..settings import in_one
 
 TEST_SHARE = 0.2  # of a class, where no split is official; as Helber et al. 2019 split EuroSAT
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
@@ -24,7 +24,7 @@ class Unfit(ReglError):
     """A data set cannot be used: `problems`, a line each."""
 
     def __init__(self, *problems: str) -> None:
-        super().__init__(report(problems))
+        super().__init__(in_one(problems))
         self.problems = problems
 
 

@@ -78,12 +78,8 @@ class Pack:
 
         It is that of the images and of their files: these are read anew where images are wanted
         larger, and two files can be the same at `side` pixels. What is missing is decoded first.
-        Any number of processes may ask at once: one writes.
-
-        Raises
-        ------
-        ReglError
-            Files cannot be decoded (all are named), or the disk is too small.
+        Any number of processes may ask at once: one writes. ReglError if files cannot be decoded
+        (all are named), or the disk is too small.
         """
         sums = self._intact()
         if len(sums) < len(self._blocks):
@@ -148,10 +144,7 @@ class Pack:
         return {k: its for k, its in noted.items() if its[0] == _joint(pixels[k], its[1])}
 
     def _completed(self) -> dict[int, Sums]:
-        """Decode and write all blocks that are missing; the sums of every block.
-
-        The caller holds the lock.
-        """
+        """Decode and write all blocks that are missing, under the lock; the sums of every block."""
         noted, sums, told = self._noted(), self._intact(), []
         if noted != sums:
             warnings.warn(
@@ -161,8 +154,8 @@ class Pack:
             )
         if len(sums) == len(self._blocks):  # another process has written them meanwhile
             return sums
-        self._note(sums)  # a damaged block is not to be found there if this is cut short
         check_room(self.bytes_missing(), self.below, f"data set {self.name}: its decoded images")
+        self._note(sums)  # a damaged block is not to be found there if this is cut short
         with (self.folder / PIXELS).open("ab") as file:
             file.truncate(int(np.prod(self._shape)))
         missing = [block for block in self._blocks if block not in sums]
@@ -216,7 +209,7 @@ class Pack:
 
 
 def _joint(pixels: str, files: str) -> str:
-    """One SHA-256, in hex, of those of a block's pixels and files, so that neither can change."""
+    """One SHA-256, in hex, of both of a block, so that neither can change alone."""
     return hashlib.sha256(f"{pixels} {files}".encode()).hexdigest()
 
 

@@ -6,7 +6,7 @@ puts the images of a generative model to the test.
 """
 
 from . import choosing, identities, quadratic
-from .probes import Probe, probe_all, probe_table, some_classes
+from .probed import Probe, probe_all, probe_table, some_classes
 
 __all__ = [
     "Probe",

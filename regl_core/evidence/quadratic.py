@@ -213,14 +213,14 @@ def paths(methods: Mapping[str, Method], problem: Quadratic, rounds: int) -> "Fi
     """
     import matplotlib.pyplot as plt
 
-    from ..report.drawing.palette import looks
+    from ..report.drawing.palette import method_styles
     from ..report.drawing.style import finished
 
     ways = {title: trajectory(it, problem, rounds).numpy() for title, it in methods.items()}
     figure, (plane, distance) = plt.subplots(1, 2, figsize=(9.5, 4.4), layout="constrained")
     optimum = problem.optimum().numpy()
     _contours(plane, problem, np.vstack(list(ways.values())))
-    for title, its in looks(list(methods), loud=True).items():
+    for title, its in method_styles(list(methods), loud=True).items():
         look, w = {"color": its.colour, "linestyle": its.line, "label": title}, ways[title]
         plane.plot(*w.T, **look, linewidth=1.2, alpha=0.9)
         plane.plot(*w[-1], marker=its.marker, color=its.colour, markersize=7)

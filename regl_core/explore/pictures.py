@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..data import resized
-from ..report.drawing.palette import looks
+from ..report.drawing.palette import method_styles
 from ..report.drawing.style import REAL, SYNTHETIC, ink
 
 FRAME = "#D55E00"
@@ -72,10 +72,10 @@ def curves(found: Mapping[str, Sequence[float]], rounds: int, title: str) -> byt
     figure = Figure(figsize=(7.2, 4.3))
     axes = figure.subplots()
     figure.subplots_adjust(left=0.09, right=0.97, bottom=0.25, top=0.92)
-    styles = looks(list(found))
+    styles = method_styles(list(found))
     for method, points in found.items():
         last = f": {points[-1]:.1f} % after round {len(points)}" if points else ": no round yet"
-        numbers, style = range(1, len(points) + 1), styles[method].style
+        numbers, style = range(1, len(points) + 1), styles[method].keywords
         axes.plot(numbers, points, label=method + last, clip_on=False, **style)
     axes.set(xlim=(0.5, rounds + 0.5), ylim=(0, 100))
     axes.set(xlabel="communication round", ylabel="test accuracy (%)")

@@ -12,14 +12,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
 from ..engine import not_in_key
 from ..errors import ReglError
-from ..settings.frozen import shown
+from ..settings import shown
 
 SHIPPED = Path(__file__).parents[1] / "shipped"
 
@@ -52,38 +51,36 @@ class ModelFiles:
 
 
 PROCESSOR = ("preprocessor_config.json", "processor_config.json")
-FILES: Mapping[str, ModelFiles] = MappingProxyType(
-    {
-        "stable-diffusion": ModelFiles(
-            entry="model_index.json",
-            needed=(
-                ("scheduler/scheduler_config.json",),
-                ("text_encoder/config.json",),
-                ("tokenizer/tokenizer.json", "tokenizer/vocab.json"),
-                ("unet/config.json",),
-                ("vae/config.json",),
-            ),
-            weights=(
-                "text_encoder/model",
-                "unet/diffusion_pytorch_model",
-                "vae/diffusion_pytorch_model",
-            ),
-            model=("_class_name", ("StableDiffusionPipeline",)),
+FILES: Mapping[str, ModelFiles] = {
+    "stable-diffusion": ModelFiles(
+        entry="model_index.json",
+        needed=(
+            ("scheduler/scheduler_config.json",),
+            ("text_encoder/config.json",),
+            ("tokenizer/tokenizer.json", "tokenizer/vocab.json"),
+            ("unet/config.json",),
+            ("vae/config.json",),
         ),
-        "image-encoder": ModelFiles(
-            entry="config.json",
-            needed=(PROCESSOR,),
-            weights=("model",),
-            model=("model_type", ("clip", "clip_vision_model")),
+        weights=(
+            "text_encoder/model",
+            "unet/diffusion_pytorch_model",
+            "vae/diffusion_pytorch_model",
         ),
-        "captioner": ModelFiles(
-            entry="config.json",
-            needed=(PROCESSOR, ("tokenizer.json", "vocab.json", "vocab.txt")),
-            weights=("model",),
-            model=("model_type", ("blip", "blip-2")),
-        ),
-    }
-)
+        model=("_class_name", ("StableDiffusionPipeline",)),
+    ),
+    "image-encoder": ModelFiles(
+        entry="config.json",
+        needed=(PROCESSOR,),
+        weights=("model",),
+        model=("model_type", ("clip", "clip_vision_model")),
+    ),
+    "captioner": ModelFiles(
+        entry="config.json",
+        needed=(PROCESSOR, ("tokenizer.json", "vocab.json", "vocab.txt")),
+        weights=("model",),
+        model=("model_type", ("blip", "blip-2")),
+    ),
+}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import ReglError
 from ..params import Settings
-from ..settings.frozen import report
+from ..settings import in_one
 from ..system import check_room
 from .components import Component
 from .sources import Sources
@@ -36,7 +36,7 @@ def fetch(settings: Settings) -> None:
         if text.partition(":")[0] not in failed
     ]
     if wrong or failed:
-        raise ReglError(report([*failed.values(), *wrong]))
+        raise ReglError(in_one([*failed.values(), *wrong]))
 
 
 def _found(component: Component) -> str:

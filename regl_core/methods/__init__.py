@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ReglError
-from ..settings.frozen import nearest, shown
+from ..settings import nearest, shown
 from .base import Method, Round, Server, State, Task, Update
 from .fedavg import FedAvg
 

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from ..engine import Checkpoint, not_in_key
 from ..params import TrainingSettings
-from ..settings.frozen import Frozen
+from ..settings import Frozen
 from ..training import Phase, cross_entropy
 from ..weights import Weights
 

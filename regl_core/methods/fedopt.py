@@ -34,16 +34,8 @@ class FedOpt(FedAvg):
     here all three are as in the paper. FedAdagrad has no momentum in the paper's experiments: give
     it beta1 = 0.
 
-    Attributes
-    ----------
-    variant
-        The server's optimiser.
-    server_rate
-        η_g. No value suits all tasks: FedAdam's best ones lie between 10⁻²·⁵ and 1.
-    beta1, beta2
-        β₁ and β₂, decay of m and v; 0.9 and 0.99 in the paper for FedAdam and FedYogi.
-    tau
-        τ, degree of adaptivity; the paper recommends 10⁻³.
+    No η_g (`server_rate`) suits all tasks: FedAdam's best ones lie between 10⁻²·⁵ and 1. β₁ and β₂
+    are 0.9 and 0.99 in the paper for FedAdam and FedYogi; it recommends τ = 10⁻³.
     """
 
     name = "FedOpt"

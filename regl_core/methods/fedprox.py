@@ -22,11 +22,8 @@ class FedProx(FedAvg):
     experiments (Sec. 5.1), here they are drawn uniformly and averaged with weights p_i. Clients
     differ in the steps that their data give them; none is stopped early at random.
 
-    Attributes
-    ----------
-    mu
-        μ, weight of the proximal term; 0 is FedAvg. The paper tunes it in {0.001, 0.01, 0.1, 1}
-        for each data set (Sec. 5.3.2); the official code has had 0.01 and 0 as defaults.
+    μ = 0 is FedAvg. The paper tunes it in {0.001, 0.01, 0.1, 1} for each data set (Sec. 5.3.2); the
+    official code has had 0.01 and 0 as defaults.
     """
 
     name = "FedProx"

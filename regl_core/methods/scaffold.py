@@ -40,10 +40,8 @@ class Scaffold(FedAvg):
     FedAvg; so does the server. One without images is not counted in N, and its c_i stays zero;
     one with a single image takes a step per epoch, and counts in the means like any other.
 
-    Attributes
-    ----------
-    server_rate
-        η_g; 1 in all the paper's experiments (Sec. 7), its theory favours more (Sec. 3.1).
+    η_g (`server_rate`) is 1 in all the paper's experiments (Sec. 7); its theory favours more
+    (Sec. 3.1).
     """
 
     name = "SCAFFOLD"

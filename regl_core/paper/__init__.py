@@ -1,5 +1,7 @@
 """The numbers that the paper publishes, as a table to set ours beside."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
 PUBLISHED = Path(__file__).with_name("published_tables.csv")
 
 
-def published(table: int) -> "pd.DataFrame":
+def published(table: int) -> pd.DataFrame:
     """What the paper reports in Table `table`, one row per number, in the paper's order.
 
     Returns

@@ -1,148 +1,121 @@
-"""What notebooks will cost: time, disk, memory; each stage counted where it is first asked for."""
+"""What notebooks will cost, in words: each stage counted where it is first asked for."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain
 
-from ..engine.runner import Todo, closure
-from ..engine.stage import Stage
-from ..params import FoundationSettings
-from . import counts, footprint
-from .footprint import Peak
-from .rates import Rates, uses_gpu
-from .work import Work, total
+from ..engine import Stage, Store, closure
+from ..hub import Sources
+from ..params import Settings
+from ..system import cores, gpus, machines
+from .counts import BYTE, START, Unit, Work, of, total
+from .dry_run import DryRun
+from .rates import Rate, known
 
-
-@dataclass(frozen=True)
-class Line:
-    """What one notebook asks for, and what it adds to those before it.
-
-    Attributes
-    ----------
-    runs, stages, unique
-        Runs asked for; stages behind them, counted for each run, and once.
-    shared, present
-        Of the unique ones those that an earlier notebook has too, and those that need not be
-        computed.
-    device_seconds, seconds
-        Of what it adds: on one core or GPU, and until all of them are done with it.
-    disk
-        Bytes that it adds.
-    peak
-        Of a process that computes all that it lacks.
-    """
-
-    notebook: str
-    runs: int
-    stages: int
-    unique: int
-    shared: int
-    present: int
-    device_seconds: float
-    seconds: float
-    disk: float
-    peak: Peak
+Rates = Mapping[Unit, Rate]
+SHORT = 90 * 60  # seconds, up to which a time is told in minutes
+UNKNOWN = "not measured here: make plan CALIBRATE=1"
+NOTEBOOKS = ("notebook", "runs", "stages", "to compute", "device time", "disk")
+RATES = ("images", "number", "per second", "device time", "how we know")
 
 
-@dataclass(frozen=True)
-class Kind:
-    """All stages of one kind."""
-
-    kind: str
-    unique: int
-    missing: int
-    device_seconds: float
-
-
-@dataclass(frozen=True)
-class Budget:
-    """A line for each notebook and one for all of them, and what they rest on.
-
-    work : all that is missing. workers : processes, each on a core or, with `on_gpu`, on a GPU.
-    """
-
-    lines: tuple[Line, ...]
-    kinds: tuple[Kind, ...]
-    work: Work
-    workers: int
-    on_gpu: bool
-    rates: Rates
-
-    @property
-    def measured(self) -> float:
-        """The share of the time that rests on measurements of the very work, 0 to 1."""
-        times = {unit: much * self.rates.of(unit).seconds for unit, much in self.work.items()}
-        sure = sum(time for unit, time in times.items() if self.rates.of(unit).measured)
-        return sure / (sum(times.values()) or 1)
-
-
-def survey(
+def told(
     asked: Mapping[str, Sequence[Stage]],
-    missing: Mapping[str, Stage],
-    rates: Rates,
-    foundation: FoundationSettings,
-    cores: int,
-    gpus: int,
-) -> Budget:
-    """What it takes to have what notebooks ask for.
+    built: DryRun,
+    settings: Settings,
+    store: Store,
+    calibrate: bool = False,
+) -> str:
+    """What it takes to have what notebooks ask for: the answer in a line, then how we know.
 
-    missing : the stages that must be computed for it, by key. foundation : the models whose weights
-    a process holds. cores, gpus : how many there are; one GPU is assumed where there is none and
-    stages need one.
+    asked : by notebook, stages that `built` has built. calibrate : measure this machine first.
     """
-    works = {key: counts.of(stage) for key, stage in missing.items()}
-    seconds = counts.seconds(missing, rates)
-    on_gpu = any(map(uses_gpu, works.values()))
-    workers = max(gpus, 1) if on_gpu else cores
-    lines, unique, todo, spent = [], {}, Todo({}, {}), 0.0
-    for name, targets in asked.items():
-        own = closure(targets)
-        lacks = closure(targets, lambda stage: stage.key not in missing)
-        added = [key for key in lacks if key not in todo.stages]
-        stages = todo.stages | {key: missing[key] for key in added}
-        todo = Todo(stages, {key: seconds[key] for key in stages})
-        span = todo.span(workers)
-        lines.append(
-            Line(
-                notebook=name,
-                runs=len(targets),
-                stages=sum(len(closure([target])) for target in targets),
-                unique=len(own),
-                shared=len(own.keys() & unique.keys()),
-                present=len(own) - len(lacks),
-                device_seconds=sum(seconds[key] for key in added),
-                seconds=span - spent,
-                disk=sum(footprint.disk(works[key]) for key in added),
-                peak=footprint.peak((works[key] for key in lacks), foundation),
-            )
-        )
-        unique, spent = unique | own, span
-    lines.append(
-        Line(
-            notebook="all",
-            runs=sum(line.runs for line in lines),
-            stages=sum(line.stages for line in lines),
-            unique=len(unique),
-            shared=sum(line.shared for line in lines),
-            present=len(unique) - len(missing),
-            device_seconds=sum(seconds.values()),
-            seconds=spent,
-            disk=sum(line.disk for line in lines),
-            peak=footprint.peak(works.values(), foundation),
-        )
+    targets = list(chain.from_iterable(asked.values()))
+    missing, notes = closure(targets, store.has), list(built.notes)
+    work = total(map(of, missing.values()))
+    if calibrate:
+        from .calibration import measure  # loads the libraries of the models
+
+        notes += measure(work, settings, store.root)
+    rates, left, rows = known(store.root, machines()), dict(missing), [NOTEBOOKS]
+    for name, own in asked.items():
+        lacks = closure(own, lambda stage: stage.key not in missing)
+        rows.append(_row(name, own, [left.pop(key) for key in lacks if key in left], rates))
+    rows.append(_row("all", targets, missing.values(), rates))
+    found = built.problems(missing.values(), settings, store.root)
+    lacking = dict.fromkeys(text.partition(":")[0] for text in found)
+    away = {it.key: it.name for it in Sources(settings.foundation).components() if it.on_hub}
+    answer = (
+        f"{time(missing, rates)}; disk: {_size(work.get(BYTE, 0) + sum(built.unpacked.values()))}; "
+        f"to download: {', '.join(away[it] for it in lacking if it in away) or 'nothing'}; "
+        f"missing: {', '.join(it for it in lacking if it not in away) or 'nothing'}"
     )
-    return Budget(
-        tuple(lines),
-        tuple(_kinds(unique, seconds)),
-        total(*works.values()),
-        workers,
-        on_gpu,
-        rates,
-    )
+    tables = _table(rows), _table([RATES, *_rates(work, rates)])
+    notes += [f"before it can run: {text}" for text in found]
+    return "\n\n".join(part for part in (answer, *tables, "\n".join(notes)) if part)
 
 
-def _kinds(unique: Mapping[str, Stage], seconds: Mapping[str, float]) -> Iterator[Kind]:
-    """A line for each kind of stage, in the order in which they come."""
-    for kind in dict.fromkeys(stage.kind for stage in unique.values()):
-        own = {key: stage for key, stage in unique.items() if stage.kind == kind}
-        missing = [key for key in own if key in seconds]
-        yield Kind(kind, len(own), len(missing), sum(seconds[key] for key in missing))
+def time(missing: Mapping[str, Stage], rates: Rates) -> str:
+    """How long it takes to compute `missing`, each after those it needs, in words.
+
+    One GPU is reckoned with where there is none and one is needed.
+    """
+    if not missing:
+        return "time: none, all of it is there"
+    work = total(map(of, missing.values()))
+    on_gpu = any(unit.device == "cuda" for unit in work)
+    workers = max(len(gpus()), 1) if on_gpu else cores()
+    seconds = {key: _seconds(of(stage), rates) for key, stage in missing.items()}
+    ends: dict[str, float] = {}  # what needs another stage waits for it
+    for key, stage in missing.items():
+        before = (ends[need.key] for need in stage.inputs if need.key in ends)
+        ends[key] = seconds[key] + max(before, default=0.0)
+    span = _duration(max(sum(seconds.values()) / workers, *ends.values()))
+    where = f"{workers} {'GPU' if on_gpu else 'core'}{'s' * (workers > 1)}"
+    if work.keys() - rates.keys():
+        return f"time: {UNKNOWN}; what is known takes {span} on {where}"
+    return f"time: about {span} on {where}"
+
+
+def _row(name: str, targets: Sequence[Stage], added: Collection[Stage], rates: Rates) -> list[str]:
+    work = total(map(of, added))
+    counted = map(str, (len(targets), len(closure(targets)), len(added)))
+    more, took = "> " * bool(work.keys() - rates.keys()), _duration(_seconds(work, rates))
+    return [name, *counted, f"{more}{took}", _size(work.get(BYTE, 0))]
+
+
+def _rates(work: Work, rates: Rates) -> Iterable[list[str]]:
+    """Of every unit how much there is, the very rate that is reckoned with, and its source."""
+    for it, amount in work.items():
+        if it not in (START, BYTE):
+            side = f", {it.side} pixels" * bool(it.side)
+            known = ["?", "?", UNKNOWN]
+            if rate := rates.get(it):
+                took = rate.seconds * amount
+                known = [f"{amount / took:,.1f}", _duration(took), f"{rate.card}, {rate.source}"]
+            yield [f"{it.what}: {it.model}{side}, {it.dtype}", f"{amount:,.0f}", *known]
+
+
+def _seconds(work: Work, rates: Rates) -> float:
+    """Of what is known of `work`, on one device."""
+    return sum(rates[unit].seconds * amount for unit, amount in work.items() if unit in rates)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 60:,.1f} min" if seconds < SHORT else f"{seconds / 3600:,.1f} h"
+
+
+def _size(kept: float) -> str:
+    return f"{kept / 1e6:,.1f} MB" if kept < 1e9 else f"{kept / 1e9:,.1f} GB"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    """`rows` in columns: the first and the last set to the left, the numbers between to the right.
+
+    Empty without more than a head.
+    """
+    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        [first.ljust(wide[0]), *map(str.rjust, middle, wide[1:-1]), last]
+        for first, *middle, last in rows
+    )
+    return "\n".join(map("  ".join, lines)) if rows[1:] else ""

@@ -1,55 +1,85 @@
 """How much work a stage is: from its fields to units of work, a function for each kind of stage.
 
-Stages know nothing of it, and a better count makes no result stale.
+Stages know nothing of it, so a better count makes no result stale.
 """
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..engine.stage import Stage
-from ..params import TrainingSettings
-from .rates import Rates
-from .work import BYTE, START, Work, classifier, generative, sampled, tested, total
-
 if TYPE_CHECKING:
-    from ..methods.base import Method
+    from ..engine import Stage
 
-SHORTEST = 1e-3  # seconds; no stage is estimated at less
+BEGUN = 0.5  # seconds to begin any stage
 PAIR = 1e-7  # seconds for two images of which `Distance` takes the kernel
-SEEN, LESSON = 256, 64  # images at once: `conditions.BATCH`, `tuning.BATCH`
-SHOWN = 600  # test images whose features `Updated` keeps
 
 
-def of(stage: Stage) -> Work:
-    """About how much it takes to compute `stage`, and how much of it is kept.
+@dataclass(frozen=True)
+class Unit:
+    """One piece of work, or a byte that is kept on disk.
+
+    what : a second to "start"; a "byte"; an image "captioned", "embedded" by the image encoder or
+    "encoded" into latents; a latent "denoised" by one pass of the U-Net, with its share of decoding
+    the image, or "tuned" on, forward and backward; an image that the classifier is "trained" on,
+    forward and backward, or that it has "evaluated". model, dtype, device : as in the settings.
+    side : of the images, in pixels; 0: as the model makes or reads them.
+    """
+
+    what: str
+    model: str = ""
+    side: int = 0
+    dtype: str = "float32"
+    device: str = "cpu"
+
+
+Work = Mapping[Unit, float]  # how much of each unit
+START, BYTE = Unit("start"), Unit("byte")
+
+
+def of(stage: "Stage") -> Work:
+    """About how much it takes to compute `stage`, and the bytes of images and weights it keeps.
 
     A class of which nothing is said here counts as the one it is derived from; others are short.
     """
     kinds = (kind.__name__ for kind in type(stage).__mro__)
-    return next((COUNTS[kind](stage) for kind in kinds if kind in COUNTS), {START: 1.0})
+    return total([{START: BEGUN}, next((COUNTS[it](stage) for it in kinds if it in COUNTS), {})])
 
 
-def seconds(stages: Mapping[str, Stage], rates: Rates) -> dict[str, float]:
-    """About how long each of `stages` takes on one device, by the same keys."""
-    return {key: max(rates.seconds(of(stage)), SHORTEST) for key, stage in stages.items()}
+def total(works: Iterable[Work]) -> Work:
+    """All of it together, without what there is none of."""
+    return sum(map(Counter, works), Counter())
 
 
-def passes(method: "Method", images: int, classes: int, how: TrainingSettings) -> float:
+def generated(stage: Any, **amounts: float) -> dict[Unit, float]:
+    """Work of the three models that `stage` has."""
+    how = stage.models.settings
+    models = {  # shipped ones lie beside each other, and no setting names them
+        "captioned": how.captioner or f"{how.name}/captioner",
+        "embedded": how.image_encoder or f"{how.name}/image-encoder",
+    }
+    place = 0, how.dtype, how.device
+    return {Unit(it, models.get(it, how.name), *place): n for it, n in amounts.items()}
+
+
+def classified(stage: Any, trained: float, evaluated: float = 0.0) -> dict[Unit, float]:
+    """Work of the network that `stage` trains on its data set."""
+    how = stage.training
+    network = f"{how.model} {how.width}", stage.source.size.side, how.precision, how.device
+    return {Unit("trained", *network): trained, Unit("evaluated", *network): evaluated}
+
+
+def passes(method: Any, images: int, classes: int, how: Any) -> float:
     """How many images, counted each time, go forward and backward in a federation.
 
-    images : of all clients, real and synthetic.
+    images : of all clients, real and synthetic. how : the training's settings.
     """
     trained = images * how.client_fraction * how.rounds * how.local_epochs
-    own = PASSES.get(method.name, lambda *_: (1.0, 0.0))
-    times, besides = own(method, classes, how)
+    times, besides = PASSES.get(method.name, lambda *_: (1.0, 0.0))(method, classes, how)
     return times * trained + besides
 
 
-def _moon(method: Any, classes: int, how: TrainingSettings) -> tuple[float, float]:
-    return 5 / 3, 0.0  # the two frozen networks go forward only, a third of a pass each
-
-
-def _dynafed(method: Any, classes: int, how: TrainingSettings) -> tuple[float, float]:
+def _dynafed(method: Any, classes: int, how: Any) -> tuple[float, float]:
     some = method.images_per_class * classes
     # An unrolled step goes forward and backward, and backward through both.
     unrolled = 3 * method.iterations * method.inner_steps * (method.inner_batch or some)
@@ -57,169 +87,81 @@ def _dynafed(method: Any, classes: int, how: TrainingSettings) -> tuple[float, f
     return 1.0, unrolled + later
 
 
-# By name of the method, times the passes of plain local training, and passes besides; else (1, 0).
-PASSES: dict[str, Callable[[Any, int, TrainingSettings], tuple[float, float]]] = {
-    "MOON": _moon,
+# By name of method: times the passes of plain local training, and passes besides; else (1, 0).
+PASSES = {
+    "MOON": lambda *_: (5 / 3, 0.0),  # its two frozen networks go forward only, a third of a pass
     "DynaFed": _dynafed,
 }
 
 
-def _held(method: Any, classes: int, how: TrainingSettings) -> int:
-    """Of how many images a device holds all activations at once, at most."""
-    if method.name != "DynaFed":
-        return how.batch_size
-    unrolled = method.inner_steps * (method.inner_batch or method.images_per_class * classes)
-    # Those of both directions, in float32 whatever the precision of other training.
-    return max((2 if how.precision == "float32" else 4) * unrolled, how.batch_size)
-
-
-def _vanilla(stage: Any) -> Work:
-    return _drawn(stage, stage.synthesis.guidance)
-
-
 def _drawn(stage: Any, guidance: float) -> Work:
-    """As many images as `Vanilla` makes, with this guidance."""
-    how, count = stage.synthesis, stage.count()
-    return {
-        START: 0.5,
-        **sampled(stage.models.settings, count, how.sampling_steps, guidance, how.batch_size),
-        BYTE: 3 * stage.side**2 * count,
-    }
-
-
-def _lora_images(stage: Any) -> Work:
-    tuned = stage.tuned
-    return total(_drawn(tuned.vanilla, tuned.lora.guidance), {BYTE: 120 * stage.count()})
-
-
-def _captioned(stage: Any) -> Work:
-    count, settings = len(stage.indices), stage.models.settings
-    return {
-        START: 0.5,
-        generative("captioned", settings, SEEN): count,
-        generative("embedded", settings, SEEN): count,
-        generative("feature", settings): count,
-        BYTE: 60 * count,
-    }
+    """As many images as `Vanilla` makes: with guidance every step passes the U-Net twice."""
+    count, every = stage.count(), stage.synthesis.sampling_steps * (1 + (guidance > 1))
+    return generated(stage, denoised=count * every) | {BYTE: 3 * stage.side**2 * count}
 
 
 def _tuned(stage: Any) -> Work:
-    settings, own, drawn = (
-        stage.captioned.models.settings,
-        len(stage.captioned.indices),
-        stage.vanilla.count(),
+    own, drawn, lora = len(stage.captioned.indices), stage.vanilla.count(), stage.lora
+    prior = drawn if lora.prior_share else 0  # at most: it lacks every class
+    return generated(
+        stage.vanilla,
+        tuned=lora.steps * lora.batch_size,
+        encoded=own + prior,
+        embedded=drawn,
+        captioned=prior,
     )
-    prior = drawn if stage.lora.prior_share else 0  # at most: it lacks every class
-    return {
-        generative("tuned", settings, stage.lora.batch_size): (
-            stage.lora.steps * stage.lora.batch_size
-        ),
-        generative("encoded", settings, LESSON): own + prior,
-        generative("embedded", settings, SEEN): drawn,
-        generative("captioned", settings, SEEN): prior,
-        generative("feature", settings): own,
-        generative("rank", settings): stage.lora.rank,
-    }
 
 
 def _trained(stage: Any) -> Work:
-    how, side, classes = stage.training, stage.source.size.side, stage.source.size.classes
-    return {
-        START: 1.0,
-        classifier("trained", how, side, _held(stage.method, classes, how)): (
-            passes(stage.method, stage.count(), classes, how)
-        ),
-        **tested(how, side, how.rounds * (1 + stage.personal) * stage.source.size.test),
-        classifier("network", how, side): 1,
-        classifier("client", how, side): len(stage.parts),
-    }
+    how, size = stage.training, stage.source.size
+    trained = passes(stage.method, stage.count(), size.classes, how)
+    tested = how.rounds * (1 + stage.personal) * size.test
+    kept = 8.6e7 if how.model == "resnet34" else 5.3e3 * how.width**2  # bytes of the network
+    return classified(stage, trained, tested) | {BYTE: kept}
 
 
-def _personalized(stage: Any) -> Work:
-    how, epochs = stage.trained, stage.settings.epochs
-    side = how.source.size.side
-    return {
-        # At most, as if every client had real images of every class.
-        classifier("trained", how.training, side, how.training.batch_size): epochs * how.count(),
-        **tested(how.training, side, epochs * how.source.size.test),
-    }
-
-
-def _updated(stage: Any) -> Work:
-    how, clients = stage.trained.training, len(stage.trained.parts)
-    side = stage.trained.source.size.side
-    return {
-        START: 0.5,
-        classifier("trained", how, side, how.batch_size): how.local_epochs * stage.trained.count(),
-        **tested(how, side, (1 + clients) * stage.trained.source.size.test),
-        BYTE: 4 * clients * SHOWN * 8 * how.width,
-    }
-
-
-def _seen(models: Any, count: int) -> Work:
-    return {
-        START: 0.2,
-        generative("embedded", models.settings, SEEN): count,
-        generative("feature", models.settings): count,
-    }
+def _once_more(how: Any, epochs: int, tested: int) -> Work:
+    """What `Trained` trains on, in as many epochs, and as many evaluations on the test set."""
+    return classified(how, epochs * how.count(), tested * how.source.size.test)
 
 
 def _distance(stage: Any) -> Work:
     real = stage.real.source.size.train
     drawn = sum(part.images.count() for part in stage.synthetic)
-    pairs = real**2 + real * drawn + drawn**2
-    kept = generative("feature", stage.real.models.settings)
-    return {START: 0.5 + PAIR * pairs, kept: real + min(real, drawn)}
+    return {START: PAIR * (real**2 + real * drawn + drawn**2)}
 
 
 def _adapter_attack(stage: Any) -> Work:
-    images = 2 * len(stage.tuned.captioned.indices)  # members and strangers
-    settings = stage.tuned.captioned.models.settings
-    return {
-        START: 0.5,
-        generative("denoised", settings, LESSON): 2 * images * stage.pairs,
-        generative("encoded", settings, LESSON): 2 * images,
-        BYTE: 4 * images,
-    }
-
-
-def _judge(stage: Any) -> Work:
-    side, images = stage.source.size.side, stage.source.size.train + stage.source.size.test
-    return {
-        START: 5.0,
-        classifier("trained", stage.training, side, stage.training.batch_size): (
-            images * stage.probe.epochs
-        ),
-        classifier("network", stage.training, side): 1,
-    }
+    both = 4 * len(stage.tuned.captioned.indices)  # members, strangers; with adapter and without
+    return generated(stage.tuned.vanilla, denoised=both * stage.pairs, encoded=both)
 
 
 def _probed(stage: Any) -> Work:
-    how, source, made = stage.judge.training, stage.judge.source, stage.images.count()
-    side = source.size.side
-    return {
-        START: 1.0,
-        classifier("trained", how, side, how.batch_size): made * stage.judge.probe.epochs,
-        **tested(how, side, source.size.test + made),
-        generative("embedded", stage.images.models.settings, SEEN): made + source.size.train,
-    }
+    judge, size, made = stage.judge, stage.judge.source.size, stage.images.count()
+    seen = generated(stage.images, embedded=made + size.train)
+    return seen | classified(judge, made * judge.probe.epochs, size.test + made)
 
 
-# By the name of the class: to look at a plan, no stage's code is imported.
+# By the name of the class: no stage's code is imported to look at a plan.
 COUNTS: dict[str, Callable[[Any], Work]] = {
-    "Vanilla": _vanilla,
-    "LoraImages": _lora_images,
-    "Captioned": _captioned,
+    "Vanilla": lambda it: _drawn(it, it.synthesis.guidance),
+    "LoraImages": lambda it: _drawn(it.tuned.vanilla, it.tuned.lora.guidance),
+    "Captioned": lambda it: generated(it, captioned=len(it.indices), embedded=len(it.indices)),
     "Tuned": _tuned,
     "Trained": _trained,
-    "Personalized": _personalized,
-    "Updated": _updated,
-    "Embedded": lambda stage: _seen(stage.images.models, stage.images.count()),
-    "EmbeddedReal": lambda stage: _seen(stage.models, stage.source.size.train),
-    "EmbeddedTest": lambda stage: _seen(stage.models, stage.source.size.test),
+    # At most, as if every client had real images of every class.
+    "Personalized": lambda it: _once_more(it.trained, it.settings.epochs, it.settings.epochs),
+    "Updated": lambda it: _once_more(
+        it.trained, it.trained.training.local_epochs, 1 + len(it.trained.parts)
+    ),
+    "Embedded": lambda it: generated(it.images, embedded=it.images.count()),
+    "EmbeddedReal": lambda it: generated(it, embedded=it.source.size.train),
+    "EmbeddedTest": lambda it: generated(it, embedded=it.source.size.test),
     "Distance": _distance,
-    "Neighbours": lambda stage: {START: 0.5},
+    "Neighbours": lambda it: {},
     "AdapterAttack": _adapter_attack,
-    "Judge": _judge,
+    "Judge": lambda it: classified(
+        it, (it.source.size.train + it.source.size.test) * it.probe.epochs
+    ),
     "Probed": _probed,
 }

@@ -1,34 +1,35 @@
-"""Stages to be planned, not computed: data sets and models need not be at hand."""
+"""Stages to be planned, not computed: built without data sets and models, and what is in the way.
 
+What does not fit into a memory says so when it happens, with what to lower.
+"""
+
+import shutil
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 
 import torch
 
+from .. import foundation
 from ..data import Dataset, Split
-from ..datasets import PACKED, Listing, Loader, Subset
-from ..engine.stage import Stage
+from ..datasets import PACKED, Loader, Subset
+from ..engine import Stage, Store, closure
 from ..errors import ReglError
-from ..hub.sources import Sources
-from ..params import FoundationSettings
+from ..hub import Sources
+from ..params import FoundationSettings, Settings
 from ..pipeline import Pipeline
+from ..settings import in_one
 from ..stages.inputs import Models, Size, Source
+from .counts import BYTE, of, total
 
 ABSENT = "not at hand"  # in the place of a digest, which no stored result has in its key
 
 
-class Outline(Pipeline):
+class DryRun(Pipeline):
     """Builds the same stages as a `Pipeline`, with what is published where something is missing.
 
-    Attributes
-    ----------
-    notes
-        What stands in for what, a line each.
-    lacking
-        What is wrong with data sets or models, a line each; empty if all of it can be computed.
-    unpacked
-        By data set, how many bytes of decoded images are to be written.
+    notes : what stands in for what, a line each. lacking : what is wrong with data sets or models,
+    a line each. unpacked : by data set, how many bytes of decoded images are to be written.
     """
 
     def __init__(self, packed: Path = PACKED) -> None:
@@ -37,9 +38,43 @@ class Outline(Pipeline):
         self.lacking: list[str] = []
         self.unpacked: dict[str, int] = {}
 
+    def ensure(self, targets: Iterable[Stage], settings: Settings, store: Store) -> None:
+        """Make sure that `targets`, built here, can be computed and kept in `store`.
+
+        Takes milliseconds where nothing is missing and no GPU is asked for.
+        Raises ReglError with all that is in the way, and what to do about it.
+        """
+        missing = closure(targets, store.has).values()
+        if found := self.problems(missing, settings, store.root):
+            raise ReglError(in_one(found))
+
+    def problems(self, stages: Iterable[Stage], settings: Settings, root: Path) -> list[str]:
+        """What keeps `stages` from being computed into a store at `root`, a line each.
+
+        Data sets and models that are missing or not whole, a device that is not there, a disk that
+        is too small for images and weights.
+        """
+        work, found = total(map(of, stages)), list(self.lacking)
+        if any(unit.model and not unit.side for unit in work):
+            found += foundation.problems(settings.foundation, settings.lora.visual_token)
+        if any(unit.side for unit in work):
+            try:
+                foundation.pick_device(settings.training.device)
+            except ReglError as error:
+                found.append(f"training.{error}")
+        place = next(it for it in (root, *root.absolute().parents) if it.exists())
+        needed = work.get(BYTE, 0) + sum(self.unpacked.values())
+        if needed > (free := shutil.disk_usage(place).free):
+            found.append(
+                f"disk: {needed / 1e9:,.1f} GB are to be written below {root}, where "
+                f"{free / 1e9:,.1f} GB are free: free some, move this folder to a larger disk, or "
+                "ask for less (DATASETS, SEEDS, TABLES)"
+            )
+        return list(dict.fromkeys(found))
+
     def _read(self, loader: Loader) -> tuple[Source, Dataset]:
         if problems := loader.problems():
-            self._lacks(problems)
+            self.lacking += problems
             listing, said = loader.nominal(), "not whole here: planned with its published numbers"
         elif (pack := loader.pack()) and pack.bytes_missing():
             listing, said = loader.listed(), "to be decoded first"
@@ -49,7 +84,13 @@ class Outline(Pipeline):
         images = len(listing.train) + len(listing.test)
         self.notes.append(f"data set {loader.name}: {said}, {images:,} images")
         self.unpacked[loader.name] = images * 3 * side**2
-        dataset = _outlined(loader.name, listing, side)
+
+        def split(part: Subset) -> Split:  # images with a number and a size, and no content
+            shape = len(part), 3, side, side
+            images = torch.empty(shape, dtype=torch.uint8, device="meta")
+            return Split(images, torch.from_numpy(part.labels))
+
+        dataset = Dataset(loader.name, listing.classes, split(listing.train), split(listing.test))
         digest = f"{ABSENT}: {loader.name} {loader.settings.model_dump_json()}"
         return Source(loader.kind, digest, loader, Size.of(dataset)), dataset
 
@@ -57,30 +98,16 @@ class Outline(Pipeline):
         try:
             return super()._identified(settings)
         except ReglError as error:
-            self._lacks(str(error).splitlines())
+            self.lacking += str(error).splitlines()
             digest = f"{ABSENT}: {settings.model_dump_json()}"
             return Models(digest, settings.device, Sources(settings))
 
-    def _lacks(self, problems: list[str]) -> None:
-        self.lacking += [text for text in problems if text not in self.lacking]
-
 
 def absent(stages: Iterable[Stage]) -> list[str]:
-    """What an `Outline` built `stages` without, in words; data sets not yet decoded too."""
+    """What a `DryRun` built `stages` without, in words; data sets not yet decoded too."""
     values = (getattr(stage, field.name) for stage in stages for field in fields(stage))
     found = [
         it for it in values if isinstance(it, Source | Models) and it.digest.startswith(ABSENT)
     ]
     names = {f"data set {it.loader.name}" for it in found if isinstance(it, Source)}
     return sorted(names) + ["the models"] * any(isinstance(it, Models) for it in found)
-
-
-def _outlined(name: str, listing: Listing, side: int) -> Dataset:
-    """A data set whose images have a number and a size, and no content."""
-
-    def split(part: Subset) -> Split:
-        shape = len(part), 3, side, side
-        images = torch.empty(shape, dtype=torch.uint8, device="meta")
-        return Split(images, torch.from_numpy(part.labels))
-
-    return Dataset(name, listing.classes, split(listing.train), split(listing.test))

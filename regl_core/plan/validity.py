@@ -11,16 +11,13 @@ from ..datasets import find
 from ..errors import ReglError
 from ..hub.sources import Sources
 from ..params import Settings
-from ..settings.frozen import report
+from ..settings import in_one
 
 
 def check(settings: Settings) -> None:
     """Make sure that there are such methods, networks, data sets and models.
 
-    Raises
-    ------
-    ReglError
-        Names all that there is not, and settings that a method cannot run with.
+    Raises ReglError with all that there is not, and settings that a method cannot run with.
     """
     found: list[str] = []
     training = settings.training
@@ -38,7 +35,7 @@ def check(settings: Settings) -> None:
             component.check()
     if found:
         where = f"params/{settings.profile}.yaml"
-        raise ReglError(report(f"{where}: {text}" for text in dict.fromkeys(found)))
+        raise ReglError(in_one(f"{where}: {text}" for text in dict.fromkeys(found)))
 
 
 @contextmanager

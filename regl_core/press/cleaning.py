@@ -14,7 +14,7 @@ from ..engine import Store, closure
 from ..errors import ReglError
 from ..hub import Sources
 from ..params import ROOT, load, profiles
-from ..plan.dry_run import Outline
+from ..plan import DryRun
 from .grids import grids, targets
 from .notebooks import known
 
@@ -96,7 +96,7 @@ def _used(
                 print(f"profile {name}: not at hand, {_UNUSED}: {', '.join(absent)}")
             if there:
                 notebooks = root / "notebooks"
-                asked = grids(known(notebooks), name, own, notebooks, Outline(packed))
+                asked = grids(known(notebooks), name, own, notebooks, DryRun(packed))
                 keys |= closure(targets(asked)).keys()
         except ReglError as error:
             if name == profile:

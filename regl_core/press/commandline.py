@@ -4,13 +4,13 @@ import argparse
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from ..errors import ReglError
 from ..params import ROOT, load
-from ..settings.reading import parse
-from ..system import explained, put
+from ..settings import parse
+from ..system import explained
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,17 +66,20 @@ def _report(options: argparse.Namespace, changes: dict[str, Any]) -> None:
 def _plan(options: argparse.Namespace, changes: dict[str, Any]) -> None:
     from .notebooks import find, known
 
-    load(options.profile, changes)
+    settings = load(options.profile, changes)
     names = options.names or [name for name in known() if name.startswith("table")]
     find(names)
 
     from ..engine import Store
-    from ..plan.planning import plan_notebooks  # takes seconds, for which no error should wait
+    from ..plan import DryRun, told  # takes seconds, for which no error should wait
     from ..runs import STORE
+    from .grids import grids
 
-    print(
-        plan_notebooks(names, options.profile, changes, Store(STORE), calibrate=options.calibrate)
-    )
+    store = Store(STORE)
+    built = DryRun(store.root / "packed")
+    asked = grids(names, options.profile, changes, pipeline=built)
+    stages = {name: grid.stages for name, grid in asked.items()}
+    print(told(stages, built, settings, store, options.calibrate))
 
 
 def _status(options: argparse.Namespace, changes: dict[str, Any]) -> None:
@@ -116,19 +119,9 @@ def _models(options: argparse.Namespace, changes: dict[str, Any]) -> None:
 def _check(options: argparse.Namespace, changes: dict[str, Any]) -> None:
     settings = load(options.profile, changes)
 
-    from ..runs import STORE
-    from .freshness import whole
+    from ..plan import check  # takes seconds, for which no error should wait
 
-    # What was in order is so while no byte of this package and the settings is another.
-    same = whole(settings, "check")
-    mark = STORE / "checked" / same
-    if not same or not mark.exists():
-        from ..plan.validity import check  # takes seconds, for which no error should wait
-
-        check(settings)
-        if same:
-            with suppress(OSError):  # it only saves time
-                put({same: b""}, mark.parent)
+    check(settings)
     for key, value in _leaves(settings.model_dump()):
         print(f"{key} = {value}")
 

@@ -15,7 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..engine import closure, code_digest
+from ..datasets import Unfit
+from ..engine import Stage, closure, code_digest
 from ..paper import PUBLISHED
 from ..params import ROOT, Settings
 from ..report.catalogue import ENDINGS, ORDER
@@ -31,9 +32,9 @@ SUMMARIES = {"claims": "claims.csv", "index": "index.html"}  # file, by the name
 READ = {"claims": ("csv",), "index": ("csv", "md", "png")}  # of each artefact, the others linked
 # What `making.build` calls, that itself being reached from too much else.
 JUDGED = (
-    ("regl_core.report.tables", "judge"),
-    ("regl_core.report.claims", "frame"),
-    ("regl_core.report.artefact", "write_csv"),
+    ("regl_core.report.claims", "judge"),
+    ("regl_core.report.claims", "claims_frame"),
+    ("regl_core.report.provenance", "write_csv"),
 )
 CODE = {"claims": JUDGED, "index": (*JUDGED, ("regl_core.report.page", "render"))}
 PACKAGE = ROOT / "regl_core"
@@ -108,7 +109,7 @@ def of_notebook(
     targets : the stages that it asks for (`grids`), None if it has no grid. data : the data sets
     (`data_sets`), which then count instead.
     """
-    from ..plan.dry_run import ABSENT, absent
+    from ..plan import ABSENT, absent
 
     source, behind = _source(notebook), closure(targets or ()).values()
     kinds: dict[str, set[str]] = {}
@@ -162,10 +163,9 @@ def _beside(folder: Path, root: Path) -> dict[str, str]:
 def data_sets(settings: Settings, pipeline: "Pipeline") -> dict[str, str]:
     """Digests of the data sets of `settings`, by name; of one not at hand it begins with ABSENT.
 
-    pipeline : an `Outline`, for which none is decoded.
+    pipeline : a `DryRun`, for which none is decoded.
     """
-    from ..datasets import Unfit
-    from ..plan.dry_run import ABSENT
+    from ..plan import ABSENT
 
     found = {}
     for name in settings.datasets:

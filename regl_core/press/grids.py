@@ -12,10 +12,11 @@ from ..engine import Stage, Store, closure, run_stages
 from ..errors import ReglError
 from ..params import ROOT, Settings
 from ..pipeline import Pipeline
-from ..plan import preflight
-from ..plan.dry_run import Outline
+from ..plan import DryRun, seconds
 from ..report.provenance import digest
 from ..runs import Handed, identity
+from ..settings import in_one
+from ..system import machines
 from .notebooks import Cell, cells
 
 
@@ -121,17 +122,17 @@ def checked(
 ) -> dict[str, Grid]:
     """What `grids` gives, once it is sure that it can be computed here and kept in `store`.
 
-    Raises ReglError as `preflight.check` and `grids`, before anything is decoded or computed.
+    Raises ReglError as `DryRun.ensure` and `grids`, before anything is decoded or computed.
     """
     packed = store.root / "packed"
-    outline = Outline(packed)
+    built = DryRun(packed)
     try:
-        asked = grids(names, settings.profile, changes, folder, outline)
+        asked = grids(names, settings.profile, changes, folder, built)
     except ReglError as error:
         own = getattr(error, "problems", [str(error)])
-        raise preflight.refusal([*outline.lacking, *own]) from None
-    preflight.check(targets(asked), outline, settings, store)
-    if not outline.notes:
+        raise ReglError(in_one(dict.fromkeys([*built.lacking, *own]))) from None
+    built.ensure(targets(asked), settings, store)
+    if not built.notes:
         return asked
     return grids(names, settings.profile, changes, folder, Pipeline(packed))  # decodes
 
@@ -143,7 +144,7 @@ def compute(asked: Mapping[str, Grid], store: Store, workers: int | None = None)
     """
     if stages := targets(asked):
         print(_told(len(asked), stages, len(closure(stages, store.has))), flush=True)
-        run_stages(stages, store, workers)
+        run_stages(stages, store, workers, seconds=seconds(store.root, machines()))
 
 
 def hand_over(

@@ -34,7 +34,7 @@ def make(names: Sequence[str], profile: str, changes: Mapping[str, Any], root: P
 
     # These take seconds, for which no error should wait.
     from ..engine import Store
-    from ..plan.dry_run import Outline
+    from ..plan import DryRun
     from ..runs import HANDED, STORE
     from . import freshness
     from .grids import checked, compute, hand_over
@@ -59,7 +59,7 @@ def make(names: Sequence[str], profile: str, changes: Mapping[str, Any], root: P
             write_page(folder / f"notebooks/{name}.ipynb")
             own = makings[name]
             if name not in asked:  # what it read of data sets has been decoded only now
-                found = freshness.data_sets(settings, Outline(store.root / "packed"))
+                found = freshness.data_sets(settings, DryRun(store.root / "packed"))
                 own = replace(own, data=found)
             freshness.record(name, own, folder)
 
@@ -95,13 +95,13 @@ def build(folder: Path, settings: Settings, changes: Mapping[str, Any], root: Pa
 
     root : where notebooks/ lie.
     """
-    from ..report import artefact, claims, page, provenance
+    from ..report import claims, page, provenance
     from . import freshness
 
     catalogue.check(folder, known(root / "notebooks"))
     verdicts = judge(folder, settings)
     found = sorted((it for own in verdicts.values() for it in own), key=lambda it: it.claim)
-    artefact.write_csv(claims.frame(found), "claims", settings, folder)
+    provenance.write_csv(claims.claims_frame(found), "claims", settings, folder)
     text = page.render(
         folder, settings, changes, verdicts, provenance.trace("index", settings), root
     )
@@ -115,12 +115,12 @@ def judge(folder: Path, settings: Settings) -> "dict[str, list[Verdict]]":
     """The verdicts on the claims about each artefact whose CSV lies in `folder`."""
     import pandas as pd
 
-    from ..report import tables
+    from ..report import claims
     from ..report.provenance import COLUMNS
 
     verdicts = {}
     for name in catalogue.ORDER:
         if (file := folder / f"{name}.csv").exists():
             runs = pd.read_csv(file).drop(columns=list(COLUMNS), errors="ignore")
-            verdicts[name] = tables.judge(name, runs, settings)
+            verdicts[name] = claims.judge(name, runs, settings)
     return verdicts

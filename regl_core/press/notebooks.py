@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import ReglError
 from ..params import ROOT
-from ..settings.frozen import nearest
+from ..settings import nearest
 
 PARAMETERS = ["changes", "profile"]
 

@@ -44,10 +44,10 @@ def _asked_anew(
 ) -> dict[str, freshness.Making]:
     """What the artefacts of `names` would be made from, by all stages behind them."""
     from ..datasets import PACKED, Unfit
-    from ..plan.dry_run import Outline
+    from ..plan import DryRun
     from .grids import grids
 
-    outline, found = Outline(packed or PACKED), {}
+    outline, found = DryRun(packed or PACKED), {}
     data = freshness.data_sets(settings, outline)
     for name in names:
         path = notebooks / f"{name}.ipynb"

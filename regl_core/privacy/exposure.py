@@ -15,10 +15,10 @@ from ..engine.store import Store
 from ..params import Settings
 from ..partition import PartitionSpec
 from ..pipeline import Pipeline
-from ..report.layout import RUN
+from ..report.rows import RUN
 from ..report.scores import FT, TF
 from ..runs import STORE, Run
-from ..settings.frozen import Frozen
+from ..settings import Frozen
 from ..stages.embedded import Embedded, EmbeddedReal, EmbeddedTest
 from ..stages.lora_images import LoraImages
 from ..stages.tuned import Tuned

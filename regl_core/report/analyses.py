@@ -1,18 +1,21 @@
 """What figures look at beside accuracies: local updates, distances between images, images."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass
 from pathlib import Path
-
-from safetensors.torch import load_file
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from ..errors import ReglError
-from ..pipeline import Pipeline, Synthetic
 from ..runs import Run
-from ..stages.embedded import Distance, Embedded, EmbeddedReal
-from ..stages.updated import Updated
-from ..stages.vanilla_images import load_images
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..pipeline import Pipeline, Synthetic
+    from ..stages.embedded import Distance
+    from ..stages.updated import Updated
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class LocalUpdates:
         float32 (clients, n, d), these features of some test images, and int64 (n,).
     """
 
-    run: "UpdateRun"
+    run: UpdateRun
     real: Tensor
     synthetic: Tensor
     before_pct: Tensor
@@ -55,14 +58,17 @@ class UpdateRun(Run):
     """A run whose outcome is what a further local update does (Figures 4 and 7)."""
 
     def stage(self, pipeline: Pipeline) -> Updated:
+        from ..stages.updated import Updated
+
         return Updated(super().stage(pipeline))
 
     def result(self, folder: Path) -> LocalUpdates:
-        files = ("classes.safetensors", "features.safetensors")
-        tensors = {
-            name: value for file in files for name, value in load_file(folder / file).items()
-        }
-        return LocalUpdates(self, **tensors)
+        from safetensors.torch import load_file
+
+        classes, features = (
+            load_file(folder / f"{it}.safetensors") for it in ("classes", "features")
+        )
+        return LocalUpdates(self, **classes, **features)
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,7 @@ class Distances:
     points: unit features, "real" (n, d) and "synthetic" (m, d), to draw.
     """
 
-    run: "DistanceRun"
+    run: DistanceRun
     kernel: float
     frechet: float
     points: dict[str, Tensor]
@@ -82,6 +88,8 @@ class DistanceRun(Run):
     """A run whose outcome is how far its clients' images lie from the real ones (Figure 6)."""
 
     def stage(self, pipeline: Pipeline) -> Distance:
+        from ..stages.embedded import Distance, Embedded, EmbeddedReal
+
         trained = super().stage(pipeline)
         pieces = trained.needs()
         if not pieces:
@@ -93,19 +101,21 @@ class DistanceRun(Run):
         return Distance(real, tuple(map(Embedded, pieces)))
 
     def result(self, folder: Path) -> Distances:
+        from safetensors.torch import load_file
+
         found = json.loads((folder / "distance.json").read_text())
         return Distances(self, **found, points=load_file(folder / "points.safetensors"))
 
 
 @dataclass(frozen=True)
-class Drawn:
+class ClientImages:
     """Images that one client draws: uint8 (classes, n, 3, side, side)."""
 
-    run: "DrawnRun"
+    run: ClientImagesRun
     images: Tensor
 
 
-class DrawnRun(Run):
+class ClientImagesRun(Run):
     """A run of which only images are looked at, those of one client (Figure 8)."""
 
     client: int
@@ -113,5 +123,7 @@ class DrawnRun(Run):
     def stage(self, pipeline: Pipeline) -> Synthetic:
         return super().stage(pipeline).synthetic[self.client][0]
 
-    def result(self, folder: Path) -> Drawn:
-        return Drawn(self, load_images(folder))
+    def result(self, folder: Path) -> ClientImages:
+        from ..stages.vanilla_images import load_images
+
+        return ClientImages(self, load_images(folder))

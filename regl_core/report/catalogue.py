@@ -1,13 +1,10 @@
-"""What lies in figures/<profile>: the artefacts in the paper's order, and what made each file."""
+"""What lies in figures/<profile>: the artefacts, in the paper's order, and their files."""
 
-import csv
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import ReglError
-from .provenance import COLUMNS
 
 # As the paper first shows them. Figure 2 is drawn by hand, regl_core/paper/fig2.svg.
 ORDER = (
@@ -17,7 +14,6 @@ ORDER = (
 DRAWN = "fig2"
 ENDINGS = ("csv", "md", "tex", "png", "pdf")  # of what a notebook makes
 PAGE = ("index.html", "claims.csv", "notebooks")
-Made = tuple[str, ...]  # commit, settings, libraries; empty where a file does not say
 
 
 def artefacts(known: Iterable[str]) -> list[str]:
@@ -45,33 +41,3 @@ def check(folder: Path, known: Iterable[str]) -> None:
             f"{folder}: no notebook makes {', '.join(foreign)}; expected only what the files "
             "notebooks/<name>.ipynb make: move the others away, or add the notebook"
         )
-
-
-def made_by(file: Path) -> Made:
-    """What a CSV or PNG says that it was made with; empty where it does not."""
-    if file.suffix == ".png":
-        from PIL import Image
-
-        with Image.open(file) as image:
-            found = [image.info.get(column.capitalize(), "") for column in COLUMNS]
-    else:
-        with file.open(encoding="utf-8", newline="") as lines:
-            row = next(csv.DictReader(lines), {})
-            found = [row.get(column, "") for column in COLUMNS]
-    return tuple(found) if all(found) else ()
-
-
-def others(files: Sequence[Path]) -> tuple[Made, dict[str, str]]:
-    """What most of the CSV and PNG `files` were made with, and how the others differ, by name."""
-    made = {file.name: made_by(file) for file in files}
-    told = [it for it in made.values() if it]
-    usual = Counter(told).most_common(1)[0][0] if told else ()
-    odd = {name: it for name, it in made.items() if it != usual or not it}
-    return usual, {name: _difference(it, usual) for name, it in odd.items()}
-
-
-def _difference(made: Made, usual: Made) -> str:
-    if not made:
-        return "does not say what made it"
-    pairs = zip(COLUMNS, made, usual, strict=True)
-    return ", ".join(f"{column} {own}" for column, own, most in pairs if own != most)

@@ -7,10 +7,9 @@ its mean, from at least three seeds; while the interval contains the threshold, 
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import stdev
 from typing import Literal
-
-from scipy import stats
 
 MIN_SEEDS = 3  # with two, the 95 % interval is 18 standard deviations wide
 CONFIDENCE = 0.95
@@ -62,12 +61,16 @@ class Comparison:
     @property
     def interval(self) -> tuple[float, float]:
         """Of the mean difference, at CONFIDENCE, two-sided; needs two seeds."""
+        # Not `scipy.stats`, which takes a second to import and, where all differences are equal,
+        # warns and rounds.
+        from scipy.special import stdtrit
+
         n = len(self.differences)
-        quantile = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)
-        half = float(quantile) * stdev(self.differences) / math.sqrt(n)
+        quantile = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2))
+        half = quantile * stdev(self.differences) / math.sqrt(n)
         return self.mean - half, self.mean + half
 
-    @property
+    @cached_property
     def outcome(self) -> Outcome:
         if len(self.differences) < MIN_SEEDS:
             return "not decided"

@@ -1,21 +1,23 @@
 """The numbers of the figures, as rows of their CSV: what pictures and verdicts are made from."""
 
-from collections.abc import Iterable, Sequence
+from __future__ import annotations
+
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from ..params import Settings
-from ..partition import PartitionSpec, counts
-from ..runs import Run
-from .layout import RUN
+from .rows import RUN
 
-if TYPE_CHECKING:  # who draws accuracies needs neither stages nor torch
+if TYPE_CHECKING:  # numbers are arranged without loading what computes them
+    import pandas as pd
     from torch import Tensor
 
     from ..data import Dataset
-    from .analyses import Distances, DrawnRun, LocalUpdates
+    from ..partition import PartitionSpec
+    from ..runs import Run
+    from .analyses import ClientImagesRun, Distances, LocalUpdates
 
 
 def place(run: Run) -> list[str | int]:
@@ -23,12 +25,17 @@ def place(run: Run) -> list[str | int]:
     return [run.dataset, run.partition.setting, run.method, run.seed]
 
 
-def classes(dataset: str, settings: Settings) -> tuple[str, ...]:
+def class_names(dataset: str, settings: Settings) -> tuple[str, ...]:
     """The names of the classes of a data set."""
-    return _images(dataset, settings).classes
+    return _data(dataset, settings).classes
 
 
-def _images(dataset: str, settings: Settings) -> "Dataset":
+def real_images(dataset: str, settings: Settings, count: int = 8) -> Tensor:
+    """The first real training images of each class, uint8 (classes, count, 3, side, side)."""
+    return _data(dataset, settings).train.by_class(count)
+
+
+def _data(dataset: str, settings: Settings) -> Dataset:
     from ..pipeline import Pipeline
 
     return Pipeline().source(dataset, settings)[1]
@@ -38,7 +45,11 @@ def ownership(
     dataset: str, partitions: Sequence[PartitionSpec], seeds: Sequence[int], settings: Settings
 ) -> pd.DataFrame:
     """Who owns how many images of what: a row per partition, seed, client and class (Fig. 3)."""
-    images = _images(dataset, settings)
+    import pandas as pd
+
+    from ..partition import counts
+
+    images = _data(dataset, settings)
     labels, names = images.train.labels, images.classes
     rows = [
         [dataset, partition.setting, "partition", seed, client, name, count]
@@ -51,40 +62,82 @@ def ownership(
     return pd.DataFrame(rows, columns=[*RUN, "client", "class", "images"])
 
 
-def matrix(owned: pd.DataFrame) -> np.ndarray:
+def ownership_matrix(owned: pd.DataFrame) -> np.ndarray:
     """`ownership` of one partition and seed as numbers of images, int (clients, classes)."""
     table = owned.pivot_table("images", "client", "class", sort=False)
     return table.to_numpy().astype(int)
 
 
-def per_class(updates: "Sequence[LocalUpdates]", names: Sequence[str]) -> pd.DataFrame:
+def skew(owned: pd.DataFrame) -> pd.DataFrame:
+    """Of `ownership`: classes a client owns on average, its images, and clients that own none."""
+    import pandas as pd
+
+    clients = owned.groupby(["dataset", "setting", "seed", "client"], sort=False)["images"]
+    images, classes = clients.sum(), clients.agg(lambda own: (own > 0).sum())
+    groups = images.groupby(["dataset", "setting"], sort=False)
+    found = {
+        "classes per client": classes.groupby(["dataset", "setting"], sort=False).mean().round(1),
+        "fewest images": groups.min(),
+        "most images": groups.max(),
+        "clients without images, %": groups.agg(lambda own: 100 * (own == 0).mean()),
+    }
+    return pd.DataFrame(found).round(1)
+
+
+def marked_classes(run: ClientImagesRun) -> list[str]:
+    """The classes of a run, with a star after those of which its client owns no image."""
+    owned = ownership(run.dataset, [run.partition], [run.seed], run.settings)
+    own = owned[owned["client"] == run.client]
+    return [*own["class"].where(own["images"] > 0, own["class"] + " *")]
+
+
+def with_images(runs: pd.DataFrame) -> pd.DataFrame:
+    """`runs` with the number of images that their setting names, ``beta=0.5;images=15``."""
+    found = runs["setting"].str.extract(r"images=(\d+)", expand=False)
+    return runs.assign(images=found.astype(int))
+
+
+def accuracy_per_class(updates: Sequence[LocalUpdates], names: Sequence[str]) -> pd.DataFrame:
     """Accuracies on each class before and after a local update, and the images behind it (Fig. 7).
 
     names : of the classes of the data set, which is the same for all. A row per run, client with
     images, and class; NaN for a class without test images.
     """
-    rows = [
-        [*place(it.run), client, name, *values]
+    import pandas as pd
+
+    parts = [
+        pd.DataFrame(
+            {
+                **dict(zip(RUN, place(it.run), strict=True)),
+                "client": client,
+                "class": names,
+                "real": it.real[client].tolist(),
+                "synthetic": it.synthetic[client].tolist(),
+                "before_pct": it.before_pct.tolist(),
+                "after_pct": it.after_pct[client].tolist(),
+            }
+        )
         for it in updates
         for client in sorted(it.clients)
-        for name, *values in zip(
-            names,
-            it.real[client].tolist(),
-            it.synthetic[client].tolist(),
-            it.before_pct.tolist(),
-            it.after_pct[client].tolist(),
-            strict=True,
-        )
     ]
-    values = ["real", "synthetic", "before_pct", "after_pct"]
-    return pd.DataFrame(rows, columns=[*RUN, "client", "class", *values]).round(2)
+    return pd.concat(parts, ignore_index=True).round(2)
 
 
-def separation(updates: "Sequence[LocalUpdates]") -> pd.DataFrame:
+def mean_change(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of `accuracy_per_class`: mean change in points, by method and by what a client owns."""
+    owned = np.where(rows["real"] > 0, "classes it owns", "classes it lacks")
+    points = rows["after_pct"] - rows["before_pct"]
+    means = points.groupby([rows["method"], owned], sort=False).mean()
+    return means.unstack().round(1)
+
+
+def separation(updates: Sequence[LocalUpdates]) -> pd.DataFrame:
     """Mean silhouettes of the classes a client lacks and of those it owns (Fig. 4).
 
     A row per run and client with images; NaN where it lacks none.
     """
+    import pandas as pd
+
     rows = []
     for it in updates:
         for client in sorted(it.clients):
@@ -95,55 +148,9 @@ def separation(updates: "Sequence[LocalUpdates]") -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*RUN, "client", *values]).round(4)
 
 
-def distances(found: "Sequence[Distances]") -> pd.DataFrame:
+def image_distances(found: Sequence[Distances]) -> pd.DataFrame:
     """How far synthetic images lie from the real ones, a row per run (Fig. 6)."""
+    import pandas as pd
+
     rows = [[*place(it.run), it.kernel, it.frechet] for it in found]
     return pd.DataFrame(rows, columns=[*RUN, "kernel_distance", "frechet_distance"]).round(5)
-
-
-def joined(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """One frame after the other."""
-    return pd.concat(list(parts), ignore_index=True)
-
-
-def skew(owned: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Of `ownership`: classes a client owns on average, its images, and clients that own none."""
-    clients = joined(owned).groupby(["dataset", "setting", "seed", "client"], sort=False)["images"]
-    each = pd.DataFrame(
-        {"images": clients.sum(), "classes": clients.agg(lambda own: (own > 0).sum())}
-    )
-    groups = each.groupby(["dataset", "setting"], sort=False)
-    return pd.DataFrame(
-        {
-            "classes per client": groups["classes"].mean().round(1),
-            "fewest images": groups["images"].min(),
-            "most images": groups["images"].max(),
-            "clients without images, %": groups["images"].agg(lambda own: 100 * (own == 0).mean()),
-        }
-    ).round(1)
-
-
-def with_images(runs: pd.DataFrame) -> pd.DataFrame:
-    """`runs` with the number of images that their setting names, ``beta=0.5;images=15``."""
-    found = runs["setting"].str.extract(r"images=(\d+)", expand=False)
-    return runs.assign(images=found.astype(int))
-
-
-def change(rows: pd.DataFrame) -> pd.DataFrame:
-    """Of `per_class`: mean change of accuracy in points, by method and by what a client owns."""
-    owned = np.where(rows["real"] > 0, "classes it owns", "classes it lacks")
-    points = rows["after_pct"] - rows["before_pct"]
-    means = points.groupby([rows["method"], owned], sort=False).mean()
-    return means.unstack().round(1)
-
-
-def real_images(dataset: str, settings: Settings, count: int = 8) -> "Tensor":
-    """The first real training images of each class, uint8 (classes, count, 3, side, side)."""
-    return _images(dataset, settings).train.by_class(count)
-
-
-def marked(run: "DrawnRun") -> list[str]:
-    """The classes of a run, with a star after those of which its client owns no image."""
-    owned = matrix(ownership(run.dataset, [run.partition], [run.seed], run.settings))[run.client]
-    names = classes(run.dataset, run.settings)
-    return [name if count else f"{name} *" for name, count in zip(names, owned, strict=True)]

@@ -1,8 +1,10 @@
 """The formats in which a table is written: Markdown and LaTeX."""
 
 import math
+from collections.abc import Callable
 
-from .layout import POOLED, Cell, Layout
+from .layout import Cell, TableLayout
+from .rows import POOLED, spoken
 
 _ESCAPES = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
@@ -11,7 +13,7 @@ _ESCAPES = str.maketrans(
 )
 
 
-def markdown(layout: Layout, caption: str) -> str:
+def markdown(layout: TableLayout, caption: str) -> str:
     """The table as Markdown with `caption` below: "ours (paper)", best bold, second underlined.
 
     A reference's number stands in every column of its data set.
@@ -20,26 +22,13 @@ def markdown(layout: Layout, caption: str) -> str:
     heads = ["method", *(f"{dataset}, {spoken(setting)}" for dataset, setting in columns)]
     rows = [heads, ["---", *["---:"] * len(columns)]]
     for method in layout.methods:
-        rows.append([method, *(_markdown_cell(layout.cell(*c, method)) for c in columns)])
+        cells = (layout.cell(*column, method) for column in columns)
+        rows.append([method, *(_both(cell, _markdown_number, "–") for cell in cells)])
     lines = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([*lines, "", caption, ""])
 
 
-def _markdown_cell(cell: Cell | None) -> str:
-    if cell is None:
-        return "–"
-
-    def score(mean: float, std: float) -> str:
-        return f"{mean:.1f}" + ("" if math.isnan(std) else f" ± {std:.1f}")
-
-    ours = score(cell.mean, cell.std)
-    # GitHub strips <u> but shows <ins>, also underlined.
-    ours = {1: f"**{ours}**", 2: f"<ins>{ours}</ins>"}.get(cell.place, ours)
-    paper = "–" if math.isnan(cell.paper_mean) else score(cell.paper_mean, cell.paper_std)
-    return f"{ours} ({paper})"
-
-
-def latex(name: str, layout: Layout, caption: str) -> str:
+def latex(name: str, layout: TableLayout, caption: str) -> str:
     """The table as LaTeX, marked as in Markdown, labelled ``tab:<name>``; it needs booktabs.
 
     A reference's number spans the columns of its data set.
@@ -73,36 +62,39 @@ def latex(name: str, layout: Layout, caption: str) -> str:
     return "\n".join([*lines, ""])
 
 
-def _latex_row(layout: Layout, method: str) -> str:
+def _latex_row(layout: TableLayout, method: str) -> str:
     row = [escape(method)]
     for dataset, settings in layout.columns.items():
+        spanned = [POOLED] if layout.is_reference(method) else settings
+        cells = [layout.cell(dataset, setting, method) for setting in spanned]
+        texts = [_both(cell, _latex_number, "--") for cell in cells]
         if layout.is_reference(method):
-            cell = _latex_cell(layout.cell(dataset, POOLED, method))
-            row.append(rf"\multicolumn{{{len(settings)}}}{{c}}{{{cell}}}")
-        else:
-            row += [_latex_cell(layout.cell(dataset, setting, method)) for setting in settings]
+            texts = [rf"\multicolumn{{{len(settings)}}}{{c}}{{{texts[0]}}}"]
+        row += texts
     return " & ".join(row) + r" \\"
 
 
-def _latex_cell(cell: Cell | None) -> str:
+def _both(cell: Cell | None, number: Callable[[float, float, int], str], none: str) -> str:
+    """ "ours (paper)". number : of mean, deviation and place."""
     if cell is None:
-        return "--"
+        return none
+    lacking = math.isnan(cell.paper_mean)
+    paper = none if lacking else number(cell.paper_mean, cell.paper_std, 0)
+    return f"{number(cell.mean, cell.std, cell.place)} ({paper})"
 
-    def score(mean: float, std: float, place: int = 0) -> str:
-        marked = {1: rf"\mathbf{{{mean:.1f}}}", 2: rf"\underline{{{mean:.1f}}}"}
-        spread = "" if math.isnan(std) else rf"_{{\pm {std:.1f}}}"
-        return f"${marked.get(place, f'{mean:.1f}')}{spread}$"
 
-    paper = "--" if math.isnan(cell.paper_mean) else score(cell.paper_mean, cell.paper_std)
-    return f"{score(cell.mean, cell.std, cell.place)} ({paper})"
+def _markdown_number(mean: float, std: float, place: int) -> str:
+    text = f"{mean:.1f}" + ("" if math.isnan(std) else f" ± {std:.1f}")
+    # GitHub strips <u> but shows <ins>, also underlined.
+    return {1: f"**{text}**", 2: f"<ins>{text}</ins>"}.get(place, text)
+
+
+def _latex_number(mean: float, std: float, place: int) -> str:
+    text = {1: r"\mathbf{%.1f}", 2: r"\underline{%.1f}"}.get(place, "%.1f") % mean
+    spread = "" if math.isnan(std) else rf"_{{\pm {std:.1f}}}"
+    return f"${text}{spread}$"
 
 
 def escape(text: str) -> str:
     """`text` such that LaTeX prints it."""
     return text.translate(_ESCAPES)
-
-
-def spoken(setting: str) -> str:
-    """A setting's name as a reader would write it: ``beta=0.01`` is β = 0.01."""
-    words = setting.replace("beta", "β").replace("=", " = ").replace(";", ", ")
-    return words.replace("_", " ").replace("iid", "IID")

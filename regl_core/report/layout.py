@@ -1,12 +1,14 @@
 """Rows, columns and cells of a table of the paper, with our numbers beside its own."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import pandas as pd
+from .rows import CELL, POOLED
 
-POOLED = "all"  # setting of a method that sees all images at once: a reference, not a rival
-CELL = ["dataset", "setting", "method"]
-RUN = [*CELL, "seed"]
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Layout:
+class TableLayout:
     """Rows, columns and cells, before any format."""
 
     methods: tuple[str, ...]
@@ -37,7 +39,7 @@ class Layout:
         return self.cells.get((dataset, pooled, method))
 
 
-def arrange(runs: pd.DataFrame, paper: pd.DataFrame) -> Layout:
+def arrange(runs: pd.DataFrame, paper: pd.DataFrame) -> TableLayout:
     """Lay out the table of `runs`: a row per method, a column per data set and setting.
 
     Methods stand in the paper's order, with references before and methods unknown to the paper
@@ -65,4 +67,4 @@ def arrange(runs: pd.DataFrame, paper: pd.DataFrame) -> Layout:
     for dataset, own in runs.groupby("dataset", sort=False):
         settings = dict.fromkeys(own["setting"])
         columns[dataset] = tuple(s for s in settings if s != POOLED) or (POOLED,)
-    return Layout(tuple(dict.fromkeys([*pooled, *known, *runs["method"]])), columns, cells)
+    return TableLayout(tuple(dict.fromkeys([*pooled, *known, *runs["method"]])), columns, cells)

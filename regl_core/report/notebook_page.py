@@ -1,10 +1,7 @@
 """An executed notebook as a page of its own, which needs nothing but a browser."""
 
 from pathlib import Path
-
-import jinja2
-from nbconvert import HTMLExporter
-from pygments.formatters import HtmlFormatter
+from typing import Any
 
 from ..system import put
 
@@ -16,6 +13,8 @@ def write_page(notebook: Path) -> Path:
 
     The title is the first heading. Nothing is fetched from anywhere when it is shown.
     """
+    from nbconvert import HTMLExporter
+
     exporter = HTMLExporter(
         template_name="basic",
         template_file="notebook.html.j2",
@@ -25,25 +24,29 @@ def write_page(notebook: Path) -> Path:
         exclude_anchor_links=True,
     )
     body, _ = exporter.from_filename(str(notebook))
-    page = environment().get_template("frame.html.j2")
-    text = page.render(title=notebook.stem, body=body, code=_code_styles())
+    text = render_template("frame.html.j2", title=notebook.stem, body=body, code=_code_styles())
     file = notebook.with_suffix(".html")
     put({file.name: text.encode()}, file.parent)
     return file
 
 
-def environment() -> jinja2.Environment:
-    """Finds the templates; a name that a template misses is an error."""
-    return jinja2.Environment(
+def render_template(name: str, **values: Any) -> str:
+    """The template `name` with `values` in it; one that it misses is an error."""
+    import jinja2
+
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=jinja2.select_autoescape(["html", "html.j2"]),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    return environment.get_template(name).render(**values)
 
 
 def _code_styles() -> str:
+    from pygments.formatters import HtmlFormatter
+
     light, dark = (
         HtmlFormatter(style=style, nobackground=True).get_style_defs(".highlight")
         for style in ("default", "github-dark")

@@ -14,18 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nbformat
-import pandas as pd
-from nbconvert.filters import markdown2html
-
 from ..params import ROOT, Settings
-from ..press.notebooks import known
 from . import catalogue
 from .claims import CLAIMS, Verdict
-from .formats import spoken
-from .layout import Cell, Layout, arrange
-from .notebook_page import environment
-from .provenance import COLUMNS, Provenance
+from .layout import Cell, TableLayout, arrange
+from .notebook_page import render_template
+from .provenance import COLUMNS, Provenance, others
+from .rows import spoken
 from .tables import beside
 
 STEPS = (2.0, 5.0, 10.0, 20.0)  # points of difference at which the shade gets darker
@@ -48,8 +43,8 @@ class Number:
 class Grid:
     """A table as it is shown: the longer side runs down the page."""
 
-    heads: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[Number | None, ...]], ...]
+    heads: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[Number | None]]]
 
 
 @dataclass(frozen=True)
@@ -79,32 +74,30 @@ def render(
 
     `made` is what the page itself was made with. Files that most others disagree with are named.
     """
-    notebooks = known(root / "notebooks")
+    notebooks = sorted(path.stem for path in root.glob("notebooks/*.ipynb"))
     made_here = catalogue.artefacts(notebooks)
     names = [n for n in catalogue.ORDER if n in made_here or n == catalogue.DRAWN]
     sections = [section for n in names if (section := _section(n, folder, settings, root))]
     shown = [folder / f"{it.name}.{end}" for it in sections for end in ("csv", "png")]
-    usual, others = catalogue.others([file for file in shown if file.exists()])
+    usual, odd = others([file for file in shown if file.exists()])
     judged = [verdict for own in verdicts.values() for verdict in own]
     claims = [(claim, [v for v in judged if v.claim == claim.number]) for claim in CLAIMS]
-    return (
-        environment()
-        .get_template("index.html.j2")
-        .render(
-            profile=settings.profile,
-            changes=json.dumps(dict(changes), sort_keys=True) if changes else "",
-            claims=[(claim, own) for claim, own in claims if own],
-            counts=Counter(verdict.verdict for verdict in judged),
-            sections=sections,
-            beside=[
-                (_opening(root / f"notebooks/{name}.ipynb", name)[0], f"notebooks/{name}.html")
-                for name in notebooks
-                if name not in made_here and (folder / f"notebooks/{name}.html").exists()
-            ],
-            made=dict(zip(COLUMNS, usual or [getattr(made, c) for c in COLUMNS], strict=True)),
-            others=others,
-            full_name=catalogue.full_name,
-        )
+    pages = {name: f"notebooks/{name}.html" for name in notebooks if name not in made_here}
+    return render_template(
+        "index.html.j2",
+        profile=settings.profile,
+        changes=json.dumps(dict(changes), sort_keys=True) if changes else "",
+        claims=[(claim, own) for claim, own in claims if own],
+        counts=Counter(verdict.verdict for verdict in judged),
+        sections=sections,
+        beside=[
+            (_opening(root / f"notebooks/{name}.ipynb", name)[0], page)
+            for name, page in pages.items()
+            if (folder / page).exists()
+        ],
+        made=dict(zip(COLUMNS, usual or [getattr(made, c) for c in COLUMNS], strict=True)),
+        others=odd,
+        full_name=catalogue.full_name,
     )
 
 
@@ -117,6 +110,8 @@ def _section(name: str, folder: Path, settings: Settings, root: Path) -> Section
         return None
     number = int(re.sub(r"\D", "", name))
     title, lead = _opening(root / f"notebooks/{name}.ipynb", catalogue.full_name(name))
+    import pandas as pd
+
     grid = None
     if name.startswith("table") and "csv" in files:
         grid = _grid(arrange(pd.read_csv(files["csv"]), beside(number, settings)))
@@ -140,6 +135,9 @@ def _opening(notebook: Path, otherwise: str) -> tuple[str, str]:
     """Heading and first paragraph (HTML) of a notebook."""
     if not notebook.exists():
         return otherwise, ""
+    import nbformat
+    from nbconvert.filters import markdown2html
+
     heading, *paragraphs = nbformat.read(notebook, as_version=4).cells[0].source.split("\n\n")
     text = paragraphs[0] if paragraphs and not paragraphs[0].startswith("|") else ""
     return heading.lstrip("# ").replace("\n", " "), markdown2html(text)
@@ -156,21 +154,18 @@ def _inline(svg: str) -> str:
     return re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg[svg.index("<svg") :])
 
 
-def _grid(layout: Layout) -> Grid:
+def _grid(layout: TableLayout) -> Grid:
     several = len(layout.columns) > 1
     columns = {
         (dataset, setting): f"{dataset}, {spoken(setting)}" if several else spoken(setting)
         for dataset, settings in layout.columns.items()
         for setting in settings
     }
-    cells = [
-        (method, [_number(layout.cell(*column, method)) for column in columns])
-        for method in layout.methods
-    ]
-    if len(columns) > len(layout.methods):
-        turned = zip(columns.values(), zip(*(own for _, own in cells), strict=True), strict=True)
-        return Grid(layout.methods, tuple(turned))
-    return Grid(tuple(columns.values()), tuple((method, tuple(own)) for method, own in cells))
+    numbers = [[_number(layout.cell(*it, method)) for it in columns] for method in layout.methods]
+    heads, sides = list(columns.values()), layout.methods
+    if len(heads) > len(sides):
+        heads, sides, numbers = sides, heads, zip(*numbers, strict=True)
+    return Grid(heads, list(zip(sides, numbers, strict=True)))
 
 
 def _number(cell: Cell | None) -> Number | None:

@@ -1,16 +1,21 @@
 """The numbers of runs by seed, and the comparisons that claims make of them."""
 
+from __future__ import annotations
+
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
+from .comparison import PLAIN, POINTS, Comparison, Quantity
+from .rows import POOLED
 
-from .comparison import POINTS, Comparison, Quantity
-from .layout import POOLED
+if TYPE_CHECKING:
+    import pandas as pd
 
 REGL = FT, TF = "ReGL (FT)", "ReGL (TF)"
+COLUMN = ["setting", "method"]
 
 Key = tuple[str, str]  # setting and method
 Levels = Mapping[float, str]  # settings by a number in which alone they differ, ascending
@@ -18,12 +23,34 @@ Levels = Mapping[float, str]  # settings by a number in which alone they differ,
 
 @dataclass(frozen=True)
 class Scores:
-    """One number per run on one data set; columns are (setting, method)."""
+    """One number per run on one data set.
+
+    runs : rows of that data set, as a CSV holds them; paper : the published ones beside them.
+    value : the column of `runs` compared; of several rows of one run, their mean.
+    quantity : of a difference between two of them.
+    """
 
     dataset: str
-    ours: pd.DataFrame  # a row per seed
-    paper: pd.DataFrame  # one row
-    quantity: Quantity = POINTS  # of a difference between two of them
+    runs: pd.DataFrame
+    paper: pd.DataFrame
+    value: str = "accuracy_pct"
+    quantity: Quantity = POINTS
+
+    def of(self, value: str, quantity: Quantity = PLAIN, **columns: pd.Series) -> Scores:
+        """Those of another column, which can be one of the new `columns`."""
+        runs = self.runs.assign(**columns)
+        return replace(self, runs=runs, value=value, quantity=quantity)
+
+    @cached_property
+    def ours(self) -> pd.DataFrame:
+        """A row per seed, columns (setting, method) in the order in which they were run."""
+        means = self.runs.groupby(["seed", *COLUMN])[self.value].mean().unstack(COLUMN)
+        return means[list(self.runs[COLUMN].drop_duplicates().itertuples(index=False, name=None))]
+
+    @cached_property
+    def published(self) -> pd.DataFrame:
+        """One row, columns as those of `ours`."""
+        return self.paper.set_index(COLUMN)[["accuracy_pct"]].T.astype(float)
 
     @property
     def settings(self) -> list[str]:
@@ -50,7 +77,7 @@ class Scores:
 
     def coverage(self, *settings: str) -> list[str]:
         """How many of the paper's baselines stand behind "every baseline", unless it is all."""
-        known, run = set(_rivals(self.paper, settings)), set(_rivals(self.ours, settings))
+        known, run = set(_rivals(self.published, settings)), set(_rivals(self.ours, settings))
         if known <= run:
             return []
         return [f"With {len(known & run)} of the paper's {len(known)} baselines run"]
@@ -65,11 +92,11 @@ class Scores:
         """Compare the weighted sum of scores with `above`, in the seeds that have them all."""
 
         def total(frame: pd.DataFrame) -> pd.Series:
-            columns = frame.reindex(columns=pd.MultiIndex.from_tuples(weights))
+            columns = frame.T.reindex(list(weights)).T
             return (columns * list(weights.values())).sum(axis=1, skipna=False).dropna()
 
         # Rounded, so that no rounding error of a float decides.
-        ours, paper = total(self.ours).round(9), total(self.paper)
+        ours, paper = total(self.ours).round(9), total(self.published)
         published = paper.sum() if len(paper) else math.nan
         return Comparison(what, tuple(ours), published, above, quantity or self.quantity)
 
@@ -84,35 +111,28 @@ class Scores:
         what = f"{one} more than {above:.0f} points above {other}" if above else f"{one} > {other}"
         return self.compare(what, [(setting, one)], [(setting, other)], above)
 
+    def leads(self, setting: str, one: str, above: float = 0.0) -> list[Comparison]:
+        """That `one` leads every baseline."""
+        return [self.lead(setting, one, other, above) for other in self.baselines(setting)]
+
+    def fall(self, what: str, method: str, start: str, end: str, above: float = 0.0) -> Comparison:
+        """That `method` is more than `above` higher in the setting `start` than in `end`."""
+        return self.compare(what, [(start, method)], [(end, method)], above)
+
+    def lead_falls(self, what: str, one: str, other: str, start: str, end: str) -> Comparison:
+        """That `one` is further above `other` in the setting `start` than in `end`."""
+        return self.compare(what, [(start, one), (end, other)], [(start, other), (end, one)])
+
     def slope(self, what: str, method: str, levels: Levels, quantity: Quantity) -> Comparison:
         """That the least-squares line through the scores of `method` rises; needs two levels."""
-        centred = np.array(list(levels)) - np.mean(list(levels))
-        weights = centred / (centred**2).sum()
-        keys = [(setting, method) for setting in levels.values()]
-        return self.contrast(what, dict(zip(keys, weights, strict=True)), quantity=quantity)
+        middle = sum(levels) / len(levels)
+        squares = sum((level - middle) ** 2 for level in levels)
+        weights = {(its, method): (level - middle) / squares for level, its in levels.items()}
+        return self.contrast(what, weights, quantity=quantity)
 
     def mean(self, setting: str, method: str) -> float:
         """Over the seeds that were run; NaN if none was."""
         return self.ours[setting, method].mean() if (setting, method) in self.ours else math.nan
-
-
-def by_dataset(
-    runs: pd.DataFrame,
-    paper: pd.DataFrame,
-    value: str = "accuracy_pct",
-    quantity: Quantity = POINTS,
-) -> Iterator[Scores]:
-    """The scores of each data set in `runs`, in its order; the frames are those of `arrange`.
-
-    `value` is the column compared, one number per data set, setting, method and seed.
-    """
-    for dataset, own in runs.groupby("dataset", sort=False):
-        columns = ["setting", "method"]
-        published = paper[paper["dataset"] == dataset].set_index(columns)[["accuracy_pct"]].T
-        ours = own.set_index(["seed", *columns])[value].unstack(columns)
-        # Unstacking sorts; methods and settings are told in the order in which they were run.
-        ours = ours[list(dict.fromkeys(zip(own["setting"], own["method"], strict=True)))]
-        yield Scores(dataset, ours, published.astype(float), quantity)
 
 
 def _rivals(frame: pd.DataFrame, settings: Iterable[str]) -> list[str]:

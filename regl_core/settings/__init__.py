@@ -1,1 +1,22 @@
-"""settings."""
+"""Frozen values that check themselves, and what is read and altered before they are built.
+
+Every error names the file, the key, what was given and what is expected, all problems in one
+message.
+"""
+
+from .frozen import Frozen, Problem, explain, in_one, nearest, shown
+from .reading import alter, parse, read
+from .selection import selected
+
+__all__ = [
+    "Frozen",
+    "Problem",
+    "alter",
+    "explain",
+    "in_one",
+    "nearest",
+    "parse",
+    "read",
+    "selected",
+    "shown",
+]

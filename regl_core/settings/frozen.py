@@ -33,7 +33,7 @@ class Frozen(BaseModel):
         except ValidationError as error:
             problems = explain(error, type(self))
             name = type(self).__name__
-            raise ReglError(report(f"{name}: {p.key}: {p.text}" for p in problems)) from None
+            raise ReglError(in_one(f"{name}: {p.key}: {p.text}" for p in problems)) from None
 
     # Lets pydantic build nested values without this method, so that the outermost one reports
     # the problems of all of them with the whole path to each.
@@ -55,7 +55,7 @@ def explain(error: ValidationError, kind: type[BaseModel]) -> list[Problem]:
 
 
 @not_in_key
-def report(lines: Iterable[str]) -> str:
+def in_one(lines: Iterable[str]) -> str:
     """One message for several problems."""
     lines = list(lines)
     return lines[0] if len(lines) == 1 else "\n  ".join([f"{len(lines)} problems:", *lines])

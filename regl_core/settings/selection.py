@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import ReglError
-from .frozen import nearest, report, shown
+from .frozen import in_one, nearest, shown
 
 FOLDER = "folder"
 
@@ -40,7 +40,7 @@ def selected(tree: Mapping[Any, Any], names: Sequence[Any]) -> dict[Any, Any]:
         else:
             added[name] = {**own, "root": path}
     if problems:
-        raise ReglError(report(f"datasets: {text}" for text in problems))
+        raise ReglError(in_one(f"datasets: {text}" for text in problems))
     kept = {name: group for name, group in groups.items() if name in names} | added
     return {**tree, "datasets": kept, **_ablations(tree.get("ablations"), list(kept))}
 

@@ -6,7 +6,7 @@
 
 Up to `LoraImages` each sees one client's data only. Each has a module of its own, so that its
 key depends on the code it runs and on no other. Beside them stand those that figures look at:
-`Updated` (a further local update), `Embedded` and `Distance` (images as features).
+`Updated` (a further local update), `Embedded` and `Distance` (images as features, `distances`).
 """
 
 from .captioned import Captioned

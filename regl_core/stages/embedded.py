@@ -7,11 +7,12 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from .. import conditions, distances
+from .. import conditions
 from ..data import Dataset, Split
 from ..engine import Checkpoint, Stage
 from ..foundation import Foundation
 from ..images import Images
+from . import distances
 from .inputs import Models, Source, Tick
 from .lora_images import LoraImages
 from .vanilla_images import Vanilla, load_images

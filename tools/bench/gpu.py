@@ -14,11 +14,10 @@ import torch
 
 from regl_core import params
 
-from . import gpu_generation, gpu_training
 from .gpu_generation import Generation
 from .gpu_training import Training
 from .lines import Findings
-from .measuring import Machine, Section, run
+from .measuring import Amounts, Machine, Section, run
 
 RESULTS = params.ROOT / "tools" / "bench" / "results"  # in git
 TINY = params.ROOT / "build" / "bench"  # not in git: those numbers are no result
@@ -29,15 +28,13 @@ def sections(machine: Machine) -> list[Section]:
     """All that is measured; what may take longest comes last."""
     if machine.tiny:
         settings, side = params.load("smoke", {"lora.steps": 10, "synthesis.batch_size": 8}), 64
-        generating = gpu_generation.Amounts(lessons=4, captions=4, features=8)
-        training = gpu_training.Amounts(counts=(32, 64), tested=32)
+        amounts = Amounts(lessons=4, captions=4, features=8, counts=(32, 64), tested=32)
     else:
         # Of the paper's 1,000 steps of tuning enough for what happens once to weigh little.
         settings, side = params.load("paper", {"lora.steps": 40}), 224
-        generating = gpu_generation.Amounts(lessons=16, captions=64, features=256)
-        training = gpu_training.Amounts(counts=(1024, 1024), tested=256)
-    federation = Training(machine, settings.training, side, training)
-    models = Generation(machine, settings, side, generating)
+        amounts = Amounts(lessons=16, captions=64, features=256, counts=(1024, 1024), tested=256)
+    federation = Training(machine, settings.training, side, amounts)
+    models = Generation(machine, settings, side, amounts)
     return [
         Section("federated rounds", 4, federation.rounds),
         Section("ways to train", 3, federation.ways),

@@ -6,7 +6,6 @@ the same classes. What each is asked for is as in the profile.
 
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -23,18 +22,11 @@ from regl_core.params import Settings
 
 from ..replica import models
 from .lines import Line
-from .measuring import Machine
+from .measuring import Amounts, Machine
+from .pairs import Work
 
+DIFFUSION = "stable-diffusion-v1-5"
 WORD = "orange"  # a class; how long its name is makes no difference
-
-
-@dataclass(frozen=True)
-class Amounts:
-    """How much of each kind of work makes one repeat."""
-
-    lessons: int  # images tuned on
-    captions: int  # images
-    features: int  # images
 
 
 class Generation:
@@ -63,8 +55,18 @@ class Generation:
         """Gives the memory of the models back."""
         self.__dict__.pop("_foundation", None)
 
-    def _size(self, model: str, side: int) -> str:
-        return f"{'small replica' if self._machine.tiny else model} {side}"
+    def _line(
+        self,
+        unit: str,
+        model: str,
+        side: int,
+        amount: int,
+        works: tuple[Work, Work | None],
+        seconds: float,
+    ) -> Line:
+        """`works`: ours and bare."""
+        size = f"{'small replica' if self._machine.tiny else model} {side}"
+        return self._machine.measure(unit, size, self._dtype, amount, *works, seconds)
 
     def _images(self, count: int, side: int) -> torch.Tensor:
         draw = torch.Generator().manual_seed(0)
@@ -103,8 +105,8 @@ class Generation:
                     output_type="pt",
                 )
 
-        size = self._size("stable-diffusion-v1-5", self._foundation.image_side)
-        return self._machine.measure(unit, size, self._dtype, len(prompts), ours, bare, seconds)
+        side = self._foundation.image_side
+        return self._line(unit, DIFFUSION, side, len(prompts), (ours, bare), seconds)
 
     def tuned(self, seconds: float) -> Iterator[Line]:
         """LoRA: images and prompts encoded, then steps; the adapter is written by ours alone."""
@@ -118,15 +120,11 @@ class Generation:
             with tempfile.TemporaryDirectory() as folder:
                 tuning.tune(self._foundation, lesson, None, settings, Path(folder), (0, "bench"))
 
-        yield self._machine.measure(
-            "tuned",
-            self._size("stable-diffusion-v1-5", side),
-            self._dtype,
-            settings.steps * settings.batch_size,
-            ours,
-            lambda: bare_tuning(self._foundation, lesson, settings),
-            seconds,
-        )
+        def bare() -> None:
+            bare_tuning(self._foundation, lesson, settings)
+
+        amount = settings.steps * settings.batch_size
+        yield self._line("tuned", DIFFUSION, side, amount, (ours, bare), seconds)
 
     @property
     def _width(self) -> int:
@@ -148,45 +146,30 @@ class Generation:
             "encoded": (many, lambda: vae.encode(pixels)),
         }
         for unit, (amount, work) in works.items():
-            yield self._machine.measure(
-                unit,
-                self._size("stable-diffusion-v1-5", side),
-                self._dtype,
-                amount,
-                torch.inference_mode()(work),
-                None,
-                seconds / len(works),
-            )
+            alone = torch.inference_mode()(work), None
+            yield self._line(unit, DIFFUSION, side, amount, alone, seconds / len(works))
 
     def embedded(self, seconds: float) -> Iterator[Line]:
         """Image features; bare is the encoder alone, on images that are ready on the device."""
         images = self._images(self._amounts.features, self._side)
         ready = self._ready(self._foundation.image_processor, images)
-        yield self._machine.measure(
-            "embedded",
-            self._size("clip-vit-large-patch14", self._side),
-            self._dtype,
-            len(images),
+        works = (
             lambda: conditions.features(self._foundation, images),
             torch.inference_mode()(lambda: self._foundation.image_encoder(**ready)),
-            seconds,
         )
+        model = "clip-vit-large-patch14"
+        yield self._line("embedded", model, self._side, len(images), works, seconds)
 
     def captioned(self, seconds: float) -> Iterator[Line]:
         """Captions; bare is the captioner alone, as above."""
         images = self._images(self._amounts.captions, self._side)
         ready = self._ready(self._foundation.caption_processor, images)
-        yield self._machine.measure(
-            "captioned",
-            self._size("blip2-opt-2.7b", self._side),
-            self._dtype,
-            len(images),
+        bare = {"do_sample": False, "max_new_tokens": 20}
+        works = (
             lambda: conditions.captions(self._foundation, images, (WORD,)),
-            lambda: self._foundation.captioner.generate(
-                **ready, do_sample=False, max_new_tokens=20
-            ),
-            seconds,
+            lambda: self._foundation.captioner.generate(**ready, **bare),
         )
+        yield self._line("captioned", "blip2-opt-2.7b", self._side, len(images), works, seconds)
 
     def _ready(self, processor, images: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """`images` as `processor` prepares them, on the device."""

@@ -6,7 +6,7 @@ On a GPU the paper's ResNet34 at 224 pixels, on a CPU the smallest network; rand
 import copy
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -21,19 +21,11 @@ from regl_core.params import TrainingSettings
 from regl_core.training import Phase, evaluate, local_sgd
 
 from .lines import Line
-from .measuring import Machine
+from .measuring import Amounts, Machine
 from .passes import PASSES, Way, bare, evaluated
 
 METHODS = ("FedAvg", "SCAFFOLD", "MOON")
 CLASSES = 10
-
-
-@dataclass(frozen=True)
-class Amounts:
-    """How much work makes one repeat, in images."""
-
-    counts: tuple[int, ...]  # of each client
-    tested: int
 
 
 class Training:

@@ -17,6 +17,17 @@ GB = 10**9
 
 
 @dataclass(frozen=True)
+class Amounts:
+    """How much of each kind of work makes one repeat, in images."""
+
+    lessons: int  # tuned on
+    captions: int
+    features: int
+    counts: tuple[int, ...]  # of each client
+    tested: int
+
+
+@dataclass(frozen=True)
 class Machine:
     """What does the work."""
 

@@ -13,7 +13,7 @@ Work = Callable[[], object]
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Timings:
     """What both took, in seconds, one entry per repeat.
 
     warm: False if there was time for the first pair alone, which also pays for what happens once.
@@ -43,7 +43,7 @@ class Comparison:
 
 def compare(
     ours: Work, bare: Work, clock: Clock, repeats: int, seconds: float = math.inf
-) -> Comparison:
+) -> Timings:
     """Both, `repeats` times, after a first pair that warms up and is not counted.
 
     There are fewer repeats if another pair would not end within `seconds` from the start; how long
@@ -58,7 +58,7 @@ def compare(
         lasts = time.monotonic() - started if len(pairs) > 1 else 0.0
     warm = len(pairs) > 1
     first, second = zip(*(pairs[1:] if warm else pairs), strict=True)
-    return Comparison(first, second, warm)
+    return Timings(first, second, warm)
 
 
 def took(work: Work, clock: Clock) -> float:

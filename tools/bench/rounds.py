@@ -25,7 +25,7 @@ from regl_core.federation import federate
 from regl_core.methods.base import Method
 from regl_core.params import TrainingSettings
 
-from .pairs import Comparison
+from .pairs import Timings
 from .passes import PASSES, Loss, Way, turns
 
 
@@ -82,7 +82,7 @@ def measure(setup: Setup) -> None:
         pairs = [
             in_turns(method, loss_of, net, clients, test, settings) for _ in range(setup.repeats)
         ]
-        both = Comparison(*zip(*pairs, strict=True), warm=True)
+        both = Timings(*zip(*pairs, strict=True), warm=True)
         ours, them = (median / settings.rounds for median in both.seconds)
         low, median, high = both.overhead
         print(f"{name:9} {ours:.3f} {them:.3f}  {median:.3f}  ({low:.3f}, {high:.3f})", flush=True)

@@ -15,7 +15,7 @@ from regl_core.errors import ReglError
 from regl_core.params import load
 from regl_core.press.notebooks import known
 from regl_core.report import catalogue
-from regl_core.settings.frozen import report
+from regl_core.settings import in_one
 
 from . import scene
 from .changes import ALL, changes, changes_for_resnet34
@@ -65,7 +65,7 @@ class Program:
         if "Traceback" in said:
             wrong.append("it shows a traceback")
         if wrong:
-            raise ReglError(report(f"{' '.join(arguments)}: {text}" for text in wrong))
+            raise ReglError(in_one(f"{' '.join(arguments)}: {text}" for text in wrong))
         return said
 
 
@@ -105,7 +105,7 @@ def _whole_report(program: Program) -> None:
     program.told("report")
     found = faults(names, settings, program.figures) + unfinished(program.figures, names)
     if found:
-        raise ReglError(report(found))
+        raise ReglError(in_one(found))
     before = kept(program.figures)
     program.told("report", words=("all of them there",))
     after = kept(program.figures)
@@ -120,7 +120,7 @@ def _resnet34(program: Program) -> None:
     Program(program.root, changes).told("run", "table2", *chosen)
     settings = load("paper", {**changes, "datasets": ["eurosat"], "seeds": [0]})
     if found := faults(["table2"], settings, program.figures):
-        raise ReglError(report(found))
+        raise ReglError(in_one(found))
 
 
 @contextmanager

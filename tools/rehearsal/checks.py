@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from regl_core.params import Settings
-from regl_core.report.cells import cells
 from regl_core.report.claims import CLAIMS
+from tools.expected import cells
 
 CELL = ["dataset", "setting", "method"]
 

@@ -1,39 +1,58 @@
 """The paper's claims, put to the test on our runs, with the verdict in words.
 
-To add a claim, write the function that judges it and list it in CLAIMS of its file. What a claim
-means exactly stands there; no threshold depends on results.
+To add a claim, write the function that states it of some runs and list it in CLAIMS of its file.
+What a claim means exactly stands there; no threshold depends on results.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
+from ...paper import published
+from ...params import Settings
+from ..scores import Scores
+from ..tables import beside
 from .ablations import CLAIMS as ABLATIONS
 from .figures import CLAIMS as FIGURES
+from .judging import Claim, Statement, Verdict, judged
 from .tables import CLAIMS as TABLES
-from .verdict import Claim, Verdict, missing
 
-__all__ = ["CLAIMS", "Claim", "Verdict", "frame", "in_words", "judge"]
+if TYPE_CHECKING:
+    import pandas as pd
 
 CLAIMS = tuple(sorted((*TABLES, *ABLATIONS, *FIGURES), key=lambda claim: claim.number))
-COLUMNS = ["claim", "artefact", "verdict", "evidence", "seeds"]
 
 
-def judge(artefact: str, runs: pd.DataFrame, paper: pd.DataFrame) -> list[Verdict]:
-    """Verdicts on the claims about `artefact`, in the order of CLAIMS; frames as for Claim.
+def judge(artefact: str, runs: pd.DataFrame, settings: Settings) -> list[Verdict]:
+    """What the CSV `runs` of a table or figure says about the paper's claims on it.
 
-    Each claim gets at least one for each data set in `runs`, if only to say that it cannot be
-    judged. None for an artefact that no claim is about.
+    In the order of CLAIMS. Each claim gets at least one verdict for each data set in `runs`, if
+    only to say that it cannot be judged. None for an artefact that no claim is about.
     """
+    # The paper's figures come without numbers to set beside.
+    table = artefact.startswith("table")
+    paper = beside(int(artefact[-1]), settings) if table else published(1)[:0]
+    return judge_beside(artefact, runs, paper)
+
+
+def verdicts(artefact: str, runs: pd.DataFrame, settings: Settings) -> str:
+    """As `judge`, in words, as Markdown."""
+    return in_words(judge(artefact, runs, settings))
+
+
+def judge_beside(artefact: str, runs: pd.DataFrame, paper: pd.DataFrame) -> list[Verdict]:
+    """As `judge`, with published numbers as for `layout.arrange`."""
     claims = [claim for claim in CLAIMS if claim.artefact == artefact]
-    return [verdict for claim in claims for verdict in _judged(claim, runs, paper)]
+    return [verdict for claim in claims for verdict in _verdicts(claim, runs, paper)]
 
 
-def _judged(claim: Claim, runs: pd.DataFrame, paper: pd.DataFrame) -> Iterator[Verdict]:
-    found = list(claim.judge(runs, paper))
-    for dataset in dict.fromkeys(runs["dataset"]):
-        own = [verdict for verdict in found if verdict.dataset == dataset]
-        yield from own or [missing(claim.number, dataset, "", "settings that were not run")]
+def _verdicts(claim: Claim, runs: pd.DataFrame, paper: pd.DataFrame) -> Iterator[Verdict]:
+    nothing = Statement("", needs="settings that were not run")
+    for dataset, own in runs.groupby("dataset", sort=False):
+        scores = Scores(dataset, own, paper[paper["dataset"] == dataset])
+        for statement in list(claim.statements(scores)) or [nothing]:
+            yield judged(claim.number, dataset, statement)
 
 
 def in_words(verdicts: Iterable[Verdict]) -> str:
@@ -48,7 +67,7 @@ def in_words(verdicts: Iterable[Verdict]) -> str:
     return "\n".join(lines)
 
 
-def frame(verdicts: Iterable[Verdict]) -> pd.DataFrame:
+def claims_frame(verdicts: Iterable[Verdict]) -> pd.DataFrame:
     """The verdicts as rows of ``claims.csv``, in the order given.
 
     Returns
@@ -57,15 +76,16 @@ def frame(verdicts: Iterable[Verdict]) -> pd.DataFrame:
     not hold" or "not decided"), ``evidence`` (where, in brackets why nothing is decided, and
     sentences joined by "; ") and ``seeds`` (int, the fewest behind any comparison that decides).
     """
+    import pandas as pd
+
     claims = {claim.number: claim for claim in CLAIMS}
     rows = []
-    for verdict in verdicts:
-        claim = claims[verdict.claim]
-        sentences = filter(None, [*verdict.evidence, _why(claim, [verdict])])
-        reason = verdict.outcome.removeprefix(verdict.verdict)
-        evidence = f"{verdict.where}{reason}: {'; '.join(sentences)}"
-        rows.append((claim.number, claim.artefact, verdict.verdict, evidence, verdict.seeds))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    for it in verdicts:
+        claim = claims[it.claim]
+        sentences = "; ".join(filter(None, [*it.evidence, _why(claim, [it])]))
+        evidence = f"{it.where}{it.outcome.removeprefix(it.verdict)}: {sentences}"
+        rows.append((claim.number, claim.artefact, it.verdict, evidence, it.seeds))
+    return pd.DataFrame(rows, columns=["claim", "artefact", "verdict", "evidence", "seeds"])
 
 
 def _item(verdict: Verdict) -> str:

@@ -1,26 +1,30 @@
 """Many means with their intervals, beside what they would be if nothing were given away."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from .style import GREY, REAL, SYNTHETIC, finished
+from .style import GREY, REAL, SYNTHETIC, panels
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 STYLES = ((REAL, "o", (0, (5, 2))), (SYNTHETIC, "s", (3.5, (5, 2))))  # dashes beside one another
 
 
 def intervals(
-    panels: Mapping[str, pd.DataFrame],
+    frames: Mapping[str, pd.DataFrame],
     lines: Mapping[str, tuple[str, float]],
     control: tuple[str, str] = ("", ""),
 ) -> Figure:
     """A panel per title, in it a line per row and a mark per series.
 
-    panels : columns row, series, value (one of several), mean, low, high (the same for all values
+    frames : columns row, series, value (one of several), mean, low, high (the same for all values
         of a row and series; NaN where there is no interval).
     lines : by title, a value to compare with, a dotted line, after what the legend says of it.
     control : what the legend says of a row of the first panel, and its name: the mean of each of
@@ -28,18 +32,12 @@ def intervals(
 
     No value can be below 0; where an interval is, it is cut there.
     """
-    most = max(frame["row"].nunique() for frame in panels.values())
-    figure, grid = plt.subplots(
-        1,
-        len(panels),
-        figsize=(4.8 * len(panels), 0.42 * most + 1.8),
-        squeeze=False,
-        layout="constrained",
-    )
-    for axes, (title, frame) in zip(grid.flat, panels.items(), strict=True):
+    most = max(frame["row"].nunique() for frame in frames.values())
+    figure, grid = panels(len(frames), 4.8 * len(frames), 0.42 * most + 1.8)
+    for axes, (title, frame) in zip(grid, frames.items(), strict=True):
         words, value = lines[title]
         axes.axvline(value, color=GREY, linestyle=":", label=words)
-        if axes is grid[0, 0]:
+        if axes is grid[0]:
             _controlled(axes, frame, *control)
         _marked(axes, frame)
         axes.set_xlabel(title)
@@ -47,7 +45,7 @@ def intervals(
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="x", alpha=0.3)
         axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
-    return finished(figure)
+    return figure
 
 
 def _controlled(axes: Axes, frame: pd.DataFrame, words: str, row: str) -> None:
@@ -63,24 +61,13 @@ def _marked(axes: Axes, frame: pd.DataFrame) -> None:
     rows, series = (list(dict.fromkeys(frame[name])) for name in ("row", "series"))
     for place, (name, (colour, marker, _)) in enumerate(zip(series, STYLES, strict=False)):
         own = frame[frame["series"] == name]
-        shift = 0.24 * (place - (len(series) - 1) / 2)
-        heights = own["row"].map(rows.index) + shift
-        axes.scatter(
-            own["value"], heights, s=14, color=colour, alpha=0.4, linewidths=0, clip_on=False
-        )
+        heights = own["row"].map(rows.index) + 0.24 * (place - (len(series) - 1) / 2)
+        shown = {"color": colour, "clip_on": False}
+        axes.scatter(own["value"], heights, s=14, alpha=0.4, linewidths=0, **shown)
         once = own.drop_duplicates("row")
         ends = once[["low", "high"]].clip(lower=0).to_numpy().T
-        reach = np.abs(ends - once["mean"].to_numpy())
-        axes.errorbar(
-            once["mean"],
-            once["row"].map(rows.index) + shift,
-            xerr=np.nan_to_num(reach),
-            color=colour,
-            marker=marker,
-            linestyle="none",
-            capsize=3,
-            label=name,
-            clip_on=False,
-        )
+        reach = np.nan_to_num(np.abs(ends - once["mean"].to_numpy()))
+        marks = {"marker": marker, "linestyle": "none", "capsize": 3, "label": name, **shown}
+        axes.errorbar(once["mean"], heights[once.index], xerr=reach, **marks)
     axes.set_yticks(range(len(rows)), rows, fontsize=8)
     axes.set_ylim(len(rows) - 0.5, -0.5)

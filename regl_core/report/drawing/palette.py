@@ -12,12 +12,12 @@ from typing import Any
 LINES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "<", ">")
 GREYS = ("#6E6E6E", "#A0A0A0")
-# The lengths of the cycles have no common divisor: many looks before one comes again.
+# The lengths of the cycles have no common divisor: many styles before one comes again.
 COLOURS = ("#E69F00", "#009E73", "#CC79A7")
 
 
 @dataclass(frozen=True)
-class Look:
+class MethodStyle:
     """A line's colour, dashes and marker. thin: one of many, in the background."""
 
     colour: str
@@ -26,7 +26,7 @@ class Look:
     thin: bool = False
 
     @property
-    def style(self) -> dict[str, Any]:
+    def keywords(self) -> dict[str, Any]:
         """Keywords for `Axes.plot`."""
         return {
             "color": self.colour,
@@ -40,10 +40,10 @@ class Look:
 
 
 FIXED = {
-    "Centralized": Look("#000000", "-", "o"),
-    "FedAvg": Look("#4527A0", "--", "s"),
-    "ReGL (TF)": Look("#2E9BD6", "-.", "^"),
-    "ReGL (FT)": Look("#D55E00", "-", "D"),
+    "Centralized": MethodStyle("#000000", "-", "o"),
+    "FedAvg": MethodStyle("#4527A0", "--", "s"),
+    "ReGL (TF)": MethodStyle("#2E9BD6", "-.", "^"),
+    "ReGL (FT)": MethodStyle("#D55E00", "-", "D"),
 }
 RANGES = ("FedAvg", "ReGL (TF)", "ReGL (FT)")  # of which curves show the range of the seeds
 # Those of Tables 2 and 3, then those of Table 4: within a table no two share grey and dashes.
@@ -53,23 +53,23 @@ BASELINES = (
 )
 
 
-def looks(methods: Sequence[str], loud: bool = False) -> dict[str, Look]:
-    """The look of each method. loud: where baselines are the subject, they are in colour, too."""
+def method_styles(methods: Sequence[str], loud: bool = False) -> dict[str, MethodStyle]:
+    """The style of each method. loud: where baselines are the subject, they are in colour, too."""
     known = FIXED if loud else {**FIXED, **_baselines()}
     others = [name for name in dict.fromkeys(methods) if name not in known]
     found = known | {name: _new(place) for place, name in enumerate(others)}
     return {name: found[name] for name in methods}
 
 
-def _baselines() -> dict[str, Look]:
+def _baselines() -> dict[str, MethodStyle]:
     found = {}
     for place, name in enumerate(BASELINES):
         colour, line, marker = (own[place % len(own)] for own in (GREYS, LINES, MARKERS))
-        found[name] = Look(colour, line, marker, thin=True)
+        found[name] = MethodStyle(colour, line, marker, thin=True)
     return found
 
 
-def _new(place: int) -> Look:
+def _new(place: int) -> MethodStyle:
     # From the other end: where it covers FedAvg's line, that one shows through the gaps.
     colour, line, marker = (own[place % len(own)] for own in (COLOURS, LINES[::-1], MARKERS[::-1]))
-    return Look(colour, line, marker)
+    return MethodStyle(colour, line, marker)

@@ -1,15 +1,18 @@
 """Which column and row a result belongs to: exactly the strings of the published tables."""
 
 import pytest
+from toy_results import result as toy_result
 
+from regl_core.errors import ReglError
 from regl_core.paper import published
 from regl_core.params import load
 from regl_core.partition import IID, Dirichlet, GlobalShare, Pooled, SingleLabel
-from regl_core.report import columns
+from regl_core.report import rows
 from regl_core.runs import PersonalResult, PersonalRun, Result, Run
 
 PAPER = load("paper")
 BETAS = (0.01, 0.05, 0.1, 0.3, 0.5)
+TWO = [Dirichlet(beta=0.01, clients=5), Dirichlet(beta=0.5, clients=5)]
 
 
 def result(partition, method="FedAvg", dataset="imagefruit", settings=PAPER):
@@ -18,47 +21,33 @@ def result(partition, method="FedAvg", dataset="imagefruit", settings=PAPER):
 
 
 def settings_of(table: int, dataset: str = "imagefruit") -> set[str]:
-    rows = published(table)
-    return set(rows.loc[rows["dataset"] == dataset, "setting"])
-
-
-def test_concentrations_and_iid_are_those_of_table_5():
-    partitions = [Dirichlet(beta=beta, clients=5) for beta in BETAS] + [IID(clients=5)]
-    found = [columns.by_partition(result(partition)) for partition in partitions]
-    assert {setting for setting, _ in found} == settings_of(5)
-    assert {method for _, method in found} == {"FedAvg"}
+    paper = published(table)
+    return set(paper.loc[paper["dataset"] == dataset, "setting"])
 
 
 @pytest.mark.parametrize(
     ("table", "partitions"),
     [
-        (2, [Dirichlet(beta=0.01, clients=5), Dirichlet(beta=0.5, clients=5), Pooled()]),
+        (2, [*TWO, Pooled()]),
         (3, [SingleLabel()]),
-        (4, [Dirichlet(beta=0.01, clients=5), Dirichlet(beta=0.5, clients=5)]),
+        (4, TWO),
+        (5, [*(Dirichlet(beta=beta, clients=5) for beta in BETAS), IID(clients=5)]),
     ],
 )
-def test_partitions_are_those_of_tables_2_to_4(table, partitions):
-    found = {
-        columns.by_partition(
-            result(partition, "Centralized" if partition == Pooled() else "FedAvg")
-        )[0]
-        for partition in partitions
-    }
-    assert found == settings_of(table)
+def test_partitions_are_those_of_tables_2_to_5(table, partitions):
+    methods = ["Centralized" if it == Pooled() else "FedAvg" for it in partitions]
+    found = list(map(rows.by_partition, map(result, partitions, methods)))
+    assert {setting for setting, _ in found} == settings_of(table)
+    assert [method for _, method in found] == methods
 
 
 @pytest.mark.parametrize("dataset", ["imagefruit", "imagenet100"])
 def test_epochs_are_those_of_table_6(dataset):
     found = {
-        columns.by_epochs(
-            result(
-                Dirichlet(beta=beta, clients=5),
-                dataset=dataset,
-                settings=PAPER.altered({"training.local_epochs": epochs}),
-            )
-        )
-        for beta in (0.01, 0.5)
+        rows.by_epochs(result(partition, dataset=dataset, settings=altered))
+        for partition in TWO
         for epochs in (1, 5, 10, 20)
+        for altered in [PAPER.altered({"training.local_epochs": epochs})]
     }
     assert found == {(setting, "FedAvg") for setting in settings_of(6, dataset)}
 
@@ -67,36 +56,41 @@ def test_epochs_are_those_of_table_6(dataset):
     ("dataset", "clients"), [("imagefruit", (5, 50, 100)), ("imagenet100", (10, 50, 100))]
 )
 def test_clients_are_those_of_table_7(dataset, clients):
-    found = {
-        columns.by_clients(result(Dirichlet(beta=0.01, clients=n), dataset=dataset))
-        for n in clients
-    }
+    partitions = [Dirichlet(beta=0.01, clients=n) for n in clients]
+    found = {rows.by_clients(result(it, dataset=dataset)) for it in partitions}
     assert found == {(setting, "FedAvg") for setting in settings_of(7, dataset)}
 
 
 def test_shares_and_tasks_are_those_of_table_1():
-    base = Dirichlet(beta=0.01, clients=5)
     found = set()
     for share in (0.0, 0.05, 0.1, 0.2, 0.3):
+        given = GlobalShare(share=share, base=TWO[0])
         fields = dict(dataset="imagefruit", method="FedAvg", seed=0, settings=PAPER)
-        given = GlobalShare(share=share, base=base)
-        found.add(columns.by_task(Result(Run(partition=given, **fields), (50.0,))))
         personal = PersonalRun(partition=given, **fields)
-        found.add(columns.by_task(PersonalResult(personal, ((50.0,),))))
-    rows = published(1)
-    assert found == set(zip(rows["setting"], rows["method"], strict=True)) and len(found) == 10
+        found |= {
+            rows.by_task(result(given)),
+            rows.by_task(PersonalResult(personal, ((50.0,),))),
+        }
+    paper = published(1)
+    assert found == set(zip(paper["setting"], paper["method"], strict=True)) and len(found) == 10
 
 
 @pytest.mark.parametrize(
     ("method", "count", "setting"),
     [
         ("ReGL (TF)", 500, "beta=0.5;images=500"),
-        ("ReGL (FT)", 4000, "beta=0.5;images=4000"),
         ("ReGL (FT)", 0, "beta=0.5;images=0"),
         ("FedAvg", 500, "beta=0.5;images=0"),  # it uses none, however many are set
     ],
 )
 def test_images_of_figure_5_are_those_a_method_uses(method, count, setting):
     settings = PAPER.altered({"datasets.imagefruit.synthetic_per_class": count})
-    one = result(Dirichlet(beta=0.5, clients=5), method, settings=settings)
-    assert columns.by_volume(one) == (setting, method)
+    assert rows.by_volume(result(TWO[1], method, settings=settings)) == (setting, method)
+
+
+def test_what_a_table_cannot_tell_apart_and_no_results_are_refused():
+    twice = [toy_result("FedAvg", Dirichlet(beta=0.5, clients=n), 0, 50.0) for n in (5, 10)]
+    with pytest.raises(ReglError, match=r"FedAvg on digits, beta=0\.5, seed 0"):
+        rows.gather(twice)
+    with pytest.raises(ReglError, match="no results"):
+        rows.gather([])

@@ -1,15 +1,15 @@
-import io
+"""A table from results: the published numbers beside ours, in three formats on disk."""
+
 import re
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from toy_results import DIGITS, METHODS, PAPERLIKE, SKEWED, result, results, settings
 
 from regl_core.errors import ReglError
 from regl_core.paper import published
 from regl_core.params import load
-from regl_core.partition import Dirichlet, Pooled, SingleLabel
+from regl_core.partition import Pooled
 from regl_core.report import tables
 from regl_core.report.formats import escape
 from regl_core.report.provenance import Provenance
@@ -28,27 +28,25 @@ def row(text, method):
     return [cell.strip() for cell in line.strip("|").split("|")][1:]
 
 
-# The paper's numbers
-
-
-def test_published_tables_are_whole():
+def test_published_tables_are_whole_and_an_unknown_one_is_refused():
     assert [len(published(number)) for number in range(1, 8)] == [10, 105, 50, 90, 36, 64, 36]
     two = published(2).set_index(["dataset", "setting", "method"])
     assert two.loc[("imagefruit", "beta=0.01", "ReGL (FT)")].tolist() == [77.6, 1.2]
     assert published(1)["std_pct"].isna().all()
-
-
-def test_unknown_published_table_is_refused():
     with pytest.raises(ReglError, match="table 8 is unknown, expected one of 1, 2, 3, 4, 5, 6, 7"):
         published(8)
 
 
 def test_paper_stands_under_our_data_sets():
-    its = settings(digits="imagefruit", ours=None, cub="cub")
-    rows = tables.beside(3, its)
+    rows = tables.beside(3, settings(digits="imagefruit", ours=None, cub="cub"))
     assert list(dict.fromkeys(rows["dataset"])) == ["digits", "cub"]
     digits = rows[(rows["dataset"] == "digits") & (rows["method"] == "FedAvg")]
     assert digits["accuracy_pct"].tolist() == [11.9]
+
+
+def test_what_the_paper_prints_for_one_method():
+    found = tables.references(["imagefruit", "cub"], {"A": 2, "B": 4}, "beta=0.01", "FedAvg")
+    assert list(found.index) == ["imagefruit", "cub"] and found.loc["imagefruit", "A"] == 29.0
 
 
 # The CSV
@@ -69,29 +67,6 @@ def test_csv_is_one_row_per_run_in_the_order_of_the_grid():
     )
 
 
-@pytest.mark.parametrize(("number", "partitions"), [(2, SKEWED), (3, (SingleLabel(),))])
-def test_csv_joins_the_published_numbers(number, partitions):
-    made = table(results(dict.fromkeys(METHODS, 50.0), partitions), number)
-    runs = pd.read_csv(io.StringIO(made.texts(MADE)["csv"]))
-    paper = published(number)
-    joined = runs.merge(paper[paper["dataset"] == "imagefruit"], "left", on=["setting", "method"])
-    assert len(joined) == len(runs)
-    # Only the yardstick that the paper's Table 3 does not have is without a counterpart.
-    alone = joined[joined["accuracy_pct_y"].isna()]
-    assert set(alone["method"]) == ({"Centralized"} if number == 3 else set())
-
-
-def test_two_results_for_one_cell_and_seed_are_refused():
-    twice = [result("FedAvg", Dirichlet(beta=0.5, clients=n), 0, 50.0) for n in (5, 10)]
-    with pytest.raises(ReglError, match=r"FedAvg on digits, beta=0\.5, seed 0"):
-        table(twice)
-
-
-def test_no_results_are_refused():
-    with pytest.raises(ReglError, match="no results"):
-        table([])
-
-
 # Markdown and LaTeX
 
 
@@ -108,12 +83,8 @@ def test_caption_names_seeds_profile_changes_and_counterpart():
     assert 'Table 2, profile desk with {"training.rounds": 3}: test accuracy in %' in text
     assert "mean of the last 3 rounds. 3 seeds: mean ± standard deviation" in text
     assert "imagefruit for digits" in text
-    assert table(results({"FedAvg": 50}, spread=(0.0,))).md.count("1 seed.") == 1
-
-
-def test_one_seed_has_no_deviation():
-    text = table(results({"FedAvg": 50}, spread=(0.0,))).md
-    assert row(text, "FedAvg")[0] == "**50.0** (29.0 ± 2.0)"
+    single = table(results({"FedAvg": 50}, spread=(0.0,))).md
+    assert single.count("1 seed.") == 1 and row(single, "FedAvg")[0] == "**50.0** (29.0 ± 2.0)"
 
 
 def test_means_that_print_alike_share_a_place():
@@ -126,14 +97,8 @@ def test_means_that_print_alike_share_a_place():
 
 def test_methods_stand_in_the_papers_order():
     made = results({"Mine": 1, "ReGL (FT)": 2, "MOON": 3, "FedAvg": 4, "Centralized": 5})
-    lines = [line for line in table(made).md.splitlines() if line.startswith("|")]
-    assert [re.match(r"\| (.+?) \|", line)[1] for line in lines[2:]] == [
-        "Centralized",
-        "FedAvg",
-        "MOON",
-        "ReGL (FT)",
-        "Mine",
-    ]
+    found = re.findall(r"^\| (.+?) \|", table(made).md, re.M)
+    assert found == ["method", "---", "Centralized", "FedAvg", "MOON", "ReGL (FT)", "Mine"]
 
 
 def test_missing_numbers_are_dashes():

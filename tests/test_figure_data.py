@@ -8,7 +8,14 @@ import torch
 from regl_core.params import load
 from regl_core.partition import IID, Dirichlet, SingleLabel
 from regl_core.report import figure_data
-from regl_core.report.analyses import DistanceRun, Distances, DrawnRun, LocalUpdates, UpdateRun
+from regl_core.report.analyses import (
+    ClientImagesRun,
+    DistanceRun,
+    Distances,
+    LocalUpdates,
+    UpdateRun,
+)
+from regl_core.report.rows import RUN
 
 SMOKE = load("smoke")
 MILD, SKEWED = Dirichlet(beta=0.5, clients=3), Dirichlet(beta=0.01, clients=4)
@@ -23,7 +30,7 @@ def run(kind=UpdateRun, method="FedAvg", partition=MILD, seed=0, **more):
 
 def test_ownership_has_every_image_once():
     owned = figure_data.ownership("digits", [SKEWED, MILD, IID(clients=3)], (0, 1), SMOKE)
-    assert list(owned.columns) == [*figure_data.RUN, "client", "class", "images"]
+    assert list(owned.columns) == [*RUN, "client", "class", "images"]
     assert len(owned) == 2 * 10 * (4 + 3 + 3)
     assert set(owned["method"]) == {"partition"} and set(owned["dataset"]) == {"digits"}
     sums = owned.groupby(["setting", "seed", "class"])["images"].sum()
@@ -35,13 +42,13 @@ def test_ownership_has_every_image_once():
 
 def test_ownership_of_single_labels_is_a_diagonal():
     owned = figure_data.ownership("digits", [SingleLabel()], (0,), SMOKE)
-    assert np.array_equal(figure_data.matrix(owned), 6 * np.eye(10, dtype=int))
+    assert np.array_equal(figure_data.ownership_matrix(owned), 6 * np.eye(10, dtype=int))
 
 
 def test_a_matrix_keeps_the_order_of_clients_and_classes():
     rows = [(client, name) for client in (0, 1, 10, 2) for name in ("zebra", "ape")]
     owned = pd.DataFrame(rows, columns=["client", "class"]).assign(images=range(8))
-    assert figure_data.matrix(owned).tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
+    assert figure_data.ownership_matrix(owned).tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
 
 
 def test_skew_by_hand():
@@ -52,10 +59,10 @@ def test_skew_by_hand():
                 for client, own in enumerate(counts)
                 for name, images in zip("ab", own, strict=True)
             ],
-            columns=[*figure_data.RUN, "client", "class", "images"],
+            columns=[*RUN, "client", "class", "images"],
         )
 
-    found = figure_data.skew([part("x", [(5, 0), (1, 4), (0, 0)]), part("y", [(2, 3)])])
+    found = figure_data.skew(pd.concat([part("x", [(5, 0), (1, 4), (0, 0)]), part("y", [(2, 3)])]))
     assert found.loc[("d", "x")].to_dict() == {
         "classes per client": 1.0,
         "fewest images": 0,
@@ -98,7 +105,7 @@ def test_clients_with_images_are_ordered_by_what_they_own():
 
 
 def test_per_class_has_a_row_per_client_with_images_and_class():
-    rows = figure_data.per_class([MADE], NAMES)
+    rows = figure_data.accuracy_per_class([MADE], NAMES)
     assert list(rows.columns) == [
         *("dataset", "setting", "method", "seed"),
         *("client", "class", "real", "synthetic", "before_pct", "after_pct"),
@@ -120,7 +127,7 @@ def test_separation_means_owned_and_lacking_classes_apart():
 
 def test_change_is_in_points_by_what_a_client_owns():
     other = updates([[1] + [0] * 9], [[70] * 10], [[0] * 10], method="ReGL (TF)")
-    found = figure_data.change(figure_data.per_class([MADE, other], NAMES))
+    found = figure_data.mean_change(figure_data.accuracy_per_class([MADE, other], NAMES))
     assert list(found.index) == ["FedAvg", "ReGL (TF)"]
     # Owned by FedAvg's clients: +40 and +30, and ten times +10; lacking: eight times −40.
     assert found.loc["FedAvg"].to_dict() == {
@@ -143,15 +150,15 @@ def test_distances_have_a_row_per_run():
         for method in ("ReGL (TF)", "ReGL (FT)")
         for seed in (0, 1)
     ]
-    rows = figure_data.distances(made)
+    rows = figure_data.image_distances(made)
     assert rows.iloc[3].tolist() == ["digits", "beta=0.5", "ReGL (FT)", 1, 0.12346, 2.5]
     assert list(rows.columns[-2:]) == ["kernel_distance", "frechet_distance"]
 
 
 def test_real_images_are_of_their_class_and_stars_mark_what_a_client_lacks():
     assert figure_data.real_images("digits", SMOKE, 4).shape == (10, 4, 3, 16, 16)
-    drawn = run(DrawnRun, "ReGL (FT)", SKEWED, client=1)
-    owned = figure_data.matrix(figure_data.ownership("digits", [SKEWED], [0], SMOKE))[1]
+    drawn = run(ClientImagesRun, "ReGL (FT)", SKEWED, client=1)
+    owned = figure_data.ownership_matrix(figure_data.ownership("digits", [SKEWED], [0], SMOKE))[1]
     assert 0 < (owned > 0).sum() < 10
     expected = [name if n else f"{name} *" for name, n in zip(NAMES, owned, strict=True)]
-    assert figure_data.marked(drawn) == expected
+    assert figure_data.marked_classes(drawn) == expected

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from itertools import product
 
-from ..params import Settings
+from regl_core.params import Settings
 
 Cell = tuple[str, str, str]  # data set, setting, method
 
