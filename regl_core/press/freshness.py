@@ -268,7 +268,7 @@ def _altered(known: Mapping[str, str], files: Mapping[str, str]) -> list[str]:
     """How `files` differ from those `known`, checksums by name, in words."""
     lacking, added = sorted(known.keys() - files.keys()), sorted(files.keys() - known.keys())
     told = (("is missing", lacking), ("was added", added), ("was altered", _others(known, files)))
-    return [f"{name} {what}" for what, names in told for name in names]
+    return [f"{', '.join(names)} {what}" for what, names in told if names]
 
 
 def files_of(name: str, folder: Path) -> dict[str, str]:
