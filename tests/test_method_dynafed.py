@@ -209,7 +209,7 @@ def test_the_synthetic_set_is_never_augmented():
     for call in aggregated:
         server, updates, now = call.given
         plain = now.training.model_copy(update={"augmentation": "none"})
-        expected = method.aggregate(server, updates, replace(now, training=plain))
+        expected = small().aggregate(server, updates, replace(now, training=plain))
         assert same(call.then.weights, expected.weights)
         assert same_state(call.then.extra, expected.extra)
     assert not same(views, run(small()).weights)
