@@ -79,7 +79,7 @@ figures: $(ready)  ## compute FIGURES at PROFILE: figures/PROFILE/figN.png, .pdf
 report: $(ready)  ## everything, and figures/PROFILE/index.html to see it: tables, figures, claims
 	@set -f; exec $(py) -m regl_core report $(settings)
 
-plan: $(ready)  ## say what `make tables` takes: time, disk, memory; CALIBRATE=1 measures first
+plan: $(ready)  ## say what `make tables` takes: time, disk, downloads; CALIBRATE=1 measures first
 	@set -f; exec $(py) -m regl_core plan $$TABLE_NAMES $(settings) $(if $(CALIBRATE),--calibrate)
 
 status: $(ready)  ## say of every table and figure whether it is fresh, stale (why) or missing
@@ -91,7 +91,8 @@ clean-store: $(ready)  ## show what stored results could be deleted, unused ones
 test: $(ready)  ## lint, unit tests, and every notebook at the smoke profile
 	$(py) -m ruff check
 	$(py) -m ruff format --check
-	$(py) -m pytest --nbmake --nbmake-timeout=300 tests notebooks
+	$(VENV)/bin/lint-imports
+	$(py) -m pytest -n auto --nbmake --nbmake-timeout=300 tests notebooks
 
 rehearsal: $(ready)  ## PROFILE=paper in small, all of it: replicas of data and models, no GPU, 4 minutes
 	@exec $(py) -m tools.rehearsal

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from .clients import ClientData, placed, shelf
 from .engine import Checkpoint
 from .errors import ReglError
-from .methods.base import Method, Round, Server, State, Task, Update
+from .methods import Method, Round, Server, State, Task, Update
 from .params import TrainingSettings
 from .seeds import numpy_generator
 from .training import compiled, evaluate, in_memory, local_sgd, repeatable

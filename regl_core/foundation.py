@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .errors import ReglError
-from .hub.sources import Sources
+from .hub import Sources
 from .params import FoundationSettings
 
 if TYPE_CHECKING:

@@ -6,14 +6,10 @@ from typing import TypeVar
 
 from .data import Dataset
 from .datasets import PACKED, Loader, find
-from .hub.sources import Sources
+from .hub import Sources
 from .params import FoundationSettings, Settings, TrainingSettings
 from .partition import PartitionSpec
-from .stages.captioned import Captioned
-from .stages.inputs import Loads, Models, Size, Source
-from .stages.lora_images import LoraImages
-from .stages.tuned import Tuned
-from .stages.vanilla_images import Vanilla
+from .stages import Captioned, Loads, LoraImages, Models, Size, Source, Tuned, Vanilla
 from .system import resolved
 
 Synthetic = Vanilla | LoraImages

@@ -21,10 +21,9 @@ from .settings import Frozen, nearest
 
 if TYPE_CHECKING:
     from .engine import Store
-    from .methods.base import Method
+    from .methods import Method
     from .pipeline import Pipeline
-    from .stages.personalized import Personalized
-    from .stages.trained import Trained
+    from .stages import Personalized, Trained
 
 STORE = ROOT / ".store"
 HANDED = "REGL_HANDED"  # variable that names the file of what a kernel is handed (`Handed`)
@@ -78,7 +77,7 @@ class Run(Frozen):
         Raises ReglError where it cannot be: the method's hyper-parameters are wrong or do not go
         with `training`, say.
         """
-        from .stages.trained import Trained
+        from .stages import Trained
 
         method = self.build()
         method.check(self.settings.training)
@@ -109,7 +108,7 @@ class PersonalRun(Run):
 
     def stage(self, pipeline: "Pipeline") -> "Trained | Personalized":
         """The federation, and the fine-tuning by each client where it belongs to the method."""
-        from .stages.personalized import Personalized
+        from .stages import Personalized
 
         trained = super().stage(pipeline)
         if not self.build().personalized:

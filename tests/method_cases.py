@@ -13,11 +13,10 @@ from toy_clients import client, clients, network, settings
 from regl_core import methods
 from regl_core.clients import ClientData
 from regl_core.federation import FederationCheckpoint, FederationState, federate
-from regl_core.methods.base import Method
+from regl_core.methods import FedAvg, Method
 from regl_core.methods.dynafed import DynaFed
 from regl_core.methods.fedalign import FedAlign
 from regl_core.methods.fedamp import FedAMP
-from regl_core.methods.fedavg import FedAvg
 from regl_core.methods.fedbn import FedBN
 from regl_core.methods.fedcac import FedCAC
 from regl_core.methods.fednova import FedNova

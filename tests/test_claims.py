@@ -7,8 +7,8 @@ from toy_results import settings as toy_settings
 
 from regl_core.paper import published
 from regl_core.partition import SingleLabel
-from regl_core.report.claims import CLAIMS, claims_frame, in_words, judge, judge_beside, verdicts
-from regl_core.report.rows import gather
+from regl_core.report import CLAIMS, claims_frame, gather, judge, verdicts
+from regl_core.report.claims import in_words, judge_beside
 
 
 def outcomes(made, number=2, its=DIGITS):

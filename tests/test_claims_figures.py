@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from toy_results import NO_PAPER
 
-from regl_core.report.claims import claims_frame, judge_beside
+from regl_core.report import claims_frame
+from regl_core.report.claims import judge_beside
 
 TF, FT = "ReGL (TF)", "ReGL (FT)"
 MISSING, FEW_SEEDS = "not decided (runs missing)", "not decided (too few seeds)"

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from toy_results import NO_PAPER, frame
 
-from regl_core.report.comparison import PLAIN, Comparison, Quantity
+from regl_core.report import Comparison, Quantity
+from regl_core.report.comparison import PLAIN
 from regl_core.report.scores import Scores
 
 quick = settings(max_examples=60, deadline=None)

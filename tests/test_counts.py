@@ -16,7 +16,7 @@ from regl_core.plan.counts import BYTE, START, Unit
 from regl_core.privacy.adapter_attack import AdapterAttack
 from regl_core.privacy.neighbours import Neighbours
 from regl_core.privacy.update_attack import UpdateAttack
-from regl_core.report.analyses import DistanceRun, UpdateRun
+from regl_core.report import DistanceRun, UpdateRun
 from regl_core.runs import PersonalRun, Run
 
 CHANGES = {

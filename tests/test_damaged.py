@@ -11,8 +11,8 @@ import pytest
 from test_store import contents
 from toy_stages import Draw, Holder
 
+from regl_core.engine import Store
 from regl_core.engine.entry import ENTRY
-from regl_core.engine.store import Store
 
 pytestmark = pytest.mark.faults
 

@@ -6,14 +6,13 @@ from pathlib import Path
 import pytest
 
 from regl_core import data, datasets, runs
-from regl_core.engine.runner import closure, run_stages
-from regl_core.engine.store import Store
+from regl_core.engine import Store, closure, run_stages
 from regl_core.errors import Halt
 from regl_core.params import ROOT, Settings, load
 from regl_core.partition import Dirichlet
 from regl_core.pipeline import Pipeline
 from regl_core.press.grids import grid_of
-from regl_core.stages.inputs import Source
+from regl_core.stages import Source
 from tools.replica import datasets as replica
 
 NOTEBOOKS = ("table1", "table4", "fig4", "fig6", "foundation", "privacy")

@@ -3,9 +3,7 @@
 import pytest
 from toy_stages import Draw
 
-from regl_core.engine import entry
-from regl_core.engine.stage import Stage
-from regl_core.engine.store import Store
+from regl_core.engine import Stage, Store, entry
 from regl_core.evidence import Probe
 from regl_core.params import load
 from regl_core.partition import Dirichlet

@@ -8,7 +8,8 @@ import pytest
 from toy_stages import Draw, Holder, Model, Setting
 
 import regl_core.engine.stage
-from regl_core.engine.digest import check_unchanged, code_digest, library_versions
+from regl_core.engine import code_digest, library_versions
+from regl_core.engine.digest import check_unchanged
 from regl_core.errors import ReglError
 
 PACKAGE = {

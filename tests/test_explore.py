@@ -13,7 +13,7 @@ from toy_stages import Broken, Logged
 
 from regl_core import params
 from regl_core.data import Split
-from regl_core.engine.store import Store
+from regl_core.engine import Store
 from regl_core.errors import ReglError
 from regl_core.explore import Board, attended, pictures, try_out
 from regl_core.explore.background import Background, ComputeButton

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from regl_core.engine.store import Store
+from regl_core.engine import Store
 from regl_core.params import ROOT, load
 from regl_core.partition import Dirichlet
 from regl_core.pipeline import Pipeline
@@ -14,7 +14,7 @@ from regl_core.press.grids import grid_of
 from regl_core.privacy import AdapterMembership, ImageCopying, UpdateMembership, attack_all, owners
 from regl_core.privacy.exposure import COLUMNS
 from regl_core.runs import Run
-from regl_core.stages.lora_images import LoraImages
+from regl_core.stages import LoraImages
 
 SMOKE = load("smoke")
 THREE = Dirichlet(beta=0.5, clients=3)

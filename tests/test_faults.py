@@ -19,7 +19,7 @@ import psutil
 import pytest
 from toy_runs import Made, Seen, artefacts, copied
 
-from regl_core.engine.store import Store
+from regl_core.engine import Store
 
 pytestmark = pytest.mark.faults
 

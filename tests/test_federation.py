@@ -9,8 +9,8 @@ from regl_core import federation
 from regl_core.clients import ClientData
 from regl_core.errors import ReglError
 from regl_core.federation import FederationCheckpoint, federate, select
+from regl_core.methods import FedAvg
 from regl_core.methods.dynafed import DynaFed
-from regl_core.methods.fedavg import FedAvg
 from regl_core.methods.fedbn import FedBN
 from regl_core.methods.fedrep import FedRep
 from regl_core.methods.moon import Moon

@@ -7,15 +7,8 @@ import torch
 
 from regl_core.params import load
 from regl_core.partition import IID, Dirichlet, SingleLabel
-from regl_core.report import figure_data
-from regl_core.report.analyses import (
-    ClientImagesRun,
-    DistanceRun,
-    Distances,
-    LocalUpdates,
-    UpdateRun,
-)
-from regl_core.report.rows import RUN
+from regl_core.report import RUN, ClientImagesRun, DistanceRun, UpdateRun, figure_data
+from regl_core.report.analyses import Distances, LocalUpdates
 
 SMOKE = load("smoke")
 MILD, SKEWED = Dirichlet(beta=0.5, clients=3), Dirichlet(beta=0.01, clients=4)

@@ -6,8 +6,7 @@ from regl_core.paper import published
 from regl_core.params import ROOT, load
 from regl_core.pipeline import Pipeline
 from regl_core.press.grids import grid_of
-from regl_core.report import rows
-from regl_core.report.analyses import ClientImagesRun, DistanceRun, UpdateRun
+from regl_core.report import ClientImagesRun, DistanceRun, UpdateRun, rows
 from regl_core.runs import PersonalResult, PersonalRun, Result, Run
 from tools.expected import DRAWN, Cell, cells
 

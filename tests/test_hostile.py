@@ -14,7 +14,7 @@ from test_params import KEYS, VALUES
 from regl_core import __main__ as cli
 from regl_core import methods
 from regl_core.errors import ReglError
-from regl_core.hub.sources import Sources
+from regl_core.hub import Sources
 from regl_core.params import ROOT, load, profiles
 
 LINES = (ROOT / "params/desk.yaml").read_text().splitlines()

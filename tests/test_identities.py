@@ -15,8 +15,7 @@ from regl_core.evidence.identities import (
     small_network,
 )
 from regl_core.federation import federate
-from regl_core.methods.base import Method
-from regl_core.methods.fedavg import FedAvg
+from regl_core.methods import FedAvg, Method
 from regl_core.seeds import torch_generator
 from regl_core.weights import Weights, mean
 

@@ -8,7 +8,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from toy_stages import Draw
 
 from regl_core import runs
-from regl_core.engine.store import Store
+from regl_core.engine import Store
 from regl_core.errors import Incomplete
 from regl_core.params import ROOT, load
 from regl_core.press.freshness import of_notebook, state

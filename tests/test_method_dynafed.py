@@ -15,9 +15,9 @@ from regl_core import training
 from regl_core.clients import ClientData
 from regl_core.errors import ReglError
 from regl_core.federation import federate
-from regl_core.methods import dynafed
+from regl_core.methods import FedAvg, dynafed
 from regl_core.methods.dynafed import DynaFed, mismatch, soft_cross_entropy
-from regl_core.methods.fedavg import FedAvg, weighted_mean
+from regl_core.methods.fedavg import weighted_mean
 from regl_core.seeds import torch_generator
 from regl_core.training import batches
 from regl_core.weights import Weights

@@ -14,9 +14,8 @@ from regl_core.clients import ClientData
 from regl_core.errors import ReglError
 from regl_core.evidence.identities import gap
 from regl_core.federation import federate
-from regl_core.methods.base import Round, Server, Task
+from regl_core.methods import FedAvg, Round, Server, Task
 from regl_core.methods.fedalign import FedAlign, Student, first
-from regl_core.methods.fedavg import FedAvg
 from regl_core.methods.spectral import by_place
 from regl_core.models import ResNetSmall, build
 from regl_core.training import cross_entropy

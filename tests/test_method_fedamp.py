@@ -12,7 +12,7 @@ from toy_clients import client, clients, network, same, settings
 from regl_core.clients import ClientData
 from regl_core.evidence.identities import gap
 from regl_core.federation import federate, select
-from regl_core.methods.base import Server
+from regl_core.methods import Server
 from regl_core.methods.fedamp import FedAMP, distance
 from regl_core.methods.separate import Separate
 from regl_core.training import batches, evaluate

@@ -10,8 +10,8 @@ from toy_clients import clients, network, same, settings
 
 from regl_core.clients import ClientData
 from regl_core.federation import federate
-from regl_core.methods.base import Round, Server, Update
-from regl_core.methods.fedavg import FedAvg, weighted_mean
+from regl_core.methods import FedAvg, Round, Server, Update
+from regl_core.methods.fedavg import weighted_mean
 from regl_core.weights import Weights, mean
 
 

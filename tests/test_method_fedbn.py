@@ -10,7 +10,7 @@ from toy_clients import network, same, settings
 
 from regl_core.clients import ClientData
 from regl_core.federation import federate, select
-from regl_core.methods.fedavg import FedAvg
+from regl_core.methods import FedAvg
 from regl_core.methods.fedbn import FedBN, norm_layers
 from regl_core.models import build
 from regl_core.training import Phase, evaluate, local_sgd

@@ -12,8 +12,7 @@ from toy_clients import clients, network, same, settings, tensors
 
 from regl_core.clients import ClientData
 from regl_core.federation import federate
-from regl_core.methods.base import Round, Server, Update
-from regl_core.methods.fedavg import FedAvg
+from regl_core.methods import FedAvg, Round, Server, Update
 from regl_core.methods.fedcac import FedCAC, overlap
 from regl_core.training import evaluate
 from regl_core.weights import Weights

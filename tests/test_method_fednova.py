@@ -8,8 +8,7 @@ from toy_clients import clients, same, settings
 
 from regl_core.evidence.identities import gap
 from regl_core.evidence.quadratic import Client, Quadratic, trajectory
-from regl_core.methods.base import Round, Server, Update
-from regl_core.methods.fedavg import FedAvg
+from regl_core.methods import FedAvg, Round, Server, Update
 from regl_core.methods.fednova import FedNova, weight_of_steps
 from regl_core.weights import Weights
 

@@ -9,8 +9,7 @@ from torch import nn
 from toy_clients import network, same, settings
 
 from regl_core.evidence.quadratic import Client, Quadratic, trajectory
-from regl_core.methods.base import Round, Server, Update
-from regl_core.methods.fedavg import FedAvg
+from regl_core.methods import FedAvg, Round, Server, Update
 from regl_core.methods.fedopt import FedOpt
 from regl_core.weights import Weights
 

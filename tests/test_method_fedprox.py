@@ -6,7 +6,7 @@ from toy_clients import network, same
 
 from regl_core.evidence.identities import gap
 from regl_core.evidence.quadratic import Client, Quadratic, trajectory
-from regl_core.methods.fedavg import FedAvg
+from regl_core.methods import FedAvg
 from regl_core.methods.fedprox import FedProx
 
 

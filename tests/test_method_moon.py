@@ -12,8 +12,7 @@ from toy_clients import network, same, settings
 from regl_core.clients import ClientData
 from regl_core.errors import ReglError
 from regl_core.federation import federate
-from regl_core.methods.base import Round, Server, Task
-from regl_core.methods.fedavg import FedAvg
+from regl_core.methods import FedAvg, Round, Server, Task
 from regl_core.methods.moon import Moon, Projected
 from regl_core.models import build
 from regl_core.weights import Weights

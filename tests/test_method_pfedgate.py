@@ -13,7 +13,7 @@ from toy_clients import client, clients, network, same, settings
 from regl_core.clients import ClientData
 from regl_core.errors import ReglError
 from regl_core.federation import federate
-from regl_core.methods.fedavg import FedAvg
+from regl_core.methods import FedAvg
 from regl_core.methods.pfedgate import Gated, PFedGate, SwitchNorm
 from regl_core.training import evaluate
 from regl_core.weights import Weights

@@ -9,8 +9,7 @@ from toy_clients import client, network, same, settings
 from regl_core.clients import ClientData
 from regl_core.evidence.quadratic import Bowl, Client
 from regl_core.federation import federate, select
-from regl_core.methods.base import Round, Server, Update
-from regl_core.methods.fedavg import FedAvg
+from regl_core.methods import FedAvg, Round, Server, Update
 from regl_core.methods.scaffold import Scaffold
 from regl_core.weights import Weights
 

@@ -22,8 +22,7 @@ from regl_core import methods, training
 from regl_core.clients import ClientData
 from regl_core.errors import ReglError
 from regl_core.federation import federate
-from regl_core.methods.base import Server
-from regl_core.methods.fedavg import FedAvg
+from regl_core.methods import FedAvg, Server
 from regl_core.methods.scaffold import Scaffold
 from regl_core.training import evaluate
 from regl_core.weights import Weights

@@ -20,7 +20,7 @@ from regl_core.hub import Sources, fetch
 from regl_core.params import ROOT
 from regl_core.pipeline import Pipeline
 from regl_core.press import main
-from regl_core.stages.vanilla_images import Vanilla
+from regl_core.stages import Vanilla
 
 __all__ = ["cache"]
 NAMED = [f"foundation.{key}={name}" for key, name in IDS.items()]

@@ -8,12 +8,11 @@ from safetensors.torch import load_file
 from toy_models import IDS, cache, cached, naming
 
 from regl_core import foundation
-from regl_core.engine.store import Store
+from regl_core.engine import Store
 from regl_core.partition import Dirichlet
 from regl_core.pipeline import Pipeline
 from regl_core.runs import PersonalRun, Run, run_all
-from regl_core.stages.lora_images import LoraImages
-from regl_core.stages.vanilla_images import load_images
+from regl_core.stages import LoraImages, load_images
 
 __all__ = ["cache"]
 WIDTH = {"1.5": 32, "2.1": 48}

@@ -14,8 +14,7 @@ from regl_core.errors import ReglError
 from regl_core.params import load
 from regl_core.press.making import build
 from regl_core.press.making import report as make_report
-from regl_core.report import save_figure, table, write_csv
-from regl_core.report.notebook_page import write_page
+from regl_core.report import save_figure, table, write_csv, write_page
 
 SMOKE = load("smoke")
 COLUMNS = ["dataset", "setting", "method", "seed", "accuracy_pct"]

@@ -7,14 +7,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regl_core.engine.store import Store
+from regl_core.engine import Store
 from regl_core.params import Settings, load
 from regl_core.partition import Dirichlet
 from regl_core.pipeline import Pipeline
 from regl_core.runs import Run
-from regl_core.stages.lora_images import LoraImages
-from regl_core.stages.trained import Trained
-from regl_core.stages.vanilla_images import Vanilla, load_images, save_images
+from regl_core.stages import LoraImages, Trained, Vanilla, load_images
+from regl_core.stages.vanilla_images import save_images
 
 SMOKE = load("smoke")
 DRAWN = ("ReGL (TF)", "ReGL (FT)")

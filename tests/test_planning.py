@@ -4,7 +4,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from regl_core.engine.store import Store
+from regl_core.engine import Store
 from regl_core.errors import ReglError
 from regl_core.press.grids import compute, grid_of, grids
 

@@ -8,8 +8,8 @@ from method_cases import CASES, DATA, run
 from toy_clients import assert_same, client, network, settings, tensors
 
 from regl_core.federation import federate
+from regl_core.methods import FedAvg
 from regl_core.methods.fedalign import FedAlign
-from regl_core.methods.fedavg import FedAvg
 from regl_core.methods.moon import Moon
 from regl_core.methods.pfedgate import PFedGate
 

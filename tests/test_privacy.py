@@ -16,8 +16,7 @@ from toy_privacy import DATA, Leak, lists, shows, strays, watched
 
 from regl_core.errors import ReglError
 from regl_core.federation import federate
-from regl_core.methods.base import Update
-from regl_core.methods.fedavg import FedAvg
+from regl_core.methods import FedAvg, Update
 from regl_core.weights import Weights
 
 

@@ -15,7 +15,7 @@ from regl_core.params import load
 from regl_core.partition import Dirichlet, GlobalShare, PartitionSpec
 from regl_core.pipeline import Pipeline
 from regl_core.runs import PersonalRun, Run
-from regl_core.stages.trained import Trained, network
+from regl_core.stages import Trained, network
 
 SMOKE = load("smoke")
 THREE = Dirichlet(beta=0.5, clients=3)

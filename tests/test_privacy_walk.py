@@ -34,11 +34,16 @@ from regl_core.privacy.adapter_attack import AdapterAttack
 from regl_core.privacy.neighbours import Neighbours
 from regl_core.privacy.update_attack import UpdateAttack
 from regl_core.runs import PersonalRun
-from regl_core.stages.embedded import Distance, Embedded, EmbeddedReal, EmbeddedTest
-from regl_core.stages.inputs import Source
-from regl_core.stages.personalized import Personalized
-from regl_core.stages.trained import Trained
-from regl_core.stages.updated import Updated
+from regl_core.stages import (
+    Distance,
+    Embedded,
+    EmbeddedReal,
+    EmbeddedTest,
+    Personalized,
+    Source,
+    Trained,
+    Updated,
+)
 
 # Of one client alone.
 OWN = {"Captioned", "Tuned", "LoraImages", "Embedded", "AdapterAttack", "Neighbours"}

@@ -8,15 +8,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from regl_core.params import ROOT, load
-from regl_core.report.provenance import (
-    commit,
-    digest,
-    libraries,
-    others,
-    save_figure,
-    trace,
-    write_csv,
-)
+from regl_core.report import commit, digest, libraries, save_figure, trace, write_csv
+from regl_core.report.provenance import others
 
 SMOKE = load("smoke")
 

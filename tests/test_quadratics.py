@@ -16,7 +16,7 @@ from regl_core.evidence.quadratic import (
     Quadratic,
     trajectory,
 )
-from regl_core.methods.fedavg import FedAvg
+from regl_core.methods import FedAvg
 from regl_core.methods.fednova import FedNova
 from regl_core.methods.fedopt import FedOpt
 from regl_core.methods.fedprox import FedProx

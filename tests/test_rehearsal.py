@@ -11,7 +11,7 @@ import pytest
 
 from regl_core.errors import ReglError
 from regl_core.params import ROOT, Settings, load
-from regl_core.report.claims import CLAIMS
+from regl_core.report import CLAIMS
 from tools.expected import cells
 from tools.rehearsal import scene
 from tools.rehearsal.acts import Program, rehearse

@@ -12,18 +12,16 @@ from toy_clients import client, clients, network, settings
 from toy_kills import contents, keeping, survived
 
 from regl_core import conditions, foundation, generation, training, tuning
-from regl_core.engine.checkpoints import Checkpoint
-from regl_core.engine.stage import Stage
-from regl_core.engine.store import Store
+from regl_core.engine import Checkpoint, Stage, Store
 from regl_core.evidence import Probe
 from regl_core.params import PersonalizationSettings, load
 from regl_core.partition import Dirichlet
 from regl_core.personalization import personalize
 from regl_core.pipeline import Pipeline
 from regl_core.privacy import AdapterMembership, ImageCopying, UpdateMembership, adapter_attack
-from regl_core.report.analyses import DistanceRun, UpdateRun
+from regl_core.report import DistanceRun, UpdateRun
 from regl_core.runs import PersonalRun, Run
-from regl_core.stages.tuned import Tuned
+from regl_core.stages import Tuned
 from regl_core.training import Phase
 from regl_core.weights import Weights
 

@@ -6,15 +6,14 @@ import pytest
 import torch
 from toy_kills import contents
 
-from regl_core.engine.store import Store
+from regl_core.engine import Store
 from regl_core.errors import ReglError
 from regl_core.params import Settings, load
 from regl_core.partition import IID, Dirichlet, Pooled, SingleLabel
 from regl_core.pipeline import Pipeline
-from regl_core.report.provenance import digest, trace
+from regl_core.report import digest, trace
 from regl_core.runs import HANDED, Handed, PersonalRun, Run, identity, run_all
-from regl_core.stages.lora_images import LoraImages
-from regl_core.stages.vanilla_images import Vanilla
+from regl_core.stages import LoraImages, Vanilla
 
 SETTINGS = load("smoke")
 SKEWED = Dirichlet(beta=0.01, clients=2)

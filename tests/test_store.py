@@ -16,9 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_stages import Broken, Draw, Holder, Logged, Resumed, Threads
 
-from regl_core.engine import entry
+from regl_core.engine import Store, entry
 from regl_core.engine import store as store_module
-from regl_core.engine.store import Store
 from regl_core.errors import ReglError
 
 FILES = ["drawn.bin", "inner/empty.txt", entry.ENTRY]

@@ -13,18 +13,16 @@ from toy_clients import same
 
 from regl_core import methods
 from regl_core.clients import ClientData, pixels
-from regl_core.engine.store import Store
+from regl_core.engine import Store
 from regl_core.errors import ReglError
 from regl_core.federation import federate
-from regl_core.methods.base import Method
-from regl_core.methods.fedavg import FedAvg
+from regl_core.methods import FedAvg, Method
 from regl_core.models import build
 from regl_core.params import load
 from regl_core.partition import Dirichlet
 from regl_core.pipeline import Pipeline
-from regl_core.report.analyses import UpdateRun
-from regl_core.stages import updated
-from regl_core.stages.trained import network, plain
+from regl_core.report import UpdateRun
+from regl_core.stages import network, plain, updated
 from regl_core.training import evaluate
 from regl_core.weights import Weights
 

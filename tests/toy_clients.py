@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from regl_core.clients import ClientData
 from regl_core.federation import FederationCheckpoint, FederationState
-from regl_core.methods.base import State
+from regl_core.methods import State
 from regl_core.params import TrainingSettings
 from regl_core.weights import Weights
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from regl_core.clients import ClientData, pixels
 from regl_core.federation import federate
-from regl_core.methods.base import Method, Round, Server, Update
+from regl_core.methods import Method, Round, Server, Update
 from regl_core.params import TrainingSettings
 from regl_core.weights import Weights
 

@@ -9,13 +9,12 @@ import hashlib
 import json
 from pathlib import Path
 
-from regl_core.engine.runner import closure, run_stages
-from regl_core.engine.store import Store
+from regl_core.engine import Store, closure, run_stages
 from regl_core.params import ROOT
 from regl_core.pipeline import Pipeline
 from regl_core.press.grids import grids, targets
 from regl_core.press.notebooks import known
-from regl_core.report.provenance import COLUMNS
+from regl_core.report import COLUMNS
 from regl_core.runs import STORE
 
 RECORD = ROOT / "tests/guard.json"

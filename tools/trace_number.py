@@ -51,7 +51,7 @@ def watch(package: Path, called: Callable[[str, str], None]) -> None:
 def in_process() -> Functions:
     """What one number passes that is computed here, from its settings on."""
     from regl_core import params
-    from regl_core.engine.store import Store
+    from regl_core.engine import Store
     from regl_core.partition import Dirichlet
     from regl_core.pipeline import Pipeline
     from regl_core.runs import Run

@@ -17,7 +17,7 @@ from .. import methods
 from ..errors import ReglError
 from ..params import Settings, load
 from ..partition import Dirichlet
-from ..report.formats import spoken
+from ..report import spoken
 from ..runs import PersonalResult, PersonalRun, Result, Run
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def picture(rows: pd.DataFrame) -> "Figure":
     """Validation accuracy (%) over the values tried: a panel per method, a line per setting."""
     import matplotlib.pyplot as plt
 
-    from ..report.drawing.style import CLASSES, MARKERS, finished
+    from ..report import CLASSES, MARKERS, finished
 
     panels = list(rows.groupby(TRIAL[:3], sort=False))
     columns = min(len(panels), 3)

@@ -16,8 +16,7 @@ from torch import nn
 
 from ..clients import ClientData
 from ..federation import FederationState, federate
-from ..methods import get
-from ..methods.fedavg import FedAvg
+from ..methods import FedAvg, get
 from ..methods.moon import Moon
 from ..methods.pfedgate import PFedGate
 from ..params import TrainingSettings

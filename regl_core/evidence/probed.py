@@ -24,11 +24,8 @@ from ..params import ProbeSettings, Settings, TrainingSettings
 from ..pipeline import Pipeline
 from ..runs import STORE
 from ..seeds import torch_generator
-from ..settings.frozen import Frozen
-from ..stages.inputs import Source, Tick
-from ..stages.lora_images import LoraImages
-from ..stages.trained import network, plain
-from ..stages.vanilla_images import Vanilla, load_images
+from ..settings import Frozen
+from ..stages import LoraImages, Source, Tick, Vanilla, load_images, network, plain
 from ..training import evaluate, in_memory, repeatable, train_epochs
 
 

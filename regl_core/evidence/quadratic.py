@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ..clients import ClientData
 from ..federation import FederationState, federate
-from ..methods.base import Method
+from ..methods import Method
 from ..params import TrainingSettings
 
 if TYPE_CHECKING:
@@ -213,8 +213,7 @@ def paths(methods: Mapping[str, Method], problem: Quadratic, rounds: int) -> "Fi
     """
     import matplotlib.pyplot as plt
 
-    from ..report.drawing.palette import method_styles
-    from ..report.drawing.style import finished
+    from ..report import finished, method_styles
 
     ways = {title: trajectory(it, problem, rounds).numpy() for title, it in methods.items()}
     figure, (plane, distance) = plt.subplots(1, 2, figsize=(9.5, 4.4), layout="constrained")

@@ -8,9 +8,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from ..engine.runner import run_stages
-from ..engine.stage import Stage
-from ..engine.store import Store
+from ..engine import Stage, Store, run_stages
 from ..errors import ReglError
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ..engine.store import Store
+from ..engine import Store
 from ..errors import ReglError
 from ..params import Settings
 from ..pipeline import Pipeline

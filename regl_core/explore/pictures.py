@@ -13,8 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..data import resized
-from ..report.drawing.palette import method_styles
-from ..report.drawing.style import REAL, SYNTHETIC, ink
+from ..report import REAL, SYNTHETIC, ink, method_styles
 
 FRAME = "#D55E00"
 NUMBERS = 400  # cells; in a map of more, the numbers could not be read

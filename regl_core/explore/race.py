@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..pipeline import Pipeline
 from ..runs import Result, Run
-from ..stages.trained import Trained
+from ..stages import Trained
 from . import pictures
 from .background import Background, ComputeButton
 from .skew import Skew

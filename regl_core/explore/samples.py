@@ -8,7 +8,7 @@ import ipywidgets as widgets
 from torch import Tensor
 
 from ..pipeline import Pipeline, Synthetic
-from ..stages.vanilla_images import Vanilla, load_images
+from ..stages import Vanilla, load_images
 from . import pictures
 from .background import Background, ComputeButton
 from .skew import Skew

@@ -11,7 +11,7 @@ from ..errors import ReglError
 from ..params import Settings
 from ..partition import IID, Dirichlet, Parts, counts
 from ..pipeline import Pipeline
-from ..report.formats import spoken
+from ..report import spoken
 from . import pictures
 from .background import complaint
 

@@ -19,7 +19,7 @@ from ..hub import Sources
 from ..params import FoundationSettings, Settings
 from ..pipeline import Pipeline
 from ..settings import in_one
-from ..stages.inputs import Models, Size, Source
+from ..stages import Models, Size, Source
 from .counts import BYTE, of, total
 
 ABSENT = "not at hand"  # in the place of a digest, which no stored result has in its key

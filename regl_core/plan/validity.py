@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from .. import methods, models
 from ..datasets import find
 from ..errors import ReglError
-from ..hub.sources import Sources
+from ..hub import Sources
 from ..params import Settings
 from ..settings import in_one
 

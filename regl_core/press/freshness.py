@@ -19,8 +19,7 @@ from ..datasets import Unfit
 from ..engine import Stage, closure, code_digest
 from ..paper import PUBLISHED
 from ..params import ROOT, Settings
-from ..report.catalogue import ENDINGS, ORDER
-from ..report.provenance import digest, libraries
+from ..report import ENDINGS, ORDER, digest, libraries
 from ..system import put
 from .notebooks import cells, known
 

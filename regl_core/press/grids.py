@@ -13,7 +13,7 @@ from ..errors import ReglError
 from ..params import ROOT, Settings
 from ..pipeline import Pipeline
 from ..plan import DryRun, seconds
-from ..report.provenance import digest
+from ..report import digest
 from ..runs import Handed, identity
 from ..settings import in_one
 from ..system import machines

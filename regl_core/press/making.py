@@ -14,7 +14,7 @@ from ..system import put, writable
 from .notebooks import find, known
 
 if TYPE_CHECKING:
-    from ..report.claims import Verdict
+    from ..report import Verdict
 
 
 def make(names: Sequence[str], profile: str, changes: Mapping[str, Any], root: Path = ROOT) -> None:
@@ -52,7 +52,7 @@ def make(names: Sequence[str], profile: str, changes: Mapping[str, Any], root: P
     def run(ready: Sequence[str]) -> None:
         # Else jsonschema, on which papermill stands, takes seconds for a grammar of web addresses.
         sys.modules.setdefault("rfc3987_syntax", None)
-        from ..report.notebook_page import write_page
+        from ..report import write_page
         from .execution import execute
 
         def done(name: str) -> None:
@@ -115,8 +115,7 @@ def judge(folder: Path, settings: Settings) -> "dict[str, list[Verdict]]":
     """The verdicts on the claims about each artefact whose CSV lies in `folder`."""
     import pandas as pd
 
-    from ..report import claims
-    from ..report.provenance import COLUMNS
+    from ..report import COLUMNS, claims
 
     verdicts = {}
     for name in catalogue.ORDER:

@@ -11,12 +11,10 @@ from torch import Tensor
 
 from .. import conditions, tuning
 from ..data import Dataset, Split
-from ..engine import Checkpoint, Stage, piecewise
-from ..engine.resuming import stepwise
+from ..engine import Checkpoint, Stage, piecewise, stepwise
 from ..foundation import Foundation
 from ..seeds import torch_generator
-from ..stages.inputs import Tick
-from ..stages.tuned import Tuned
+from ..stages import Tick, Tuned
 from . import leakage
 
 BATCH = 64

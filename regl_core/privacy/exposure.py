@@ -9,19 +9,14 @@ import pandas as pd
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ..engine.runner import run_stages
-from ..engine.stage import Stage
-from ..engine.store import Store
+from ..engine import Stage, Store, run_stages
 from ..params import Settings
 from ..partition import PartitionSpec
 from ..pipeline import Pipeline
-from ..report.rows import RUN
-from ..report.scores import FT, TF
+from ..report import FT, RUN, TF
 from ..runs import STORE, Run
 from ..settings import Frozen
-from ..stages.embedded import Embedded, EmbeddedReal, EmbeddedTest
-from ..stages.lora_images import LoraImages
-from ..stages.tuned import Tuned
+from ..stages import Embedded, EmbeddedReal, EmbeddedTest, LoraImages, Tuned
 from .adapter_attack import AdapterAttack
 from .leakage import separability
 from .neighbours import Neighbours

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ..report.comparison import MIN_SEEDS, Comparison, Quantity
-from ..report.scores import FT, TF
+from ..report import FT, MIN_SEEDS, TF, Comparison, Quantity
 
 SEED = ["dataset", "setting", "seed"]
 CLIENT = [*SEED, "client"]

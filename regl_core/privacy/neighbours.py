@@ -11,9 +11,7 @@ from torch import Tensor
 
 from ..data import resized
 from ..engine import Checkpoint, Stage, stepwise
-from ..stages.embedded import Embedded, EmbeddedReal, EmbeddedTest
-from ..stages.inputs import Tick
-from ..stages.vanilla_images import load_images
+from ..stages import Embedded, EmbeddedReal, EmbeddedTest, Tick, load_images
 from . import leakage
 
 SHARES = (0.01, 0.05)  # of held-out images: what counts as suspiciously near

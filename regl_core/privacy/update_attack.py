@@ -11,9 +11,7 @@ from torch import Tensor, nn
 from ..clients import placed
 from ..data import Split
 from ..engine import Checkpoint, piecewise
-from ..stages.inputs import Tick
-from ..stages.trained import final, network, plain
-from ..stages.updated import Updated, once_more
+from ..stages import Tick, Updated, final, network, once_more, plain
 from .adapter_attack import candidates
 
 

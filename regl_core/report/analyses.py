@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..pipeline import Pipeline, Synthetic
-    from ..stages.embedded import Distance
-    from ..stages.updated import Updated
+    from ..stages import Distance, Updated
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class UpdateRun(Run):
     """A run whose outcome is what a further local update does (Figures 4 and 7)."""
 
     def stage(self, pipeline: Pipeline) -> Updated:
-        from ..stages.updated import Updated
+        from ..stages import Updated
 
         return Updated(super().stage(pipeline))
 
@@ -88,7 +87,7 @@ class DistanceRun(Run):
     """A run whose outcome is how far its clients' images lie from the real ones (Figure 6)."""
 
     def stage(self, pipeline: Pipeline) -> Distance:
-        from ..stages.embedded import Distance, Embedded, EmbeddedReal
+        from ..stages import Distance, Embedded, EmbeddedReal
 
         trained = super().stage(pipeline)
         pieces = trained.needs()
@@ -124,6 +123,6 @@ class ClientImagesRun(Run):
         return super().stage(pipeline).synthetic[self.client][0]
 
     def result(self, folder: Path) -> ClientImages:
-        from ..stages.vanilla_images import load_images
+        from ..stages import load_images
 
         return ClientImages(self, load_images(folder))

@@ -6,8 +6,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from ..engine.checkpoints import Checkpoint
-from ..engine.resuming import stepwise
+from ..engine import Checkpoint, stepwise
 
 PAIRS = 2**24  # of images, whose kernel is in memory at once: 0.3 GB with what leads to it
 

@@ -16,7 +16,7 @@ from ..engine import Stage
 from ..federation import FederationCheckpoint, FederationState, federate
 from ..foundation import pick_device
 from ..images import Images
-from ..methods.base import Method
+from ..methods import Method
 from ..params import TrainingSettings
 from ..partition import test_split
 from ..system import put

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ..clients import ClientData, placed
 from ..engine import Checkpoint, Stage, piecewise
 from ..errors import ReglError
-from ..methods.fedavg import FedAvg
+from ..methods import FedAvg
 from ..system import Fitting
 from ..training import Phase, cast, in_memory, local_sgd, repeatable
 from ..weights import Weights

@@ -9,7 +9,7 @@ from dataclasses import astuple, dataclass, field, fields
 from datetime import date
 from pathlib import Path
 
-from regl_core.report.provenance import commit, libraries
+from regl_core.report import commit, libraries
 from regl_core.system import put
 
 

@@ -10,11 +10,11 @@ import tempfile
 from pathlib import Path
 
 from regl_core import params
-from regl_core.engine.store import Store
+from regl_core.engine import Store
 from regl_core.partition import Dirichlet
 from regl_core.pipeline import Pipeline
 from regl_core.runs import Run, run_all
-from regl_core.stages.vanilla_images import load_images
+from regl_core.stages import load_images
 
 OLD = {
     "ATEN_CPU_CAPABILITY": "default",

@@ -12,7 +12,7 @@ from torch import nn
 from regl_core import methods, models, params
 from regl_core.clients import ClientData
 from regl_core.federation import FederationState, federate
-from regl_core.methods.base import Method
+from regl_core.methods import Method
 from regl_core.params import TrainingSettings
 from regl_core.weights import Weights
 

@@ -22,7 +22,7 @@ from torch import nn
 from regl_core import methods, models, params
 from regl_core.clients import ClientData
 from regl_core.federation import federate
-from regl_core.methods.base import Method
+from regl_core.methods import Method
 from regl_core.params import TrainingSettings
 
 from .pairs import Timings

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from regl_core.params import Settings
-from regl_core.report.claims import CLAIMS
+from regl_core.report import CLAIMS
 from tools.expected import cells
 
 CELL = ["dataset", "setting", "method"]

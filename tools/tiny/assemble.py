@@ -20,7 +20,7 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 
-from regl_core.hub.sources import SUMS
+from regl_core.hub import SUMS
 
 from .captioner import make_tokenizer as caption_tokenizer
 from .clip import make_tokenizer
