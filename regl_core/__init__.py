@@ -14,7 +14,10 @@
     personalization    each client fine-tunes the global model (Sec. 4.2)
     pipeline, runs     from settings to stages/, and from a table's cell to its number
 
-Nothing here knows of the rooms that plan, run, report or attack it (DESIGN §5).
+Below them, and used by them: datasets/ (loaders), hub/ (where models lie), engine/ (keys, store,
+workers), settings/ and system/. Above them, and unknown to them: plan/, report/, evidence/,
+privacy/, explore/ and press/ (the commands). Each such folder is a room; its __init__ is the door,
+which names what others may use.
 """
 
 __version__ = "0.1.0"

@@ -1,4 +1,7 @@
-"""From settings to stages: which computation each number needs, and what it shares."""
+"""From settings to stages: which computation each number needs, and what it shares.
+
+Not to be taken for the pipeline of diffusers, which is in `foundation`.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -89,9 +92,9 @@ class Pipeline:
         """The model tuned on the training images `owned`, with `vanilla` for what they lack."""
         return Tuned(Captioned(vanilla.models, source, tuple(owned)), vanilla, settings.lora)
 
-    def clients(
+    def synthetic(
         self,
-        kind: str | None,
+        synthesis: str | None,
         dataset: str,
         parts: Sequence[Sequence[int]],
         settings: Settings,
@@ -107,12 +110,12 @@ class Pipeline:
         starts = range(
             0, settings.datasets[dataset].synthetic_per_class, settings.synthesis.per_stage
         )
-        if kind is None or not starts:
+        if synthesis is None or not starts:
             return ()
         source, images = self.source(dataset, settings)
         made: list[tuple[Synthetic, ...]] = []
         for client, part in enumerate(parts):
-            if kind == "vanilla" or not len(part):
+            if synthesis == "vanilla" or not len(part):
                 whose = client if settings.vanilla_pool == "client" else 0
                 drawn = (
                     self.vanilla(dataset, images.classes, settings, seed, whose, start)

@@ -86,7 +86,7 @@ class Run(Frozen):
         return Trained(
             source,
             parts,
-            pipeline.clients(method.synthesis, self.dataset, parts, self.settings, self.seed),
+            pipeline.synthetic(method.synthesis, self.dataset, parts, self.settings, self.seed),
             self.settings.datasets[self.dataset].synthetic_per_class if method.synthesis else 0,
             method,
             pipeline.training(self.settings),

@@ -77,8 +77,8 @@ def epoch(
 ) -> Iterator[None]:
     """One optimiser step of `net` for each batch of `data`, at the indices in `order` (`batches`).
 
-    It stops after each step, and leaves out the first `done` of them. The forward pass has the
-    precision, and the images the augmentation, drawn by `path`, of `training`.
+    A generator: it yields after each step, and leaves out the first `done` of them. The forward
+    pass has the precision, and the images the augmentation, drawn by `path`, of `training`.
     """
     if not net.training:  # going through all modules takes longer than a step's optimiser
         net.train()
@@ -126,6 +126,8 @@ def train_epochs(
     # All of them now: code that is seldom run takes ten times as long between two steps.
     orders = [batches(data, training.batch_size, *own) for own in paths]
 
+    # `stepwise` asks for steps by number, `epoch` is a generator that takes one at each `next`:
+    # `left` are the steps from `done` on, through all epochs, and `step` takes the next of them.
     def left(done: int) -> Iterator[Any]:
         for number in range(done // length, len(optimizers)):
             begin(number)

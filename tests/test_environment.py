@@ -222,7 +222,7 @@ def test_tables_are_those_that_have_a_notebook_at_the_desk_profile(checkout):
     assert calls(checkout)[-1] == "-m regl_core run table2 table3 table4 --profile desk"
 
 
-def test_ci_runs_the_tests():
+def test_ci_runs_the_rehearsal_and_the_tests():
     script = ROOT / ".ci/run"
     assert os.access(script, os.X_OK)
-    assert script.read_text().splitlines()[-1] == "make test"
+    assert script.read_text().splitlines()[-2:] == ["make rehearsal", "make test"]

@@ -1,4 +1,4 @@
-"""The privacy contract (DESIGN §7): what a client sends is parameters, buffers and a count.
+"""The privacy contract: what a client sends is parameters, buffers and a count.
 
 The clients' images are marked: their values are drawn and appear in no fresh network. Every
 message of every method is walked, and methods that leak on purpose are caught.

@@ -1,10 +1,4 @@
-"""The profile paper from its first command to its last, in small: what `make rehearsal` does.
-
-The first test is all of it and takes 4 minutes of two cores; the others ask whether it notices
-what goes wrong.
-"""
-
-import shutil
+"""Whether `make rehearsal`, the profile paper in small, would notice what goes wrong."""
 
 import pandas as pd
 import pytest
@@ -14,7 +8,7 @@ from regl_core.params import ROOT, Settings, load
 from regl_core.report import CLAIMS
 from tools.expected import cells
 from tools.rehearsal import scene
-from tools.rehearsal.acts import Program, rehearse
+from tools.rehearsal.acts import Program
 from tools.rehearsal.changes import ALL, changes, changes_for_resnet34
 from tools.rehearsal.checks import endings, faults, kept, unfinished
 
@@ -25,14 +19,6 @@ PLACES_AND_SIZES = {
     *("training.model", "training.width", "training.rounds", "training.device"),
     "vanilla_pool",  # in the second place alone
 }
-
-
-def test_the_profile_paper_runs_from_its_first_command_to_its_last(tmp_path):
-    home = tmp_path / "rehearsal"
-    try:
-        rehearse(home)
-    finally:
-        shutil.rmtree(home, ignore_errors=True)  # pytest would keep three of them, 1 GB each
 
 
 def altered(tree: dict, other: dict, group: str = "") -> set[str]:

@@ -1,7 +1,8 @@
 """The data sets: which there are, what lies on the disk of each, and their images.
 
 Adding one means adding a file to this folder, with a `FileLoader` that lists its images or a
-`Loader` of another kind; `registry` finds it by the file's name, and nothing else need change.
+`Loader` of another kind; `registry` finds it by its `kind`. Settings of it go below `datasets:` in
+`params/<profile>.yaml`.
 """
 
 from .base import FileLoader, Loader

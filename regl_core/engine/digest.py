@@ -85,7 +85,9 @@ def code_digest(*names: tuple[str, str], program: str = "") -> str:
         if name not in wanted[module]:
             wanted[module].add(name)
             waiting += _imports(module, _reached(_module(module), name), packages)
-    digests = {module: _dump(_reached(_module(module), *roots)) for module, roots in wanted.items()}
+    digests = {
+        module: _hashed(_reached(_module(module), *roots)) for module, roots in wanted.items()
+    }
     return hashlib.sha256(repr([names[:1], *sorted(digests.items())]).encode()).hexdigest()
 
 
@@ -209,7 +211,7 @@ def _last_name(node: ast.expr) -> str:
 
 
 @functools.cache
-def _dump(statements: tuple[ast.stmt, ...]) -> str:
+def _hashed(statements: tuple[ast.stmt, ...]) -> str:
     return hashlib.sha256("\n".join(map(ast.dump, statements)).encode()).hexdigest()
 
 

@@ -87,7 +87,7 @@ class Probed(Stage):
     accuracy_pct: of a network trained on the synthetic images alone, on the real test
     images. agreement_pct: the share of a class's synthetic images that the judge, who knows
     the real ones, takes for that class. spread: how much images of one class differ
-    (`conditions.spread`), and the same of the real training images.
+    (`spread`), and the same of the real training images.
     """
 
     judge: Judge
@@ -182,7 +182,7 @@ class Probing:
     probe: Probe
     accuracy_pct: float  # of a network trained on the images alone, on the real test images
     agreement_pct: tuple[float, ...]  # of a judge of the real images with each class's images
-    spread: float  # of images of one class (`conditions.spread`)
+    spread: float  # of images of one class (`spread`)
     real_spread: float  # of real ones
     images: torch.Tensor
 

@@ -59,7 +59,7 @@ class Samples(ComputeButton):
         """The first piece of both kinds that the runs of its partition draw for the client."""
         skew, parts = self._skew, [part.tolist() for part in self._skew.parts]
         free, tuned = (
-            self._pipeline.clients(kind, skew.name, parts, skew.settings, skew.seed.value)
+            self._pipeline.synthetic(kind, skew.name, parts, skew.settings, skew.seed.value)
             for kind in ("vanilla", "lora")
         )
         client = skew.client.value

@@ -1,4 +1,5 @@
-"""The methods by name, one file each. Adding one means adding a file to this folder.
+"""The methods by name, one file each. Adding one means adding a file to this folder
+and a line below `methods:` or `personal_methods:` in `params/<profile>.yaml`.
 
 `base` says what a method is and what it exchanges with the loop in `federation`; `fedavg` is the
 one that most derive from. A method is asked for by name (`get`), with its hyper-parameters.

@@ -1,4 +1,4 @@
-"""The stages of a run, each a pure function of its fields, stored once (DESIGN §4).
+"""The stages of a run, each a pure function of its fields, stored once.
 
     Captioned ─┐
     Vanilla ───┴─► Tuned ─► LoraImages ─► Trained ─► Personalized
