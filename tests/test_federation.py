@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from method_cases import watched
 from toy_clients import assert_same, client, clients, network, same, settings
 from toy_kills import keeping, survived
 
@@ -21,11 +22,27 @@ TEST = client(12, seed=99)
 DATA = clients(5, 9, 0, 3)
 
 
-def run(method=None, checkpoint=None, tick=lambda fraction: None, data=DATA, net=None, **changes):
-    training = settings(**({"client_fraction": 0.7, "momentum": 0.0} | changes))
-    net = net or network()
+def run(
+    method=None,
+    checkpoint=None,
+    tick=lambda fraction: None,
+    data=DATA,
+    net=None,
+    after_round=lambda state: None,
+    **changes,
+):
+    how = settings(**({"client_fraction": 0.7, "momentum": 0.0} | changes))
     return federate(
-        method or FedAvg(), net, data, TEST, training, 0, tick, checkpoint, personal=data
+        method or FedAvg(),
+        net or network(),
+        data,
+        TEST,
+        how,
+        0,
+        tick,
+        checkpoint,
+        data,
+        after_round,
     )
 
 
@@ -42,42 +59,44 @@ STATEFUL = [
 
 @pytest.mark.parametrize("method", STATEFUL, ids=lambda m: m.name)
 def test_a_federation_killed_after_every_save_repeats_nothing(method, tmp_path):
-    once, again = tmp_path / "once.safetensors", tmp_path / "again.safetensors"
+    once, again = (tmp_path / name for name in ("once", "again"))
     with keeping(deadly=False) as saves:
-        whole = run(method, FederationCheckpoint(once), momentum=0.9)
+        whole = run(method, FederationCheckpoint(once, "progress"), momentum=0.9)
     assert_same(whole, run(method, momentum=0.9))
     with keeping(deadly=True) as kills:
-        assert_same(survived(lambda: run(method, FederationCheckpoint(again), momentum=0.9)), whole)
+        assert_same(
+            survived(lambda: run(method, FederationCheckpoint(again, "progress"), momentum=0.9)),
+            whole,
+        )
     # Two clients in each of three rounds: two epochs each and a turn; and the round.
     assert len(kills) == len(saves) >= 3 * (2 * 3 + 1)
 
 
 def test_a_finished_federation_is_read_from_its_checkpoint(tmp_path):
-    trained = []
-
-    class Watched(FedAvg):
-        name = "watched"
-
-        def finish(self, task, weights, steps):
-            trained.append(task.client)
-            return super().finish(task, weights, steps)
-
-    checkpoint = FederationCheckpoint(tmp_path / "progress.safetensors", every=0.0)
-    first = run(Watched(), checkpoint)
+    method, trained = watched(FedAvg(), "finish")
+    checkpoint = FederationCheckpoint(tmp_path, "progress", every=0.0)
+    first = run(method, checkpoint)
     turns = len(trained)
-    assert same(run(Watched(), checkpoint).weights, first.weights) and len(trained) == turns
+    assert same(run(method, checkpoint).weights, first.weights) and len(trained) == turns
 
 
 def test_a_checkpoint_is_written_now_and_then_only(tmp_path):
-    file = tmp_path / "progress.safetensors"
-    run(checkpoint=FederationCheckpoint(file))
-    assert not file.exists()
+    run(checkpoint=FederationCheckpoint(tmp_path, "progress"))
+    assert not any(tmp_path.rglob("*.pt"))
+
+
+def test_each_round_is_told_once_and_where_it_goes_on(tmp_path):
+    checkpoint, told = FederationCheckpoint(tmp_path, "progress", every=0.0), []
+    whole = run(checkpoint=checkpoint, after_round=lambda state: told.append(state.accuracy))
+    assert told == [whole.accuracy[:rounds] for rounds in (1, 2, 3)]
+    run(checkpoint=checkpoint, after_round=lambda state: told.append(state.accuracy))
+    assert told[3:] == [whole.accuracy]
 
 
 def test_a_damaged_checkpoint_is_left_aside_with_a_warning(tmp_path):
-    file = tmp_path / "progress.safetensors"
-    checkpoint = FederationCheckpoint(file, every=0.0)
+    checkpoint = FederationCheckpoint(tmp_path, "progress", every=0.0)
     whole = run(checkpoint=checkpoint)
+    (file,) = tmp_path.rglob("progress.pt")
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.warns(UserWarning, match="damaged"):
         again = run(checkpoint=checkpoint)

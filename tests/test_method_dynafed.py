@@ -304,9 +304,9 @@ MUTATIONS = (
     ("the synthetic set is augmented", ', "augmentation": "none"}', "}"),
     ("distilled with running statistics", "now.net.train()\n", "now.net.eval()\n"),
     (
-        "server epochs all in one order",
-        '"synthetic batches", now.number, number',
-        '"synthetic batches", now.number, 0',
+        "the server's epochs of every round in the order of the first",
+        '"synthetic batches", now.number',
+        '"synthetic batches", 0',
     ),
     (
         "every iteration sees the same images",

@@ -76,7 +76,7 @@ def killed_and_resumed(
     federation: Callable[..., FederationState], folder: Path, turns: int
 ) -> FederationState:
     """`federation` killed in its `turns`-th client's turn, then run again from its checkpoint."""
-    file, left = folder / f"{turns}.safetensors", [turns]
+    left = [turns]
 
     def kill(fraction: float) -> None:
         left[0] -= 1
@@ -84,8 +84,8 @@ def killed_and_resumed(
             raise Killed
 
     with pytest.raises(Killed):
-        federation(checkpoint=FederationCheckpoint(file, every=0.0), tick=kill)
-    return federation(checkpoint=FederationCheckpoint(file, every=0.0))
+        federation(checkpoint=FederationCheckpoint(folder, str(turns), every=0.0), tick=kill)
+    return federation(checkpoint=FederationCheckpoint(folder, str(turns), every=0.0))
 
 
 def assert_same(first: FederationState, second: FederationState) -> None:

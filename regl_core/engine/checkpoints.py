@@ -158,6 +158,9 @@ def _read(
     if hashlib.sha256(content).hexdigest().encode() != total:
         raise ValueError("it has changed since it was written")
     known = [*kinds, (apart, f"{__name__}.{_elsewhere.__name__}")]
+    outer = torch.serialization.get_safe_globals()
     with torch.serialization.safe_globals(known):
         value = torch.load(io.BytesIO(content), device, weights_only=True)
+    # Leaving the block also takes away what the reading of the file around this one allows.
+    torch.serialization.add_safe_globals(outer)
     return value, total.decode()
