@@ -214,8 +214,13 @@ def test_latents_and_states_are_the_same(small):
     assert torch.allclose(parts.states, whole.states, atol=1e-5)
 
 
-def test_tuning_in_parts_is_tuning_on_the_whole_batch(small, tmp_path):
+def test_tuning_in_parts_is_tuning_on_the_whole_batch(small, tmp_path, monkeypatch):
+    """The same gradients, step by step, and so the same adapter but for rounding.
+
+    By plain SGD: Adam divides by their size, and would blow up the rounding of those that are zero.
+    """
     how = SMOKE.lora.model_copy(update={"batch_size": 5, "steps": 3, "prior_share": 0.0})
+    monkeypatch.setattr(torch.optim, "AdamW", lambda these, **_: torch.optim.SGD(these, lr=1.0))
 
     def tuned(folder: str) -> tuple[list[float], dict[str, torch.Tensor]]:
         seed = (0, "lora", 0)
@@ -227,9 +232,10 @@ def test_tuning_in_parts_is_tuning_on_the_whole_batch(small, tmp_path):
         in_parts, same = tuned("parts")
     assert memory.asked == [5, 3, *3 * [2, 2, 1]]
     assert in_parts == pytest.approx(losses, rel=1e-5)
+    moved = {name: it for name, it in adapter.items() if "lora_B" in name}  # which start at zero
+    assert max(it.abs().max() for it in moved.values()) > 1e-3
     for name, tensor in adapter.items():
-        assert tensor.abs().max() > 0
-        assert torch.allclose(same[name], tensor, atol=2e-5), name
+        assert torch.allclose(same[name], tensor, rtol=1e-3, atol=1e-6), name
 
 
 def test_a_step_that_failed_half_way_leaves_no_gradient(small, tmp_path, monkeypatch):

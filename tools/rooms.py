@@ -20,10 +20,12 @@ def modules(room: str) -> list[Path]:
 
 def door(room: str) -> list[str]:
     """The names that others may use: `__all__` of the room's `__init__`, none if it has none."""
+    names: list[str] = []
     for node in ast.parse((PACKAGE / room / "__init__.py").read_text()).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-            return list(ast.literal_eval(node.value))
-    return []
+        match node:
+            case ast.Assign(targets=[ast.Name("__all__")]) | ast.AugAssign(ast.Name("__all__")):
+                names += ast.literal_eval(node.value)
+    return names
 
 
 def imported(room: str, rooms: set[str]) -> set[str]:
