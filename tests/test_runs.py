@@ -172,9 +172,17 @@ def test_a_kernel_reads_what_it_is_handed_and_refuses_the_rest(tmp_path, monkeyp
         for other in (run(seed=1), run(settings=load("smoke", {"lora.steps": 1}))):
             with pytest.raises(ReglError, match="settings were edited while the notebook ran"):
                 run_all([run(), other])
-    assert trace("table2", SETTINGS).settings == given.settings
-    with pytest.raises(ReglError, match=r"table2: settings were edited .*: run it again"):
-        trace("table2", load("smoke", {"seeds": [7]}))
+    for settings in (SETTINGS, SETTINGS.for_ablations()):  # of runs, which were all looked at
+        assert trace("table5", settings).settings == digest(settings)
+
+
+def test_a_kernel_without_a_grid_refuses_other_settings(tmp_path, monkeypatch) -> None:
+    given = Handed(settings=digest(SETTINGS), results=None)
+    (tmp_path / "handed.json").write_text(given.model_dump_json())
+    monkeypatch.setenv(HANDED, str(tmp_path / "handed.json"))
+    assert trace("fig3", SETTINGS).settings == given.settings
+    with pytest.raises(ReglError, match=r"fig3: settings were edited .*: run it again"):
+        trace("fig3", load("smoke", {"seeds": [7]}))
 
 
 def test_no_synthetic_images_is_fedavg_bit_for_bit(tmp_path: Path) -> None:

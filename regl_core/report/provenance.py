@@ -61,10 +61,11 @@ class Provenance:
 def trace(artefact: str, settings: Settings) -> Provenance:
     """The provenance of what is written now, from `settings`.
 
-    Raises ReglError in a notebook that `make` started before the settings were edited.
+    Raises ReglError in a notebook without a grid that `make` started before the settings were
+    edited; one with a grid has been told so by `run_all`.
     """
     now, known = digest(settings), handed()
-    if known and known.settings != now:
+    if known and known.results is None and known.settings != now:
         raise ReglError(
             f"{artefact}: settings were edited while the notebook ran ({known.settings}, now "
             f"{now}): run it again"
