@@ -35,10 +35,6 @@ class Todo:
                     chains[need.key] = max(chains[need.key], longer)
         return chains
 
-    def span(self, workers: int) -> float:
-        """Seconds with so many workers: all must be done, and what needs another must wait."""
-        return max([sum(self.seconds.values()) / workers, *self.chains().values()])
-
 
 def run_stages(
     targets: Sequence[Stage],

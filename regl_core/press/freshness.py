@@ -24,7 +24,6 @@ from ..system import put
 from .notebooks import cells, known
 
 if TYPE_CHECKING:
-    from ..engine import Stage
     from ..pipeline import Pipeline
 
 SUMMARIES = {"claims": "claims.csv", "index": "index.html"}  # file, by the name of its record

@@ -47,12 +47,12 @@ def _asked_anew(
     from ..plan import DryRun
     from .grids import grids
 
-    outline, found = DryRun(packed or PACKED), {}
-    data = freshness.data_sets(settings, outline)
+    built, found = DryRun(packed or PACKED), {}
+    data = freshness.data_sets(settings, built)
     for name in names:
         path = notebooks / f"{name}.ipynb"
         try:
-            grid = grids([name], settings.profile, changes, notebooks, outline).get(name)
+            grid = grids([name], settings.profile, changes, notebooks, built).get(name)
             found[name] = freshness.of_notebook(path, grid and grid.stages, settings, data)
         except Unfit as error:  # an image folder of which nothing is published
             bare = freshness.of_notebook(path, [], settings)
