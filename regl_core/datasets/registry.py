@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ..data import Dataset
 
 
+@cache
 def known() -> dict[str, type[Loader]]:
     """Every loader defined in a file of this folder, by its `kind`."""
     found: dict[str, type[Loader]] = {}

@@ -48,7 +48,7 @@ def run_stages(
     """
     if workers is not None and workers < 1:
         raise ReglError(f"workers is {workers}; expected at least 1")
-    check_unchanged({stage.code() for stage in closure(targets).values()})
+    check_unchanged({stage.code for stage in closure(targets).values()})
     lacking = closure(targets, store.has)
     if not lacking:
         return

@@ -8,6 +8,7 @@ one that most derive from. A method is asked for by name (`get`), with its hyper
 import importlib
 import pkgutil
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from ..errors import ReglError
@@ -18,6 +19,7 @@ from .fedavg import FedAvg
 __all__ = ["FedAvg", "Method", "Round", "Server", "State", "Task", "Update", "get", "known"]
 
 
+@cache
 def known() -> dict[str, type[Method]]:
     """Every method defined in a file of this folder, by its `name`."""
     found: dict[str, type[Method]] = {}

@@ -112,7 +112,7 @@ def of_notebook(
     source, behind = _source(notebook), closure(targets or ()).values()
     kinds: dict[str, set[str]] = {}
     for stage in behind:
-        kinds.setdefault(stage.kind, set()).add(code_digest(*stage.code()))
+        kinds.setdefault(stage.kind, set()).add(code_digest(*stage.code))
     code = {f"the code of {it}": sha256(repr(sorted(own)).encode()) for it, own in kinds.items()}
     code[DRAWS] = code_digest(program=source)
     data = data if targets is None else {}
