@@ -122,7 +122,7 @@ def checked(
 ) -> dict[str, Grid]:
     """What `grids` gives, once it is sure that it can be computed here and kept in `store`.
 
-    Raises ReglError as `DryRun.ensure` and `grids`, before anything is decoded or computed.
+    Raises ReglError with all that is in the way, before anything is decoded or computed.
     """
     packed = store.root / "packed"
     built = DryRun(packed)
@@ -131,7 +131,9 @@ def checked(
     except ReglError as error:
         own = getattr(error, "problems", [str(error)])
         raise ReglError(in_one(dict.fromkeys([*built.lacking, *own]))) from None
-    built.ensure(targets(asked), settings, store)
+    missing = closure(targets(asked), store.has).values()
+    if found := built.problems(missing, settings, store.root):
+        raise ReglError(in_one(found))
     if not built.notes:
         return asked
     return grids(names, settings.profile, changes, folder, Pipeline(packed))  # decodes
