@@ -3,18 +3,28 @@
 import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from ..engine import not_in_key
+from ..engine import Store, not_in_key
 from ..errors import Halt, ReglError
 from ..params import ROOT, DatasetSettings
-from .decoding import Originals
+from .decoding import Decoded, Originals, blocks, mapped, missing, written
 from .listing import Listing, Unfit, folders_in, spread
-from .packing import Pack
 
 if TYPE_CHECKING:
     from ..data import Dataset
+
+
+PACKED = ROOT / ".store" / "packed"  # where decoded images of data sets are kept
+
+
+@lru_cache
+def _store(folder: Path) -> Store:
+    """One per process, as each reads and compares all that is in it once."""
+    return Store(folder)
 
 
 @dataclass(frozen=True)
@@ -53,9 +63,18 @@ class Loader(ABC):
         """What a split that is not official is drawn by."""
         return self.settings.split_seed, "split", self.kind
 
-    def pack(self) -> Pack | None:
-        """Where `load` keeps decoded images; None if it decodes none. Raises `Unfit`."""
-        return None
+    def blocks(self) -> tuple[Decoded, ...]:
+        """What decodes the images that `load` gives; none if it decodes none. Raises `Unfit`."""
+        return ()
+
+    @property
+    def store(self) -> Store:
+        """Where decoded images are kept."""
+        return _store(self.packed)
+
+    def bytes_missing(self) -> int:
+        """How many bytes `load` has to write first. Raises `Unfit`."""
+        return written(missing(self.blocks(), self.store))
 
     def load_same(self, digest: str) -> "Dataset":
         """What `load` gives. Halt if its digest is another: the files have changed."""
@@ -100,7 +119,7 @@ class Loader(ABC):
 
 
 class FileLoader(Loader):
-    """Decodes the files that `found` lists, once (`packing`), and maps the images."""
+    """Decodes the files that `found` lists, once (`decoding`), and maps the images."""
 
     source: ClassVar[str]  # where to get the data set, in words
     layout: ClassVar[str]  # what its folder holds
@@ -156,8 +175,9 @@ class FileLoader(Loader):
     def place(self) -> str:
         return f"in {self.root}"
 
-    def pack(self) -> Pack:
-        return self._pack(self.listed())
+    def blocks(self) -> tuple[Decoded, ...]:
+        listing = self.listed()
+        return blocks(listing.root, listing.files, self.settings.image_side)
 
     def load(self) -> "Dataset":
         from torch import from_numpy
@@ -166,21 +186,19 @@ class FileLoader(Loader):
         from ..images import Images
 
         listing = self.listed()
-        pack = self._pack(listing)
-        mapped, sha = pack.mapped()
-        pixels = (from_numpy(mapped),)
+        decoded = blocks(listing.root, listing.files, self.settings.image_side)
+        pixels, sha = mapped(decoded, self.store, self.name)
+        its = chain.from_iterable(zip(it.files, it.stats, strict=True) for it in decoded)
+        files = [(listing.root / name, stat) for name, stat in its]
         train, test = (
             Split(
-                Images(pixels, from_numpy(part.rows)),
+                Images(tuple(map(from_numpy, pixels)), from_numpy(part.rows)),
                 from_numpy(part.labels),
-                Originals(listing.root, listing.files, pack.stats, sha, part.rows),
+                Originals(files, sha, part.rows),
             )
             for part in listing.parts
         )
         return Dataset(self.name, listing.classes, train, test)
-
-    def _pack(self, listing: Listing) -> Pack:
-        return Pack(self.name, listing.root, listing.files, self.settings.image_side, self.packed)
 
     def _rather(self, root: Path) -> str:
         """The folder in `root` that was probably meant, in words."""
