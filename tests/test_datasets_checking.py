@@ -111,4 +111,4 @@ def test_the_split_of_eurosat_is_compared_where_all_images_are_there(tmp_path):
     (line,) = with_one("Rhine.jpg")
     assert "is not the one stored" in line
     (line,) = with_one(None)
-    assert "2499 images of River, expected 2500" in line
+    assert "21,599 training images, expected 21,600" in line

@@ -8,11 +8,13 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from ..engine import Store, not_in_key
+import numpy as np
+
+from ..engine import Store
 from ..errors import Halt, ReglError
 from ..params import ROOT, DatasetSettings
 from .decoding import Decoded, Originals, blocks, mapped, missing, written
-from .listing import Listing, Unfit, folders_in, spread
+from .listing import Listing, Unfit
 
 if TYPE_CHECKING:
     from ..data import Dataset
@@ -39,7 +41,6 @@ class Loader(ABC):
     packed: Path
 
     kind: ClassVar[str]  # its name, or what its name has before a colon
-    class_lists: ClassVar[tuple[str | None, ...]] = (None,)  # what `class_list` can be
 
     @abstractmethod
     def everything(self) -> Listing:
@@ -85,7 +86,6 @@ class Loader(ABC):
 
     def listed(self) -> Listing:
         """Classes and labels of what `load` gives, without an image decoded. Raises `Unfit`."""
-        self.check()
         return self.everything().cut(self.name, self.settings)
 
     def nominal(self) -> Listing:
@@ -94,7 +94,6 @@ class Loader(ABC):
         Classes without published names are numbered; where only a total is published, the images
         are spread evenly. Raises `Unfit` where nothing is published, of an image folder say.
         """
-        self.check()
         return self.published().cut(self.name, self.settings)
 
     def problems(self) -> list[str]:
@@ -107,23 +106,12 @@ class Loader(ABC):
             return [str(error)]
         return []
 
-    @not_in_key
-    def check(self) -> None:
-        """Whether `settings` can be those of such a data set, there or not. Raises `Unfit`."""
-        given = self.settings.class_list
-        if given not in self.class_lists:
-            expected = " or ".join(it or "null" for it in self.class_lists)
-            raise Unfit(
-                f"datasets.{self.name}.class_list: given {given or 'null'}, expected {expected}"
-            )
-
 
 class FileLoader(Loader):
     """Decodes the files that `found` lists, once (`decoding`), and maps the images."""
 
     source: ClassVar[str]  # where to get the data set, in words
     layout: ClassVar[str]  # what its folder holds
-    signs: ClassVar[tuple[str, ...]] = ()  # names of which its folder holds one
     numbers: ClassVar[tuple[int, int, int] | None] = None  # published: classes, training, test
 
     @abstractmethod
@@ -145,7 +133,8 @@ class FileLoader(Loader):
             raise Unfit(f"data set {self.name}: nothing is known of it before it is there")
         classes, train, test = self.numbers
         names = [f"{self.kind} {k}" for k in range(1, classes + 1)]
-        return Listing.counted(names, spread(train, classes), spread(test, classes))
+        spread = (np.bincount(np.arange(it) % classes).tolist() for it in (train, test))
+        return Listing.counted(names, *spread)
 
     @property
     def root(self) -> Path:
@@ -167,7 +156,7 @@ class FileLoader(Loader):
         except Unfit as error:
             problems = error.problems
         if problems:
-            where = f"data set {self.name}: {root}{self._rather(root)}"
+            where = f"data set {self.name}: {root}"
             raise Unfit(*(f"{where}: {text}; {self.source}" for text in problems))
         return listing
 
@@ -199,12 +188,6 @@ class FileLoader(Loader):
             for part in listing.parts
         )
         return Dataset(self.name, listing.classes, train, test)
-
-    def _rather(self, root: Path) -> str:
-        """The folder in `root` that was probably meant, in words."""
-        places = (root, *(root / name for name in folders_in(root)))
-        found = [it for it in places if any((it / sign).exists() for sign in self.signs)]
-        return f" (did you mean {found[0]}?)" if found and found[0] != root else ""
 
     @property
     def _wanted(self) -> str:

@@ -230,7 +230,7 @@ def _decode(several: Sequence[Decoded], store: Store, name: str) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Originals:
-    """The image files behind a split (`data.Origin`).
+    """The image files behind a split.
 
     files : all of the data set, and `stat_of` each when their digest was known
     sha : of their bytes and decoded images (`mapped`)
