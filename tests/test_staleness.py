@@ -66,16 +66,11 @@ ALTERING = [
     ("training.py", "if not len(data):", "if len(data) < 2:", FEDERATED | {"Probed"}),
     ("__init__.py", '__version__ = "0', 'print()\n__version__ = "0', set(NAMES)),
     ("stages/__init__.py", '"""The stages', 'print()\n"""The stages', set(NAMES) - IMAGES),
-    ("methods/__init__.py", "import importlib\n", "import importlib\nprint()\n", METHODS),
+    ("methods/__init__.py", '"""The methods', 'print()\n"""The methods', METHODS),
     ("methods/scaffold.py", 'return {"c": own}', 'return {"c": own * 2}', {"SCAFFOLD"}),
     ("methods/fedavg.py", "server.weights | weighted", "server.weights & weighted", {"FedAvg"}),
     ("datasets/decoding.py", "Image.Resampling.BILINEAR", "Image.Resampling.NEAREST", IMAGES),
-    (
-        "datasets/decoding.py",
-        "decoded(root / name, side)",
-        "255 - decoded(root / name, side)",
-        IMAGES,
-    ),
+    ("datasets/decoding.py", "return decoded(path", "return 255 - decoded(path", IMAGES),
     ("datasets/decoding.py", "np.array(found,", "255 - np.array(found,", {"pictures"}),
 ]
 HARMLESS = [
