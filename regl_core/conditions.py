@@ -95,7 +95,7 @@ def captions(
         # What BLIP-2 was given, tokens for the image, is among the ids; they count as special.
         return foundation.caption_processor.batch_decode(ids, skip_special_tokens=True)
 
-    fitting = Fitting("captioning an image", foundation.device)
+    fitting = Fitting("captioning an image")
     texts = chain.from_iterable(batchwise(some, len(images), BATCH, fitting, checkpoint))
     return [without_classes(text.strip(), classes) for text in texts]
 
@@ -115,7 +115,7 @@ def features(
         pixels = inputs["pixel_values"].to(foundation.device, foundation.dtype)
         return foundation.image_encoder(pixels).image_embeds.float().cpu()
 
-    fitting = Fitting("the feature of an image", foundation.device)
+    fitting = Fitting("the feature of an image")
     parts = batchwise(some, len(images), BATCH, fitting, checkpoint)
     return F.normalize(torch.cat(parts), dim=1)
 

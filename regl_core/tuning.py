@@ -80,7 +80,7 @@ def encode(foundation: Foundation, lesson: Lesson, checkpoint: Checkpoint | None
         tokens = None if lesson.tokens is None else lesson.tokens[part]
         return conditions.prompt_embeddings(foundation, lesson.prompts[part], tokens)[0]
 
-    fitting = Fitting("encoding an image", foundation.device)
+    fitting = Fitting("encoding an image")
     # In bfloat16 the scheduler would round its noise levels with them; the lowest would be 0.
     latents = torch.cat(conditions.batchwise(latent, count, BATCH, fitting, checkpoint)).float()
     states = torch.cat(conditions.batchwise(state, count, BATCH, fitting))
@@ -118,7 +118,7 @@ def tune(
     mixed = torch.autocast(
         foundation.device.type, torch.bfloat16, enabled=foundation.dtype == torch.bfloat16
     )
-    fitting = Fitting("tuning on an image", foundation.device)
+    fitting = Fitting("tuning on an image")
     with new_adapter(foundation, settings, *seed) as adapter:
         optimiser = torch.optim.AdamW(adapter, lr=settings.rate, weight_decay=1e-2)
 

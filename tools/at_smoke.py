@@ -1,6 +1,6 @@
 """The notebooks with the profile smoke in their parameters, for nbmake: as papermill would run them.
 
-    python -m tools.at_smoke build/notebooks
+python -m tools.at_smoke build/notebooks
 """
 
 import shutil
