@@ -1,4 +1,4 @@
-"""The notebooks with the profile smoke in their parameters, for nbmake: as papermill would run them.
+"""The notebooks at the profile smoke, for nbmake, whatever profile they start with.
 
 python -m tools.at_smoke build/notebooks
 """
@@ -13,7 +13,7 @@ from regl_core.params import ROOT
 
 
 def copy(notebooks: Path, folder: Path) -> None:
-    """Writes each of `notebooks` to `folder`, which is emptied, at smoke whatever it starts with."""
+    """Writes each of the `notebooks`, at smoke, to `folder`, which is emptied."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for path in sorted(notebooks.glob("*.ipynb")):
