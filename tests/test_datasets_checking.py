@@ -7,8 +7,9 @@ from toy_datasets import NAMES, replicas
 
 from regl_core import datasets
 from regl_core.__main__ import main
-from regl_core.datasets import Listing, check, find, packing
+from regl_core.datasets import Listing, check, decoding, find
 from regl_core.datasets.eurosat import IMAGES, SPLIT, split_digest
+from regl_core.engine import Store
 from regl_core.errors import ReglError
 from regl_core.params import load
 from regl_core.seeds import numpy_generator
@@ -32,7 +33,7 @@ def test_what_is_whole_is_told_and_decoded(small, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert f"cub: 12 training and 6 test images of 3 classes in {tmp_path / 'cub'}" in lines
     assert [it.split(":")[0] for it in lines if "every image is whole" in it] == NAMES[:4]
-    assert len(datasets.packs(tmp_path / "packed")) == 4
+    assert len(list(Store(tmp_path / "packed").folders())) == 4
     digest = datasets.load("cub", small.datasets["cub"], tmp_path / "packed").digest
     assert f"cub: every image is whole, digest {digest[:12]}" in lines
 
@@ -55,7 +56,7 @@ def test_all_that_is_missing_is_told_and_the_rest_is_decoded(small, tmp_path, ca
 def test_too_small_a_disk_is_told_before_anything_is_decoded(small, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=10**5)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    monkeypatch.setattr(packing, "attempted", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(decoding, "attempted", lambda *_: pytest.fail("decoded"))
     with pytest.raises(ReglError, match=r"need 0\.0 GB more .* DATASETS=…"):
         check(small, tmp_path / "packed")
 
@@ -110,4 +111,4 @@ def test_the_split_of_eurosat_is_compared_where_all_images_are_there(tmp_path):
     (line,) = with_one("Rhine.jpg")
     assert "is not the one stored" in line
     (line,) = with_one(None)
-    assert "2499 images of River, expected 2500" in line
+    assert "21,599 training images, expected 21,600" in line

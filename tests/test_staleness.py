@@ -11,7 +11,7 @@ import pytest
 
 from regl_core.params import ROOT
 
-PROBED = "regl_core/evidence/probed.py"
+PROBED = "regl_core/evidence/probes.py"
 CLASSES = {
     node.name: (f"regl_core.{path.parent.name}.{path.stem}", {*map(ast.unparse, node.bases)})
     for path in [*sorted((ROOT / "regl_core/stages").glob("*.py")), ROOT / PROBED]
@@ -52,7 +52,7 @@ ALTERING = [
     ("training.py", "torch.randperm(len(data)", "torch.randperm(+len(data)", FEDERATED | {"Judge"}),
     ("personalization.py", "data.labels[:real].unique()", "data.labels.unique()", {"Personalized"}),
     ("stages/updated.py", "(torch.bincount(labels, each) /", "(labels.float() /", {"Updated"}),
-    ("evidence/probed.py", "decay.step()", "decay.step(0)", {"Judge", "Probed"}),
+    ("evidence/probes.py", "decay.step()", "decay.step(0)", {"Judge", "Probed"}),
     ("models.py", 'nonlinearity="relu"', 'nonlinearity="linear"', FEDERATED | {"Judge", "Probed"}),
     ("seeds.py", ">> 1", ">> 2", set(NAMES) - UNSEEDED - IMAGES),
     ("federation.py", "sorted(drawn.tolist())", "drawn.tolist()", RUN),
@@ -66,16 +66,11 @@ ALTERING = [
     ("training.py", "if not len(data):", "if len(data) < 2:", FEDERATED | {"Probed"}),
     ("__init__.py", '__version__ = "0', 'print()\n__version__ = "0', set(NAMES)),
     ("stages/__init__.py", '"""The stages', 'print()\n"""The stages', set(NAMES) - IMAGES),
-    ("methods/__init__.py", "import importlib\n", "import importlib\nprint()\n", METHODS),
+    ("methods/__init__.py", '"""The methods', 'print()\n"""The methods', METHODS),
     ("methods/scaffold.py", 'return {"c": own}', 'return {"c": own * 2}', {"SCAFFOLD"}),
     ("methods/fedavg.py", "server.weights | weighted", "server.weights & weighted", {"FedAvg"}),
     ("datasets/decoding.py", "Image.Resampling.BILINEAR", "Image.Resampling.NEAREST", IMAGES),
-    (
-        "datasets/decoding.py",
-        "decoded(root / name, side)",
-        "255 - decoded(root / name, side)",
-        IMAGES,
-    ),
+    ("datasets/decoding.py", "return decoded(path", "return 255 - decoded(path", IMAGES),
     ("datasets/decoding.py", "np.array(found,", "255 - np.array(found,", {"pictures"}),
 ]
 HARMLESS = [

@@ -36,7 +36,7 @@ class EuroSat(FileLoader):
 
     kind: ClassVar[str] = "eurosat"
     layout: ClassVar[str] = "a folder with 2750/, which has a folder for each class"
-    signs: ClassVar[tuple[str, ...]] = FOLDERS[:2]
+    numbers: ClassVar[tuple[int, int, int]] = (10, 21600, 5400)
     source: ClassVar[str] = (
         "get EuroSAT's RGB images (EuroSAT.zip or EuroSAT_RGB.zip) from its page at Zenodo or from "
         "its authors' repository"
@@ -54,13 +54,7 @@ class EuroSat(FileLoader):
         return Listing.seeded(map(_words, classes), root, everything, *self.split_path)
 
     def miscounts(self, listing: Listing) -> list[str]:
-        counts = [sum(both) for both in zip(*listing.counts(), strict=True)]
-        there = dict(zip(listing.classes, counts, strict=True))
-        problems = [
-            f"{found} images of {name}, expected {count}"
-            for name, count in IMAGES.items()
-            if (found := there.get(_words(name), 0)) != count
-        ]
+        problems = super().miscounts(listing)
         if not problems and not self.settings.split_seed and split_digest(listing) != SPLIT:
             return [
                 "its split at split_seed 0 is not the one stored in regl_core/datasets/eurosat.py: "

@@ -1,17 +1,14 @@
 """The data sets by name: found, loaded, and those of a profile looked at (`make data`)."""
 
-import importlib
-import pkgutil
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import Halt, ReglError
 from ..params import DatasetSettings, Settings
-from ..settings import in_one, nearest, shown
+from ..settings import defined, in_one, nearest, shown
 from ..system import check_room
-from .base import Loader
-from .packing import PACKED
+from .base import PACKED, Loader
 
 if TYPE_CHECKING:
     from ..data import Dataset
@@ -20,19 +17,7 @@ if TYPE_CHECKING:
 @cache
 def known() -> dict[str, type[Loader]]:
     """Every loader defined in a file of this folder, by its `kind`."""
-    found: dict[str, type[Loader]] = {}
-    for file in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        module = importlib.import_module(f"{__package__}.{file.name}")
-        for it in vars(module).values():
-            own = isinstance(it, type) and it.__module__ == module.__name__
-            if own and issubclass(it, Loader) and "kind" in vars(it):
-                if it.kind in found:
-                    raise ReglError(
-                        f"datasets: {it.__module__} and {found[it.kind].__module__} both define "
-                        f"{it.kind!r}; rename one"
-                    )
-                found[it.kind] = it
-    return found
+    return defined(__package__, Loader, "kind")
 
 
 def find(name: str, settings: DatasetSettings, packed: Path = PACKED) -> Loader:
@@ -77,7 +62,7 @@ def check(settings: Settings, packed: Path = PACKED) -> None:
     """
     loaders = [find(name, its, packed) for name, its in settings.datasets.items()]
     whole = [loader for loader in loaders if _found(loader)]
-    needed = sum(pack.bytes_missing() for loader in whole if (pack := loader.pack()))
+    needed = sum(loader.bytes_missing() for loader in whole)
     check_room(needed, packed, "the decoded images", ", or choose less: DATASETS=…")
     decoded = [loader for loader in whole if _decoded(loader)]
     if lost := [loader.name for loader in loaders if loader not in decoded]:

@@ -59,7 +59,7 @@ class DryRun(Pipeline):
         if problems := loader.problems():
             self.lacking += problems
             listing, said = loader.nominal(), "not whole here: planned with its published numbers"
-        elif (pack := loader.pack()) and pack.bytes_missing():
+        elif loader.bytes_missing():
             listing, said = loader.listed(), "to be decoded first"
         else:
             return super()._read(loader)

@@ -102,9 +102,8 @@ def build(folder: Path, settings: Settings, changes: Mapping[str, Any], root: Pa
     verdicts = judge(folder, settings)
     found = sorted((it for own in verdicts.values() for it in own), key=lambda it: it.claim)
     provenance.write_csv(claims.claims_frame(found), "claims", settings, folder)
-    text = page.render(
-        folder, settings, changes, verdicts, provenance.trace("index", settings), root
-    )
+    made = provenance.trace("index", settings)
+    text = page.render(folder, settings, changes, found, made, root)
     put({"index.html": text.encode()}, folder)
     freshness.record(freshness.INDEX, freshness.of_index(folder, settings, root), folder)
     return folder / "index.html"

@@ -3,12 +3,12 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from safetensors.torch import load_file, save_file
 
 from .. import conditions
-from ..data import Dataset, Split
 from ..engine import Checkpoint, Stage
 from ..foundation import Foundation
 from ..images import Images
@@ -40,13 +40,10 @@ class EmbeddedReal(Stage):
 
     models: Models
     source: Source
-
-    def looked_at(self, dataset: Dataset) -> Split:
-        """The images."""
-        return dataset.train
+    part: ClassVar[str] = "train"
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
-        images = self.looked_at(self.source.load()).images
+        images = getattr(self.source.load(), self.part).images
         found = seen(self.models.load(), images, folder)
         save_file({"features": found}, folder / "features.safetensors")
 
@@ -55,8 +52,7 @@ class EmbeddedReal(Stage):
 class EmbeddedTest(EmbeddedReal):
     """The same of all test images."""
 
-    def looked_at(self, dataset: Dataset) -> Split:
-        return dataset.test
+    part: ClassVar[str] = "test"
 
 
 def seen(foundation: Foundation, images: torch.Tensor | Images, folder: Path) -> torch.Tensor:
