@@ -126,20 +126,6 @@ def test_an_image_does_not_depend_on_its_batch_nor_its_token_on_others(loaded):
 
 
 @of_one
-def test_prompts_that_are_equal_are_encoded_once(loaded, monkeypatch):
-    encoded, forward = [], loaded.pipeline.text_encoder.forward
-
-    def counted(ids: torch.Tensor, **named: object) -> object:
-        encoded.append(len(ids))
-        return forward(ids, **named)
-
-    monkeypatch.setattr(loaded.pipeline.text_encoder, "forward", counted)
-    states, _ = conditions.prompt_embeddings(loaded, ["a", "b", "a", "a"], None)
-    assert encoded == [2, 1]  # and the empty one
-    assert torch.equal(states[0], states[2]) and not torch.equal(states[0], states[1])
-
-
-@of_one
 def test_a_caption_is_the_new_text_alone(loaded, monkeypatch):
     """BLIP-2's ids begin with what it was given: tokens for the image, and the start."""
     tokenizer, config = loaded.caption_processor.tokenizer, loaded.captioner.config

@@ -140,6 +140,10 @@ def test_changes_may_add_a_data_set_or_a_method():
             for it in ("{class:s}", "{class!r}", "{class:>9}", "{{class}}", "}", "{}", "{class.x}")
         ),
         ({"lora.prior_share": 1}, ["prior_share", "less than 1"]),
+        ({"ablations.datasets": ["digit"]}, ["'digit' (did you mean digits?), expected names out"]),
+        ({"ablations.datasets": []}, ["at least one"]),
+        ({"ablations.clients": [5, 5]}, ["no value twice"]),
+        ({"choice.rates": [0.0]}, ["choice.rates.0: given 0"]),
         ({"profile": "paper"}, ["profile", "unknown key"]),
         ([], ["given []", "keys"]),
     ],
