@@ -1,5 +1,6 @@
 """The data sets by name: found, loaded, and those of a profile looked at (`make data`)."""
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ..data import Dataset
 
 
+@cache
 def known() -> dict[str, type[Loader]]:
     """Every loader defined in a file of this folder, by its `kind`."""
     return defined(__package__, Loader, "kind")

@@ -6,6 +6,7 @@ one that most derive from. A method is asked for by name (`get`), with its hyper
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from ..discovery import defined
@@ -17,6 +18,7 @@ from .fedavg import FedAvg
 __all__ = ["FedAvg", "Method", "Round", "Server", "State", "Task", "Update", "get", "known"]
 
 
+@cache
 def known() -> dict[str, type[Method]]:
     """Every method defined in a file of this folder, by its `name`."""
     return defined(__name__, Method, "name")
