@@ -92,7 +92,8 @@ test: $(ready)  ## lint, unit tests, and every notebook at the smoke profile
 	$(py) -m ruff check
 	$(py) -m ruff format --check
 	$(VENV)/bin/lint-imports
-	$(py) -m pytest -n auto --dist worksteal --nbmake --nbmake-timeout=300 tests notebooks
+	$(py) -m tools.at_smoke build/notebooks
+	$(py) -m pytest -n auto --dist worksteal --nbmake --nbmake-timeout=300 tests build/notebooks
 
 rehearsal: $(ready)  ## PROFILE=paper in small, all of it: replicas of data and models, no GPU, 4 minutes
 	@exec $(py) -m tools.rehearsal

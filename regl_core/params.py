@@ -212,20 +212,6 @@ class Profile(Frozen):
     personal_methods: Methods  # of Table 4: the accuracy of each client's own model
 
     @model_validator(mode="after")
-    def _have_homes(self) -> Self:
-        models = self.foundation
-        named = [models.name, models.image_encoder, models.captioner]
-        for place in [*named, *(its.root for its in self.datasets.values())]:
-            try:
-                Path(place or "").expanduser()
-            except RuntimeError:
-                raise ValueError(
-                    f"given {shown(place)}, expected a path that begins with no ~ but that of a "
-                    "user of this machine"
-                ) from None
-        return self
-
-    @model_validator(mode="after")
     def _vary_what_there_is(self) -> Self:
         for name in self.ablations.datasets:
             if name not in self.datasets:

@@ -23,6 +23,8 @@ from .settings import Frozen
 if TYPE_CHECKING:  # settings name partitions, and are read without torch
     from torch import Tensor
 
+ATTEMPTS = 1000  # draws in search of a partition with `min_size`: a second or two
+
 Parts = tuple["Tensor", ...]
 Clients = Annotated[int, Field(ge=1)]
 
@@ -32,25 +34,52 @@ class Dirichlet(Frozen):
 
     For each class k, p_k is drawn from Dir_N(beta) with N = `clients`, and client j gets the
     proportion p_kj of the images of class k, in whole images by largest remainder. Each image has
-    exactly one owner.
+    exactly one owner. Two options, which the paper does not use:
+
+    min_size : the whole partition is drawn anew until each client has this many images; ReglError
+        if that is impossible or does not happen in 1000 draws.
+    balance_cap : a client that already has n / N images gets none of the classes that follow,
+        which makes these classes sparser than beta says.
     """
 
     kind: Literal["dirichlet"] = "dirichlet"
     beta: Annotated[float, Field(gt=0)]
     clients: Clients
+    min_size: Annotated[int, Field(ge=0)] = 0
+    balance_cap: bool = False
 
     @property
     def setting(self) -> str:
-        return f"beta={self.beta:.12g}"
+        options = [f"min_size={self.min_size}"] * (self.min_size > 0)
+        options += ["balance_cap"] * self.balance_cap
+        return ";".join([f"beta={self.beta:.12g}", *options])
 
     def split(self, labels: "Tensor", classes: int, seed: int) -> Parts:
-        _check_enough(len(labels), self.clients)
-        rng, values = numpy_generator(seed, "partition", 0), labels.numpy()
-        dealt = [
-            deal(np.flatnonzero(values == label), dirichlet(self.beta, self.clients, rng), rng)
-            for label in np.unique(values)
-        ]
-        return _tensors(zip(*dealt, strict=True))
+        _check_enough(len(labels), self.clients, max(1, self.min_size))
+        for attempt in range(ATTEMPTS):
+            parts = self._draw(labels.numpy(), numpy_generator(seed, "partition", attempt))
+            if min(len(part) for part in parts) >= self.min_size:
+                return parts
+        raise ReglError(
+            f"partition {self.setting}: none of {ATTEMPTS} draws gave each of {self.clients} "
+            f"clients {self.min_size} images: lower min_size or clients, or raise beta"
+        )
+
+    def _draw(self, labels: np.ndarray, rng: np.random.Generator) -> Parts:
+        parts: list[list[np.ndarray]] = [[] for _ in range(self.clients)]
+        sizes = np.zeros(self.clients, dtype=np.int64)
+        for label in np.unique(labels):
+            takers = np.arange(self.clients)
+            if self.balance_cap:
+                # Never empty: while images are left, some client is below the mean. Leaving
+                # clients out of a Dirichlet draw equals rescaling the shares of the others.
+                takers = np.flatnonzero(sizes * self.clients < len(labels))
+            shares = dirichlet(self.beta, len(takers), rng)
+            dealt = deal(np.flatnonzero(labels == label), shares, rng)
+            for client, images in zip(takers, dealt, strict=True):
+                parts[client].append(images)
+                sizes[client] += len(images)
+        return _tensors(parts)
 
 
 class SingleLabel(Frozen):
@@ -74,7 +103,7 @@ class IID(Frozen):
     clients: Clients
 
     def split(self, labels: "Tensor", classes: int, seed: int) -> Parts:
-        _check_enough(len(labels), self.clients)
+        _check_enough(len(labels), self.clients, 1)
         order = numpy_generator(seed, "partition", "iid").permutation(len(labels))
         return _tensors([part] for part in np.array_split(order, self.clients))
 
@@ -171,11 +200,11 @@ def _tensors(parts: Iterable[Sequence[np.ndarray]]) -> Parts:
     return tuple(torch.from_numpy(np.sort(np.concatenate([none, *part]))) for part in parts)
 
 
-def _check_enough(images: int, clients: int) -> None:
-    if images < clients:
+def _check_enough(images: int, clients: int, each: int) -> None:
+    if images < clients * each:
         raise ReglError(
-            f"clients: given {clients} for {images} training images, expected at most {images}: "
-            "lower clients, or use more images"
+            f"clients: given {clients} with at least {each} of {images} training images each, "
+            f"expected at most {images // each}: lower clients or min_size, or use more images"
         )
 
 

@@ -216,7 +216,7 @@ def evaluate(
         with cast(precision, device):
             return int(sum((net(x).argmax(1) == y).sum() for x, y in data.in_turn(some, device)))
 
-    return 100 * Fitting("classifying an image", device).tried(right, size) / len(data)
+    return 100 * Fitting("classifying an image").tried(right, size) / len(data)
 
 
 def repeatable() -> AbstractContextManager[None]:

@@ -2,13 +2,12 @@ import re
 
 import pandas as pd
 import pytest
-from toy_results import DIGITS, METHODS, PAPERLIKE, judged, results
+from toy_results import DIGITS, METHODS, NOWHERE, PAPERLIKE, frame, judged, results
 from toy_results import settings as toy_settings
 
 from regl_core.paper import published
 from regl_core.partition import SingleLabel
 from regl_core.report import CLAIMS, claims_frame, gather, judge, verdicts
-from regl_core.report.claims import in_words, judge_beside
 
 
 def outcomes(made, number=2, its=DIGITS):
@@ -121,7 +120,9 @@ def test_a_minority_above_separate_is_not_most(fedbn, spread, expected):
 @pytest.mark.parametrize("number", range(1, 8))
 def test_the_papers_own_numbers_bear_out_every_claim_on_its_tables(number):
     paper = published(number)
-    found = judge_beside(f"table{number}", pd.concat(paper.assign(seed=s) for s in range(3)), paper)
+    itself = toy_settings(**{name: name for name in paper["dataset"]})
+    runs = pd.concat(paper.assign(seed=seed) for seed in range(3))
+    found = judge(f"table{number}", runs, itself)
     claims = {claim.number for claim in CLAIMS if claim.artefact == f"table{number}"}
     assert {verdict.claim for verdict in found} == claims
     assert {verdict.verdict for verdict in found} == {"holds"}
@@ -132,7 +133,7 @@ def test_claim_without_its_settings_says_so(claim):
     assert [it.number for it in CLAIMS] == list(range(1, 15))
     found = judged(claim.artefact, {("elsewhere", "FedAvg"): [1.0] * 3})
     (verdict,) = [verdict for verdict in found if verdict.claim == claim.number]
-    assert (verdict.outcome, verdict.seeds) == ("not decided (runs missing)", 0)
+    assert (verdict.verdict, verdict.reason) == ("not decided", " (runs missing)")
     assert verdict.evidence[0].startswith("cannot be judged: it needs")
 
 
@@ -142,7 +143,8 @@ def test_remark_is_told_only_below_a_claim_that_does_not_hold():
     good = {("beta=0.5", "Separate"): [60.0] * 3, ("beta=0.5", "FedRep"): [70.0] * 3}
     for numbers, expected in ((bad, True), (good, False)):
         found = [v for v in judged("table4", numbers) if v.claim == 7]
-        assert (f"Why: {remark}" in in_words(found)) == expected
+        words = verdicts("table4", frame(numbers), NOWHERE)
+        assert (f"Why: {remark}" in words) == expected
         assert claims_frame(found)["evidence"][0].endswith(f"; Why: {remark}") == expected
 
 

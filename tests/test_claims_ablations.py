@@ -1,8 +1,8 @@
 import pytest
 from scipy import stats
-from toy_results import judged
+from toy_results import NOWHERE, frame, judged, outcome
 
-from regl_core.report.claims import in_words
+from regl_core.report import verdicts
 
 SEEDS = (-1.0, 0.0, 1.0)  # points: good and bad seeds, for all runs alike
 
@@ -66,17 +66,17 @@ def test_a_slope_alone_is_no_rise():
 def test_noisy_and_few_seeds_show_no_rise():
     means = shares(general=(30, 30, 30.5), personal=(30, 40, 60))
     numbers = spread(means) | {("global_share=0%", GENERAL): [31.0, 28.0, 31.0]}
-    assert judged("table1", numbers)[0].outcome == "not decided (within the noise of 3 seeds)"
+    assert outcome(judged("table1", numbers)[0]) == "not decided (within the noise of 3 seeds)"
     two = judged("table1", spread(means, (0.0, 1.0)))
-    assert {verdict.outcome for verdict in two} == {"not decided (too few seeds)"}
+    assert {outcome(verdict) for verdict in two} == {"not decided (too few seeds)"}
 
 
 def test_task_or_share_that_was_not_run_shows_no_rise():
     one, two = judged("table1", spread(shares(general=(30, 40, 60))))
-    assert (one.verdict, two.outcome) == ("holds", "not decided (runs missing)")
+    assert (one.verdict, outcome(two)) == ("holds", "not decided (runs missing)")
     assert two.evidence[-1] == "accuracy at 30% > at 0%: no seed has all of these runs"
     alone = judged("table1", {("global_share=10%", GENERAL): [50.0] * 3})
-    assert {verdict.outcome for verdict in alone} == {"not decided (runs missing)"}
+    assert {outcome(verdict) for verdict in alone} == {"not decided (runs missing)"}
     assert alone[0].evidence == ("cannot be judged: it needs two or more levels to rise over",)
 
 
@@ -110,11 +110,11 @@ def test_one_number_of_images_shows_no_rise():
     pick = {key: means[key] for key in list(means)[:2]}
     for kept in (pick, dict(list(pick.items())[:1])):
         found = judged("fig5", spread(kept))
-        assert {verdict.outcome for verdict in found} == {"not decided (runs missing)"}
+        assert {outcome(verdict) for verdict in found} == {"not decided (runs missing)"}
     missing, full = judged("fig5", spread(means))
-    assert (full.verdict, missing.outcome) == ("holds", "not decided (runs missing)")
+    assert (full.verdict, outcome(missing)) == ("holds", "not decided (runs missing)")
     two = judged("fig5", spread(means, (0.0, 1.0)))
-    assert two[1].outcome == "not decided (too few seeds)"
+    assert outcome(two[1]) == "not decided (too few seeds)"
 
 
 # 9 and 11: falls
@@ -177,7 +177,7 @@ def test_lead_is_judged_at_each_beta_and_under_iid():
 def test_one_setting_shows_no_fall(artefact):
     setting = {"table5": "beta=0.01", "table7": "beta=0.01;clients=5"}[artefact]
     found = judged(artefact, spread({(setting, "FedAvg"): 30, (setting, FT): 80}))
-    assert found[-1].outcome == "not decided (runs missing)"
+    assert outcome(found[-1]) == "not decided (runs missing)"
     assert found[-1].evidence[0].startswith("cannot be judged")
     assert found[-1].part == "falls of accuracy"
 
@@ -187,14 +187,14 @@ def test_missing_run_leaves_falls_open(missing):
     means = ends((70, 75, 80), (30, 35, 77))
     del means[missing]
     found = by_part("table5", means)
-    assert found["iid to beta=0.01", "FT falls least"].outcome == "not decided (runs missing)"
+    assert outcome(found["iid to beta=0.01", "FT falls least"]) == "not decided (runs missing)"
 
 
 def test_no_baseline_at_all_is_no_lead():
     found = by_part("table5", {("iid", FT): 80, ("beta=0.01", FT): 79})
-    verdicts = {part: verdict.outcome for (_, part), verdict in found.items()}
-    assert verdicts.pop("FT hardly falls") == "holds"
-    assert set(verdicts.values()) == {"not decided (runs missing)"}
+    outcomes = {part: outcome(verdict) for (_, part), verdict in found.items()}
+    assert outcomes.pop("FT hardly falls") == "holds"
+    assert set(outcomes.values()) == {"not decided (runs missing)"}
 
 
 # 10: local epochs
@@ -236,11 +236,11 @@ def test_local_epochs(fedavg, regl, expected):
 )
 def test_parts_without_their_epochs_say_so(numbers, open_parts):
     found = by_part("table6", epochs((20, 30), (60, 63), numbers))
-    missing = {part for (_, part), v in found.items() if v.outcome == "not decided (runs missing)"}
+    missing = {part for (_, part), v in found.items() if outcome(v) == "not decided (runs missing)"}
     assert missing == open_parts
     assert found["beta=0.01", LEAD].verdict == "holds"
 
 
 def test_part_and_setting_stand_in_the_words():
-    text = in_words(judged("table6", spread(epochs((20, 30, 32, 31), (60, 77, 76, 78)))))
+    text = verdicts("table6", frame(spread(epochs((20, 30, 32, 31), (60, 77, 76, 78)))), NOWHERE)
     assert f"- digits, β = 0.01, {FEW}: **holds**.\n    - ReGL (FT) at 5 > at 1 in 3 of 3" in text

@@ -4,10 +4,9 @@ import math
 
 import pandas as pd
 import pytest
-from toy_results import NO_PAPER
+from toy_results import NOWHERE, outcome
 
-from regl_core.report import claims_frame
-from regl_core.report.claims import judge_beside
+from regl_core.report import claims_frame, judge
 
 TF, FT = "ReGL (TF)", "ReGL (FT)"
 MISSING, FEW_SEEDS = "not decided (runs missing)", "not decided (too few seeds)"
@@ -20,7 +19,7 @@ def rows(method, seed, **columns):
 
 
 def judged(artefact, parts):
-    found = judge_beside(artefact, pd.concat(parts, ignore_index=True), NO_PAPER)
+    found = judge(artefact, pd.concat(parts, ignore_index=True), NOWHERE)
     return {verdict.part: verdict for verdict in found}
 
 
@@ -46,7 +45,7 @@ def distances(tf, ft, frechet=(9.0, 4.0)):
     ],
 )
 def test_tuned_images_lie_closer(tf, ft, expected):
-    assert judged("fig6", distances(tf, ft))[""].outcome == expected
+    assert outcome(judged("fig6", distances(tf, ft))[""]) == expected
 
 
 def test_distances_are_told_and_the_kernel_decides():
@@ -66,7 +65,7 @@ def test_other_columns_of_the_csv_do_not_disturb():
     """The columns of provenance stand in every CSV."""
     made = [part.assign(commit="abc", libraries="x") for part in distances((0.5,) * 3, (0.1,) * 3)]
     data = pd.concat(made + [part.assign(dataset="mine") for part in made])
-    found = claims_frame(judge_beside("fig6", data, NO_PAPER))
+    found = claims_frame(judge("fig6", data, NOWHERE))
     assert list(found["verdict"]) == ["holds", "holds"]
     assert list(found["evidence"].str.partition(",")[0]) == ["digits", "mine"]
 
@@ -129,13 +128,13 @@ def test_a_class_that_falls_in_one_seed_counts_in_that_seed():
 def test_updates_of_few_seeds_or_missing_methods_decide_nothing():
     few = updates("FedAvg", (99, 5, 0, 10, 99, 99), 2) + updates(FT, (60,) * 6, 2)
     found = judged("fig7", few)
-    outcomes = {part: verdict.outcome for part, verdict in found.items()}
+    outcomes = {part: outcome(verdict) for part, verdict in found.items()}
     assert outcomes == {"FedAvg": FEW_SEEDS, FT: FEW_SEEDS, TF: MISSING}
     nothing = "the class that gains least gains: no seed has all of these runs"
     assert found[TF].evidence == (nothing,)
-    assert judged("fig7", updates(FT, (60,) * 6))["FedAvg"].outcome == MISSING
+    assert outcome(judged("fig7", updates(FT, (60,) * 6))["FedAvg"]) == MISSING
     lacks_nothing = judged("fig7", updates("FedAvg", (0,) * 6, real=(9,) * 6))["FedAvg"]
-    assert lacks_nothing.outcome == MISSING and len(lacks_nothing.evidence) == 1
+    assert outcome(lacks_nothing) == MISSING and len(lacks_nothing.evidence) == 1
 
 
 # 14: silhouettes
@@ -162,7 +161,7 @@ def silhouettes(fedavg, regl):
     ],
 )
 def test_regl_separates_lacking_classes(fedavg, regl, expected):
-    assert judged("fig4", silhouettes(fedavg, regl))[""].outcome == expected
+    assert outcome(judged("fig4", silhouettes(fedavg, regl))[""]) == expected
 
 
 def test_silhouettes_are_told():

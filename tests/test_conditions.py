@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regl_core import conditions
-from regl_core.evidence import probed
+from regl_core.evidence import probes
 
 NAMES = ("green apple", "apple", "fig", "bell pepper")
 
@@ -86,6 +86,6 @@ def test_spread_is_the_mean_over_pairs(monkeypatch):
     images = torch.zeros(2, 3, 3, 8, 8, dtype=torch.uint8)
     pairs = [(0, 1), (0, 2), (1, 2), (3, 4), (3, 5), (4, 5)]
     expected = sum(1 - float(units[a] @ units[b]) for a, b in pairs) / len(pairs)
-    assert probed.spread(None, images) == pytest.approx(expected, abs=1e-6)
+    assert probes.spread(None, images) == pytest.approx(expected, abs=1e-6)
     units[:] = units[0]
-    assert probed.spread(None, images) == pytest.approx(0, abs=1e-6)
+    assert probes.spread(None, images) == pytest.approx(0, abs=1e-6)

@@ -7,7 +7,7 @@ import pytest
 
 from regl_core import methods
 from regl_core.engine import Stage, Store, closure, run_stages
-from regl_core.evidence.probed import Judge, Probed
+from regl_core.evidence.probes import Judge, Probed
 from regl_core.params import load
 from regl_core.partition import Dirichlet, Pooled
 from regl_core.pipeline import Pipeline

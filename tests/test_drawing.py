@@ -18,7 +18,6 @@ from regl_core.report import (
     accuracy_by_volume,
     accuracy_curves,
     agreement,
-    ink,
     local_update,
     method_styles,
     ownership_maps,
@@ -30,6 +29,7 @@ from regl_core.report import (
 from regl_core.report.drawing.clients import FEW
 from regl_core.report.drawing.palette import BASELINES, FIXED
 from regl_core.report.drawing.scatter import plane
+from regl_core.report.drawing.style import ink
 
 TEN, HUNDRED = ([f"class {k}" for k in range(n)] for n in (10, 100))
 of_any_size = pytest.mark.parametrize("names", [TEN, HUNDRED], ids=["10 classes", "100 classes"])

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -11,9 +12,9 @@ from regl_core.params import ROOT, load
 from regl_core.partition import Dirichlet
 from regl_core.pipeline import Pipeline
 from regl_core.press.grids import grid_of
-from regl_core.privacy import AdapterMembership, ImageCopying, UpdateMembership, attack_all, owners
+from regl_core.privacy import AdapterMembership, ImageCopying, UpdateMembership, owners
 from regl_core.privacy.exposure import COLUMNS
-from regl_core.runs import Run
+from regl_core.runs import Run, run_all
 from regl_core.stages import LoraImages
 
 SMOKE = load("smoke")
@@ -65,7 +66,7 @@ def test_it_looks_at_the_models_and_images_of_table_2():
 def test_rows_of_everything_that_is_looked_at(tmp_path):
     drawn = [copying(client=0), copying(client=0, drawn="vanilla")]
     items = [adapter(client=0), *drawn, update(method="FedAvg")]
-    rows = attack_all(items, Store(tmp_path), workers=1)
+    rows = pd.concat(run_all(items, Store(tmp_path), workers=1))
     assert list(rows) == COLUMNS and not rows["value"].isna().any()
     assert set(rows["setting"]) == {"beta=0.5"} and set(rows["dataset"]) == {"digits"}
     kinds = rows.groupby("what")["measure"].agg(set)
@@ -76,16 +77,16 @@ def test_rows_of_everything_that_is_looked_at(tmp_path):
     assert rows.loc[rows["measure"] == "auc", "value"].between(0, 1).all()
 
 
-def test_the_numbers_of_an_attack_are_those_of_its_scores(tmp_path):
+@pytest.mark.parametrize(
+    ("item", "kind", "prefix"),
+    [(adapter(client=4), ["ReGL (FT)", 4, "adapter"], ""),
+     (update(method="FedAvg"), ["FedAvg", 4, "update"], "4.")],
+)  # fmt: skip
+def test_the_numbers_of_an_attack_are_those_of_its_scores(item, kind, prefix, tmp_path):
     scores = {"members": torch.tensor([2.0, 3.0]), "strangers": torch.tensor([1.0, 2.5])}
-    save_file(scores, tmp_path / "scores.safetensors")
-    assert list(adapter(client=4).rows(tmp_path)) == [
-        ("ReGL (FT)", 4, "adapter", "as in params", "auc", 0.75),
-        ("ReGL (FT)", 4, "adapter", "as in params", "tpr_pct", 50.0),
-    ]
-    named = {f"4.{name}": own for name, own in scores.items()}
+    named = {prefix + name: own for name, own in scores.items()}
     save_file(named, tmp_path / "scores.safetensors")
-    assert list(update(method="FedAvg").rows(tmp_path)) == [
-        ("FedAvg", 4, "update", "as in params", "auc", 0.75),
-        ("FedAvg", 4, "update", "as in params", "tpr_pct", 50.0),
-    ]
+    method, client, what = kind
+    run = ["digits", "beta=0.5", method, 0, client, what, "as in params"]
+    found = item.result(tmp_path)
+    assert found.values.tolist() == [[*run, "auc", 0.75], [*run, "tpr_pct", 50.0]]

@@ -7,21 +7,10 @@ import pandas as pd
 import pytest
 
 from regl_core.privacy.exposure import COLUMNS
-from regl_core.privacy.findings import (
-    ADAPTER,
-    CLIENT,
-    IMAGES,
-    QUESTIONS,
-    Estimate,
-    by_client,
-    conclusion,
-    panel,
-    table,
-)
+from regl_core.privacy.findings import CLIENT, QUESTIONS, Estimate, conclusion, panel, table
 from regl_core.report.drawing import leaks
 
 USUAL, FT, TF = "as in params", "ReGL (FT)", "ReGL (TF)"
-FEATURES, PIXELS = IMAGES
 Values = Mapping[tuple[str, str, str, str], Sequence[float | Sequence[float]]]
 
 LOUD: Values = {  # by features, the adapter and FT's weights give something away
@@ -128,7 +117,6 @@ def test_the_picture_holds_images_against_the_untuned_model():
 
 
 def test_images_are_held_against_those_of_the_untuned_model_for_the_same_client():
-    assert FEATURES.excess(by_client(rows(LOUD)), USUAL).tolist() == [9, 10, 11]
     by_features, by_pixels = about_images(LOUD)
     # At 50 %, and far from one seed to the next; but each time above the control.
     assert "50.0 %, 40.0 % of the untuned model's; difference +10.0 points" in by_features
@@ -150,12 +138,10 @@ def test_images_above_a_half_say_nothing_where_the_untuned_model_is_there_too():
 
 def test_only_clients_that_have_both_are_compared():
     more = LOUD | {("images", FT, USUAL, "features_own_first_pct"): [[39.0, 99.0], 50.0, 61.0]}
-    assert FEATURES.excess(by_client(rows(more)), USUAL).tolist() == [9, 10, 11]
-    assert "50.0 %, 40.0 % of" in about_images(more)[0]
-    more = LOUD | {("adapter", FT, USUAL, "auc"): [0.7, 0.72, [0.74, 0.1]]}
-    found = ADAPTER.changes(by_client(rows(more)), USUAL)
-    assert list(found) == ["10 steps", "160 steps", "rank 2"]
-    assert found["10 steps"].tolist() == pytest.approx([-0.1] * 3)
+    assert about_images(more) == about_images(LOUD)
+    more = said(LOUD | {("adapter", FT, USUAL, "auc"): [0.7, 0.72, [0.74, 0.9]]})
+    assert "4 clients of 3 seeds" in more["The adapter"]
+    assert more["10 steps instead"] == said(LOUD)["10 steps instead"]
 
 
 def test_the_verdict_says_what_is_given_away_and_what_helps():

@@ -11,9 +11,10 @@ import pytest
 from regl_core.params import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+DESK = ("start_here", "explore", "fig")  # what a person opens first
 PARAMETERS = """\
-profile: str = "smoke"  # which params/<profile>.yaml: smoke, desk or paper
-changes: dict = {}  # single settings to alter, e.g. {"training.rounds": 3}"""
+profile: str = "{}"  # which params/<profile>.yaml: smoke, desk or paper
+changes: dict = {{}}  # single settings to alter, e.g. {{"training.rounds": 3}}"""
 
 every = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -26,7 +27,8 @@ def cells(path: Path, tag: str | None = None) -> list[nbformat.NotebookNode]:
 def artefact(name: str) -> str:
     """What a notebook makes, as its heading calls it: table2 is Table 2, fig5 is Figure 5."""
     kind, number = re.fullmatch(r"([a-z_]+)(\d*)", name).groups()
-    return f"{ {'fig': 'figure'}.get(kind, kind) } {number}".strip().capitalize()
+    word = {"fig": "figure"}.get(kind, kind.replace("_", " "))
+    return f"{word} {number}".strip().capitalize()
 
 
 def test_there_are_notebooks():
@@ -52,7 +54,8 @@ def test_notebook_opens_with_the_name_of_its_artefact(path):
 @every
 def test_parameters_are_the_same_two_everywhere(path):
     (parameters,) = cells(path, "parameters")
-    assert parameters.source == PARAMETERS
+    profile = "desk" if path.stem.startswith(DESK) else "smoke"
+    assert parameters.source == PARAMETERS.format(profile)
     assert next(c for c in cells(path) if c.cell_type == "code") == parameters
 
 

@@ -187,14 +187,6 @@ def test_a_foreign_file_is_an_error(root):
         make_report("smoke", {}, root)
 
 
-def test_another_version_is_named(root):
-    assert "another version" not in built(root)
-    changed = load("smoke", {"seeds": [7]})
-    save_figure(Figure(figsize=(0.01, 0.01)), "fig1", changed, root / "figures/smoke")
-    note = built(root).partition("another version")[2].partition("</ul>")[0]
-    assert "fig1.png" in note and "table2.csv" not in note
-
-
 def test_changes_are_told_and_nothing_is_taken_for_html(root):
     text = built(root, **{"methods.<b>": 1})
     assert "methods.&lt;b&gt;" in text and "<b>&#34;" not in text
@@ -230,7 +222,6 @@ rows = [("digits", "beta=0.01", "FedAvg", 0, 30.0 + settings.training.rounds)]
     assert str(folder / "index.html") in capsys.readouterr().out
     text = (folder / "index.html").read_text()
     assert "33.0" in text and "training.rounds" in text
-    assert "another version" not in text
     assert load("smoke", {"training.rounds": 3}).training.rounds == 3
     for name in ("table2", "fig1"):
         assert "<details" in (folder / f"notebooks/{name}.html").read_text()

@@ -42,7 +42,7 @@ def every(clients):
 
 
 DISJOINT = st.one_of(
-    st.builds(Dirichlet, beta=betas, clients=st.integers(1, 20)),
+    st.builds(Dirichlet, beta=betas, clients=st.integers(1, 20), balance_cap=st.booleans()),
     st.builds(IID, clients=st.integers(1, 20)),
     st.just(SingleLabel()),
     st.just(Pooled()),
@@ -161,12 +161,44 @@ def test_global_shares_of_zero_and_one_and_between():
     assert not torch.equal(splits[1][0], splits[1][1])
 
 
+@quick
+@given(seeds)
+def test_min_size_is_kept(seed):
+    labels = labels_of([30] * 10)
+    spec = Dirichlet(beta=0.1, clients=5, min_size=10)
+    parts = spec.split(labels, 10, seed)
+    assert min(map(len, parts)) >= 10
+    plain = Dirichlet(beta=0.1, clients=5).split(labels, 10, seed)
+    assert same(parts, plain) == (min(map(len, plain)) >= 10)
+
+
+def test_a_min_size_out_of_reach_is_an_error():
+    labels = labels_of([30] * 10)
+    with pytest.raises(ReglError, match=r"none of 1000 draws .* 25 images: lower min_size"):
+        Dirichlet(beta=1e-4, clients=12, min_size=25).split(labels, 10, 0)
+    with pytest.raises(ReglError, match=r"clients: given 12 with at least 26 .* at most 11"):
+        Dirichlet(beta=1e-4, clients=12, min_size=26).split(labels, 10, 0)
+
+
+@quick
+@given(seeds)
+def test_the_balance_cap_stops_a_client_that_has_its_mean(seed):
+    labels = labels_of([30] * 10)
+    spec = Dirichlet(beta=0.01, clients=5, balance_cap=True)
+    held = counts(labels, spec.split(labels, 10, seed), 10)
+    before = held.cumsum(1) - held
+    assert (held[before >= 60] == 0).all()
+    assert held.sum(1).max() < 90
+
+
 @pytest.mark.parametrize(
     "spec, setting",
     [
         (Dirichlet(beta=0.01, clients=5), "beta=0.01"),
         (Dirichlet(beta=1, clients=5), "beta=1"),
         (Dirichlet(beta=1e-4, clients=5), "beta=0.0001"),
+        (Dirichlet(beta=0.5, clients=5, min_size=3), "beta=0.5;min_size=3"),
+        (Dirichlet(beta=0.5, clients=5, balance_cap=True), "beta=0.5;balance_cap"),
         (SingleLabel(), "single_label"),
         (IID(clients=5), "iid"),
         (Pooled(), "all"),
@@ -181,7 +213,7 @@ def test_settings_are_spelled_as_published(spec, setting):
 
 @pytest.mark.parametrize("spec", [Dirichlet(beta=0.5, clients=7), IID(clients=7)])
 def test_more_clients_than_images_is_an_error(spec):
-    with pytest.raises(ReglError, match="given 7 for 6 training images, expected at most 6"):
+    with pytest.raises(ReglError, match=r"clients: given 7 .* of 6 training images .* at most 6"):
         spec.split(labels_of([3, 3]), 2, 0)
 
 

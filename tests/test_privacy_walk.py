@@ -25,7 +25,7 @@ from regl_core.data import Dataset, Split
 from regl_core.datasets import find
 from regl_core.engine import Stage, closure
 from regl_core.engine.checkpoints import CHECKPOINT
-from regl_core.evidence.probed import Judge, Probed
+from regl_core.evidence.probes import Judge, Probed
 from regl_core.foundation import Foundation
 from regl_core.params import Settings, load
 from regl_core.partition import Dirichlet

@@ -9,7 +9,6 @@ from PIL import Image
 
 from regl_core.params import ROOT, load
 from regl_core.report import commit, digest, libraries, save_figure, trace, write_csv
-from regl_core.report.provenance import others
 
 SMOKE = load("smoke")
 
@@ -48,15 +47,12 @@ def test_a_changed_file_and_a_new_one_show_what_is_made_or_ignored_does_not(repo
 
 
 def test_without_history_the_commit_is_unknown(tmp_path, repository, monkeypatch):
-    here = commit(repository)
     assert commit(tmp_path) == "unknown"
     # A copy that lies in somebody else's checkout is not of their commit.
     assert commit(repository / "code") == "unknown"
     (tmp_path / "empty").mkdir()
     git(tmp_path / "empty", "init", "-q")
     assert commit(tmp_path / "empty") == "unknown"
-    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))  # a hook of another repository
-    assert commit(repository) == here
     monkeypatch.setenv("PATH", str(tmp_path))
     assert commit(repository) == "unknown"
 
@@ -116,7 +112,6 @@ def test_a_picture_holds_its_provenance(tmp_path, figure):
         assert image.size == (300, 150)
     pdf = (tmp_path / "fig1.pdf").read_bytes()
     assert f"/Subject ({made.line})".encode() in pdf.replace(b"\\", b"")
-    assert f"settings={made.settings}; libraries={made.libraries})".encode() in pdf
     assert b"Date" not in pdf
 
 
@@ -141,20 +136,3 @@ def test_the_same_picture_is_the_same_bytes_and_a_failed_one_leaves_the_old(
     with pytest.raises(OSError, match="no space"):
         save_figure(figure, "fig1", load("desk"), tmp_path / "two")
     assert {path.name: path.read_bytes() for path in (tmp_path / "two").iterdir()} == one
-
-
-def test_files_say_what_made_them_and_the_odd_one_is_named(tmp_path, figure):
-    frame, changed = pd.DataFrame({"a": [1]}), load("smoke", {"seeds": [7]})
-    write_csv(frame, "table2", SMOKE, tmp_path)
-    save_figure(figure, "fig1", SMOKE, tmp_path)
-    save_figure(figure, "fig5", changed, tmp_path)
-    frame.to_csv(tmp_path / "table3.csv")
-    (tmp_path / "table4.csv").touch()
-    silent = [tmp_path / "table3.csv", tmp_path / "table4.csv"]
-    nothing = {file.name: "does not say what made it" for file in silent}
-    made = trace("table2", SMOKE)
-    files = [tmp_path / name for name in ("table2.csv", "fig1.png", "fig5.png")]
-    usual = (made.commit, made.settings, made.libraries)
-    odd = {"fig5.png": f"settings {digest(changed)}"}
-    assert others([*files, *silent]) == (usual, odd | nothing)
-    assert others(silent) == ((), nothing)

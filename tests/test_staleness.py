@@ -11,7 +11,7 @@ import pytest
 
 from regl_core.params import ROOT
 
-PROBED = "regl_core/evidence/probed.py"
+PROBED = "regl_core/evidence/probes.py"
 CLASSES = {
     node.name: (f"regl_core.{path.parent.name}.{path.stem}", {*map(ast.unparse, node.bases)})
     for path in [*sorted((ROOT / "regl_core/stages").glob("*.py")), ROOT / PROBED]
@@ -52,7 +52,7 @@ ALTERING = [
     ("training.py", "torch.randperm(len(data)", "torch.randperm(+len(data)", FEDERATED | {"Judge"}),
     ("personalization.py", "data.labels[:real].unique()", "data.labels.unique()", {"Personalized"}),
     ("stages/updated.py", "(torch.bincount(labels, each) /", "(labels.float() /", {"Updated"}),
-    ("evidence/probed.py", "decay.step()", "decay.step(0)", {"Judge", "Probed"}),
+    ("evidence/probes.py", "decay.step()", "decay.step(0)", {"Judge", "Probed"}),
     ("models.py", 'nonlinearity="relu"', 'nonlinearity="linear"', FEDERATED | {"Judge", "Probed"}),
     ("seeds.py", ">> 1", ">> 2", set(NAMES) - UNSEEDED - IMAGES),
     ("federation.py", "sorted(drawn.tolist())", "drawn.tolist()", RUN),

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from regl_core.partition import Dirichlet, Pooled
-from regl_core.report.claims import judge_beside
+from regl_core.report import judge
 
 SKEWED = (Dirichlet(beta=0.01, clients=5), Dirichlet(beta=0.5, clients=5))
 METHODS = ("Centralized", "FedAvg", "ReGL (TF)", "ReGL (FT)")
@@ -50,6 +50,7 @@ PAPERLIKE = results({"Centralized": 90, "FedAvg": (30, 50), "ReGL (TF)": (70, 72
     {"ReGL (FT)": (87, 89)}, spread=(-2.0, 0.0, 2.0)
 )
 
+NOWHERE = settings(digits=None, mine=None)
 NO_PAPER = pd.DataFrame(columns=["dataset", "setting", "method", "accuracy_pct", "std_pct"])
 
 
@@ -63,5 +64,11 @@ def frame(numbers, dataset="digits"):
     return pd.DataFrame(rows, columns=["dataset", "setting", "method", "seed", "accuracy_pct"])
 
 
-def judged(artefact, numbers, paper=NO_PAPER):
-    return judge_beside(artefact, frame(numbers), paper)
+def judged(artefact, numbers):
+    """The verdicts on `frame`'s rows, without published numbers beside them."""
+    return judge(artefact, frame(numbers), NOWHERE)
+
+
+def outcome(verdict):
+    """What is decided, and in brackets why nothing is."""
+    return f"{verdict.verdict}{verdict.reason}"

@@ -142,7 +142,7 @@ class FileLoader(Loader):
         given = self.settings.root
         if given is None:
             raise Unfit(f"datasets.{self.name}.root: given null, expected {self._wanted}")
-        return ROOT / Path(given).expanduser()
+        return ROOT / os.path.expanduser(given)
 
     def everything(self) -> Listing:
         root = self.root

@@ -4,10 +4,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..discovery import defined
 from ..errors import Halt, ReglError
 from ..params import DatasetSettings, Settings
-from ..settings import in_one, nearest, shown
+from ..settings import defined, in_one, nearest, shown
 from ..system import check_room
 from .base import PACKED, Loader
 

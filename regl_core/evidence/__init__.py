@@ -6,13 +6,13 @@ puts the images of a generative model to the test.
 """
 
 from . import choosing, identities, quadratic
-from .probed import Probe, probe_all, probe_table, some_classes
+from .probes import Probe, ProbeImages, probe_table, some_classes
 
 __all__ = [
     "Probe",
+    "ProbeImages",
     "choosing",
     "identities",
-    "probe_all",
     "probe_table",
     "quadratic",
     "some_classes",

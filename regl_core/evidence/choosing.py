@@ -167,27 +167,21 @@ def hyperparameters(settings: Settings) -> pd.DataFrame:
 
 def picture(rows: pd.DataFrame) -> "Figure":
     """Validation accuracy (%) over the values tried: a panel per method, a line per setting."""
-    import matplotlib.pyplot as plt
+    from ..report import CLASSES, MARKERS, panels
 
-    from ..report import CLASSES, MARKERS, finished
-
-    panels = list(rows.groupby(TRIAL[:3], sort=False))
-    columns = min(len(panels), 3)
-    height = -(-len(panels) // columns)
-    figure, grid = plt.subplots(
-        height, columns, figsize=(3.6 * columns, 2.6 * height), squeeze=False, layout="constrained"
-    )
-    for axes in grid.flat[len(panels) :]:
-        axes.remove()
-    for axes, ((_, method, parameter), own) in zip(grid.flat, panels, strict=False):
-        settings = own.groupby("setting", sort=False)
-        for (setting, line), colour, marker in zip(
-            settings, cycle(CLASSES), cycle(MARKERS), strict=False
+    groups = list(rows.groupby(TRIAL[:3], sort=False))
+    columns = min(len(groups), 3)
+    height = -(-len(groups) // columns)
+    figure, grid = panels(len(groups), 3.6 * columns, 2.6 * height, height)
+    for axes, ((_, method, parameter), own) in zip(grid, groups, strict=True):
+        looks = zip(cycle(CLASSES), cycle(MARKERS), strict=False)
+        for (setting, line), (colour, marker) in zip(
+            own.groupby("setting", sort=False), looks, strict=False
         ):
             mean = line.groupby("value", sort=True)["validation_accuracy_pct"].mean()
             values = [f"{value:g}" for value in mean.index]
             axes.plot(values, mean, color=colour, marker=marker, label=spoken(setting))
         axes.set(title=method, xlabel=parameter, ylabel="validation accuracy (%)", ylim=(0, 104))
         axes.grid(alpha=0.3)
-    grid[0, 0].legend(frameon=False)
-    return finished(figure)
+    grid[0].legend(frameon=False)
+    return figure

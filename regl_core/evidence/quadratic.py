@@ -210,12 +210,10 @@ def paths(methods: Mapping[str, Method], problem: Quadratic, rounds: int) -> "Fi
 
     methods: by title. problem: of two coordinates.
     """
-    import matplotlib.pyplot as plt
-
-    from ..report import finished, method_styles
+    from ..report import method_styles, panels
 
     ways = {title: trajectory(it, problem, rounds).numpy() for title, it in methods.items()}
-    figure, (plane, distance) = plt.subplots(1, 2, figsize=(9.5, 4.4), layout="constrained")
+    figure, (plane, distance) = panels(2, 9.5, 4.4)
     optimum = problem.optimum().numpy()
     _contours(plane, problem, np.vstack(list(ways.values())))
     for title, its in method_styles(list(methods), loud=True).items():
@@ -232,7 +230,7 @@ def paths(methods: Mapping[str, Method], problem: Quadratic, rounds: int) -> "Fi
     distance.grid(alpha=0.3)
     named = distance.get_legend_handles_labels()
     figure.legend(*named, loc="outside lower center", ncols=4, handlelength=3.5, frameon=False)
-    return finished(figure)
+    return figure
 
 
 def _contours(axes: "Axes", problem: Quadratic, points: np.ndarray) -> None:

@@ -4,7 +4,6 @@ import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -13,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..data import resized
-from ..report import REAL, SYNTHETIC, ink, method_styles
+from ..report import heat_map, method_styles, named, recovery
 
 FRAME = "#D55E00"
 NUMBERS = 400  # cells; in a map of more, the numbers could not be read
@@ -25,45 +24,28 @@ SHOWN = 12  # images in a strip
 def ownership(counts: np.ndarray, classes: Sequence[str], client: int, added: int) -> bytes:
     """Who owns what, and beside it what `client` has once `added` images per class are drawn.
 
-    counts: int (clients, classes), of real images.
+    counts: int (clients, classes), of real images; the client's row is framed.
     """
-    figure = Figure(figsize=(10.4, 4.3))
+    figure, clients = Figure(figsize=(10.4, 4.3)), len(counts)
     owners, bars = figure.subplots(1, 2, width_ratios=(1.25, 1))
     figure.subplots_adjust(left=0.085, right=0.985, bottom=0.19, top=0.91, wspace=0.27)
-    _heat_map(owners, counts, client)
-    places, own = np.arange(len(classes)), counts[client]
-    bars.bar(places, own, color=REAL, label="real")
-    drawn = {"color": SYNTHETIC, "label": "drawn by ReGL (TF or FT)"}
-    bars.bar(places, added, bottom=own, hatch="///", edgecolor="white", linewidth=0, **drawn)
+    form, size = "d" if counts.size <= NUMBERS else "", 9 if clients <= 12 else 7
+    shown = heat_map(owners, counts, max(1, counts.max()), form, size)
+    corner, width = (-0.5, client - 0.5), counts.shape[1]
+    owners.add_patch(Rectangle(corner, width, 1, fill=False, ec=FRAME, lw=2.5, clip_on=False))
+    rows = np.arange(0, clients, max(1, clients // 20))
+    owners.set_yticks(rows, [f"{i}  ({counts[i].sum()})" for i in rows], fontsize=size)
+    owners.set_ylabel("client (its real images)")
+    owners.set_title("Who owns how many images of a class", fontsize=11)
+    named(owners, classes)
+    if not form:
+        figure.colorbar(shown, ax=owners, pad=0.02, fraction=0.05).set_label("real images")
+    recovery(bars, counts[client], [added] * width, classes)
     bars.set_ylim(0, 1.18 * (counts.max() + added))  # of all clients: they can be compared
-    bars.set_ylabel("images to train on")
     bars.set_title(f"What recovery adds to client {client}", fontsize=11)
     bars.legend(loc="upper center", ncols=2, frameon=False, fontsize=9)
     bars.yaxis.set_major_locator(MaxNLocator(integer=True))
-    bars.spines[["top", "right"]].set_visible(False)
-    for axes in (owners, bars):
-        axes.set_xticks(places, classes, rotation=45, ha="right", rotation_mode="anchor")
-        axes.set_xlabel("class")
     return _png(figure)
-
-
-def _heat_map(axes: Axes, counts: np.ndarray, client: int) -> None:
-    """A row per client; the chosen one is framed."""
-    clients, most = len(counts), max(1, counts.max())
-    shown = axes.imshow(counts, cmap="cividis", vmin=0, vmax=most, aspect="auto")
-    size = 9 if clients <= 12 else 7
-    for (i, k), count in np.ndenumerate(counts if counts.size <= NUMBERS else counts[:0]):
-        if count:
-            colour = ink(shown.to_rgba(count)[:3])
-            axes.text(k, i, count, ha="center", va="center", color=colour, fontsize=size)
-    corner, width = (-0.5, client - 0.5), counts.shape[1]
-    axes.add_patch(Rectangle(corner, width, 1, fill=False, ec=FRAME, lw=2.5, clip_on=False))
-    rows = np.arange(0, clients, max(1, clients // 20))
-    axes.set_yticks(rows, [f"{i}  ({counts[i].sum()})" for i in rows], fontsize=size)
-    axes.set_ylabel("client (its real images)")
-    axes.set_title("Who owns how many images of a class", fontsize=11)
-    if counts.size > NUMBERS:
-        axes.figure.colorbar(shown, ax=axes, pad=0.02, fraction=0.05).set_label("real images")
 
 
 def curves(found: Mapping[str, Sequence[float]], rounds: int, title: str) -> bytes:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 
 import ipywidgets as widgets
-import pandas as pd
 
 from ..pipeline import Pipeline
 from ..runs import Result, Run
@@ -34,19 +33,6 @@ class Race(ComputeButton):
         super().__init__(background, "Run FedAvg and ReGL", self.tuned)
         self.children += (self.picture,)
         self._draw()
-
-    @property
-    def rounds(self) -> int:
-        """Rounds that a curve has in the end."""
-        return self._skew.settings.training.rounds
-
-    def table(self) -> pd.DataFrame:
-        """`curves`, a row per round."""
-        series = {
-            method: pd.Series(curve, range(1, len(curve) + 1), dtype=float)
-            for method, curve in self.curves.items()
-        }
-        return pd.DataFrame(series).rename_axis(index="round", columns="test accuracy (%)")
 
     def asked(self) -> tuple[str, Sequence[Trained]]:
         skew = self._skew
@@ -87,4 +73,5 @@ class Race(ComputeButton):
         return f"<b>{'; '.join(told)}</b>: {first.measure}."
 
     def _draw(self) -> None:
-        self.picture.value = pictures.curves(self.curves, self.rounds, self._title)
+        rounds = self._skew.settings.training.rounds
+        self.picture.value = pictures.curves(self.curves, rounds, self._title)

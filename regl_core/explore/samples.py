@@ -28,7 +28,11 @@ class Samples(ComputeButton):
         self.whose = widgets.Dropdown(
             options=["of this client", "of all clients"], description="real images"
         )
-        self.rows = {row: (widgets.HTML(), _strip()) for row in ("real", "TF", "FT")}
+        high = {"height": f"{pictures.SIDE}px", "align_self": "flex-start"}
+        self.rows = {
+            row: (widgets.HTML(), widgets.Image(format="png", layout=high))
+            for row in ("real", "TF", "FT")
+        }
         self.shown: dict[str, Tensor] = {}
         self._skew, self._pipeline, self._guard = skew, pipeline, threading.Lock()
         super().__init__(background, "Draw this client's images")
@@ -43,14 +47,11 @@ class Samples(ComputeButton):
         self.refresh()
 
     def asked(self) -> tuple[str, Sequence[Synthetic]]:
-        if self._skew.error:
-            raise self._skew.error
         return f"Drawing for client {self._skew.client.value} ({self._skew.told})", self.stages()
 
     def refresh(self) -> None:
         with self._guard:
-            if self._skew.parts is not None:
-                self._show(*self.stages())
+            self._show(*self.stages())
 
     def outcome(self) -> str:
         return "Drawn. Choose any class; nothing has to be drawn anew for it."
@@ -77,28 +78,19 @@ class Samples(ComputeButton):
             tuning = f"client {client} owns no image to tune on and draws with the model as it is"
         elif not (own.labels == k).any():
             tuning += f", none of them of <i>{name}</i>"
-        self.shown = {"real": real}
-        self._fill("real", f"{who} has {len(real)} of <i>{name}</i>", real)
+        found = {"real": (f"{who} has {len(real)} of <i>{name}</i>", real)}
         for row, stage, how in (
             ("TF", free, "drawn by the model as it is"),
             ("FT", tuned, tuning),
         ):
-            images = load_images(store.path(stage))[k] if store.has(stage) else None
-            if images is None:
-                how += " – not yet: press the button"
-            else:
-                self.shown[row] = images
-            self._fill(row, how, images)
-
-    def _fill(self, row: str, words: str, images: Tensor | None) -> None:
-        label, strip = self.rows[row]
-        label.value = f"<b>{row}</b>: {words}"
-        some = images is not None and len(images) > 0
-        if some:
-            strip.value = pictures.strip(images)
-        strip.layout.visibility = "visible" if some else "hidden"
-
-
-def _strip() -> widgets.Image:
-    height = f"{pictures.SIDE}px"
-    return widgets.Image(format="png", layout={"height": height, "align_self": "flex-start"})
+            there = store.has(stage)
+            images = load_images(store.path(stage))[k] if there else None
+            found[row] = how if there else f"{how} – not yet: press the button", images
+        self.shown = {row: images for row, (_, images) in found.items() if images is not None}
+        for row, (words, images) in found.items():
+            label, strip = self.rows[row]
+            label.value = f"<b>{row}</b>: {words}"
+            some = images is not None and len(images) > 0
+            if some:
+                strip.value = pictures.strip(images)
+            strip.layout.visibility = "visible" if some else "hidden"

@@ -7,28 +7,28 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 
-from ..errors import ReglError
 from ..params import Settings
 from ..partition import IID, Dirichlet, Parts, counts
 from ..pipeline import Pipeline
 from ..report import spoken
 from . import pictures
-from .background import complaint
 
 # About evenly spaced on a logarithmic scale, with the paper's values among them.
 BETAS = (
     *(0.01, 0.015, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7),
     *(1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0),
 )
-MOST = 20  # clients on the slider, and images that each has at least
+MOST = 20  # clients on the slider
 
 
 class Skew(widgets.VBox):
     """Sliders over a picture of the partition of a data set, drawn anew with each move.
 
-    parts: each client's training images, and counts, int (clients, classes); both None where the
-    partition cannot be made: `error` and the words say why.
+    parts: each client's training images, and counts, int (clients, classes).
     """
+
+    parts: Parts
+    counts: np.ndarray
 
     def __init__(self, settings: Settings, pipeline: Pipeline) -> None:
         """Loads the first data set of `settings`. ReglError where it cannot be loaded."""
@@ -43,17 +43,13 @@ class Skew(widgets.VBox):
         self.clients = widgets.IntSlider(
             its.clients, 2, max(MOST, its.clients), description="clients", **wide
         )
-        self.at_least = widgets.IntSlider(0, 0, MOST, description="images at least", **wide)
         self.seed = widgets.BoundedIntText(settings.seeds[0], 0, 10**6, description="seed", **wide)
         self.client = widgets.IntSlider(0, 0, its.clients - 1, description="look at client", **wide)
         self.words = widgets.HTML()
         self.picture = widgets.Image(format="png", layout={"width": "100%", "max_width": "1040px"})
-        self.parts: Parts | None = None
-        self.counts: np.ndarray | None = None
-        self.error: ReglError | None = None
         self._drawn: tuple[str, int] | None = None
         self._others: list[Callable[[], None]] = []
-        controls = (self.beta, self.clients, self.seed, self.at_least, self.client)
+        controls = (self.beta, self.clients, self.seed, self.client)
         for control in controls:
             control.observe(self._moved, "value")
         box = widgets.HBox(controls, layout={"flex_flow": "row wrap"})
@@ -64,9 +60,7 @@ class Skew(widgets.VBox):
     def partition(self) -> Dirichlet | IID:
         """What the sliders say, as tables and runs name it."""
         clients, beta = self.clients.value, self.beta.value
-        if math.isinf(beta):
-            return IID(clients=clients)
-        return Dirichlet(beta=beta, clients=clients, min_size=self.at_least.value)
+        return IID(clients=clients) if math.isinf(beta) else Dirichlet(beta=beta, clients=clients)
 
     @property
     def told(self) -> str:
@@ -80,7 +74,6 @@ class Skew(widgets.VBox):
 
     def _moved(self, _: Any = None) -> None:
         self.client.max = self.clients.value - 1  # this may move it, and get here first
-        self.at_least.disabled = math.isinf(self.beta.value)
         now = self.told, self.client.value
         if self._drawn != now:
             self._drawn = now
@@ -90,14 +83,8 @@ class Skew(widgets.VBox):
 
     def _draw(self) -> None:
         labels, names = self.dataset.train.labels, self.dataset.classes
-        try:
-            self.parts = self.partition.split(labels, len(names), self.seed.value)
-        except ReglError as error:
-            self.parts, self.counts, self.error = None, None, error
-            self.words.value = complaint(error)
-            self.picture.layout.visibility = "hidden"  # its place stays, and nothing jumps
-            return
-        self.counts, self.error = counts(labels, self.parts, len(names)).numpy(), None
+        self.parts = self.partition.split(labels, len(names), self.seed.value)
+        self.counts = counts(labels, self.parts, len(names)).numpy()
         sizes, lacking = self.counts.sum(axis=1), (self.counts == 0).sum(axis=1)
         self.words.value = (
             f"{sizes.sum()} real images. The largest client owns {sizes.max()}, the smallest "
@@ -106,4 +93,3 @@ class Skew(widgets.VBox):
         )
         added = self.settings.datasets[self.name].synthetic_per_class
         self.picture.value = pictures.ownership(self.counts, names, self.client.value, added)
-        self.picture.layout.visibility = "visible"

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from ..discovery import defined
 from ..errors import ReglError
-from ..settings import nearest, shown
+from ..settings import defined, nearest, shown
 from .base import Method, Round, Server, State, Task, Update
 from .fedavg import FedAvg
 

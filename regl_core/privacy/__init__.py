@@ -1,16 +1,9 @@
 """What clients give away in spite of it all: attacks on what they send and keep, and the verdict.
 
-`attack_all` computes a grid of three kinds of items, `findings` says what their numbers mean.
+A grid lists three kinds of items for `runs.run_all`; `findings` says what their numbers mean.
 """
 
 from . import findings
-from .exposure import AdapterMembership, ImageCopying, UpdateMembership, attack_all, owners
+from .exposure import AdapterMembership, ImageCopying, UpdateMembership, owners
 
-__all__ = [
-    "AdapterMembership",
-    "ImageCopying",
-    "UpdateMembership",
-    "attack_all",
-    "findings",
-    "owners",
-]
+__all__ = ["AdapterMembership", "ImageCopying", "UpdateMembership", "findings", "owners"]

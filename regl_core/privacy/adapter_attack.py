@@ -1,7 +1,7 @@
 """Membership inference on a client's adapter: which images was the model tuned on?"""
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,6 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .. import conditions, tuning
-from ..data import Dataset, Split
 from ..engine import Checkpoint, Stage, piecewise, stepwise
 from ..foundation import Foundation
 from ..seeds import torch_generator
@@ -41,26 +40,24 @@ class AdapterAttack(Stage):
         captioned, (tuned,) = self.tuned.captioned, inputs
         dataset, foundation = captioned.source.load(), captioned.models.load()
         path = self.tuned.vanilla.seed, "attack", self.tuned.vanilla.client
-        members, strangers = candidates(dataset, captioned.indices, *path)
+        own = dataset.train.subset(torch.tensor(captioned.indices))
+        pair = leakage.balanced(own, dataset.test, *path)
         side = foundation.image_side  # as `Tuned` saw its images
-        every = [own.pictures(torch.arange(len(own)), side) for own in (members, strangers)]
-        labels = torch.cat([members.labels, strangers.labels])
-        asked = (
-            torch.cat(every),
-            [conditions.multimodal_prompt(dataset.classes[k], "") for k in labels.tolist()],
-            self.pairs,
-            path,
-        )
+        images = torch.cat([split.pictures(torch.arange(len(split)), side) for split in pair])
+        names = [dataset.classes[k] for split in pair for k in split.labels.tolist()]
+        prompts = [conditions.multimodal_prompt(name, "") for name in names]
         checkpoint = Checkpoint(folder, "losses")
 
         def losses(adapters: int) -> Tensor:
-            with ExitStack() as stack:
-                if adapters:
-                    stack.enter_context(tuning.with_adapter(foundation, tuned / "adapter", FULL))
-                return denoising_losses(foundation, *asked, checkpoint / f"within-{adapters}")
+            adapter = tuning.with_adapter(foundation, tuned / "adapter", FULL)
+            kept = checkpoint / f"within-{adapters}"
+            with adapter if adapters else nullcontext():
+                return denoising_losses(foundation, images, prompts, self.pairs, path, kept)
 
         without, within = piecewise(losses, (0, 1), checkpoint, tick)
-        save_scores(folder, without - within, len(members))
+        members, strangers = (without - within).tensor_split([len(pair[0])])
+        scores = {"members": members.clone(), "strangers": strangers.clone()}
+        save_file(scores, folder / "scores.safetensors")
 
 
 @torch.inference_mode()
@@ -102,23 +99,5 @@ def denoising_losses(
         aim = tuning.target(schedule, latents, noise, t)
         return (output.sample.float() - aim.float()).square().flatten(1).mean(1).cpu()
 
-    found = stepwise(batch, pairs * len(batches), (), checkpoint)
-    total = torch.zeros(len(images))
-    for pair in range(pairs):
-        total += torch.cat(found[pair * len(batches) : (pair + 1) * len(batches)])
-    return total / pairs
-
-
-def candidates(dataset: Dataset, indices: tuple[int, ...], *path: int | str) -> tuple[Split, Split]:
-    """Some of the training images at `indices`, and as many test images of the same classes."""
-    own = torch.tensor(indices)
-    chosen, others = leakage.balanced(
-        dataset.train.labels[own], dataset.test.labels, torch_generator(*path, "candidates")
-    )
-    return dataset.train.subset(own[chosen]), dataset.test.subset(others)
-
-
-def save_scores(folder: Path, scores: Tensor, members: int) -> None:
-    """Write the scores (members + strangers,), members first, to `folder`."""
-    parts = {"members": scores[:members].clone(), "strangers": scores[members:].clone()}
-    save_file(parts, folder / "scores.safetensors")
+    found = torch.cat(stepwise(batch, pairs * len(batches), (), checkpoint))
+    return sum(found.view(pairs, len(images))) / pairs

@@ -1,7 +1,7 @@
 """What clients give away: the attacks that notebooks ask for, and their numbers as rows."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -9,12 +9,11 @@ import pandas as pd
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ..engine import Stage, Store, run_stages
 from ..params import Settings
 from ..partition import PartitionSpec
 from ..pipeline import Pipeline
 from ..report import FT, RUN, TF
-from ..runs import STORE, Run
+from ..runs import Run
 from ..settings import Frozen
 from ..stages import Embedded, EmbeddedReal, EmbeddedTest, LoraImages, Tuned
 from .adapter_attack import AdapterAttack
@@ -23,7 +22,6 @@ from .neighbours import Neighbours
 from .update_attack import UpdateAttack
 
 COLUMNS = [*RUN, "client", "what", "way", "measure", "value"]
-Row = tuple[str, int, str, str, str, float]  # method, client, what, way, measure, value
 
 
 class TunedModel(Frozen):
@@ -39,11 +37,11 @@ class TunedModel(Frozen):
     def tuned(self, pipeline: Pipeline) -> Tuned:
         """The client's tuned model, that of Table 2 where the settings are the same."""
         source, dataset = pipeline.source(self.dataset, self.settings)
-        parts = self.partition.split(dataset.train.labels, len(dataset.classes), self.seed)
+        parts = pipeline.parts(self.dataset, self.settings, self.partition, self.seed)
         vanilla = pipeline.vanilla(
             self.dataset, dataset.classes, self.settings, self.seed, self.client
         )
-        return pipeline.tuned(vanilla, source, parts[self.client].tolist(), self.settings)
+        return pipeline.tuned(vanilla, source, parts[self.client], self.settings)
 
 
 class AdapterMembership(TunedModel):
@@ -52,10 +50,9 @@ class AdapterMembership(TunedModel):
     def stage(self, pipeline: Pipeline) -> AdapterAttack:
         return AdapterAttack(self.tuned(pipeline), self.settings.privacy.pairs)
 
-    def rows(self, folder: Path) -> Iterator[Row]:
+    def result(self, folder: Path) -> pd.DataFrame:
         scores = load_file(folder / "scores.safetensors")
-        for measure, value in _separated(scores, self.settings):
-            yield FT, self.client, "adapter", self.way, measure, value
+        return _rows(self, FT, "adapter", {self.client: _separated(scores, self.settings)})
 
 
 class ImageCopying(TunedModel):
@@ -72,12 +69,10 @@ class ImageCopying(TunedModel):
         real, held_out = EmbeddedReal(models, source), EmbeddedTest(models, source)
         return Neighbours(real, held_out, Embedded(images), tuned.captioned.indices)
 
-    def rows(self, folder: Path) -> Iterator[Row]:
-        found = json.loads((folder / "neighbours.json").read_text())
-        method = TF if self.drawn == "vanilla" else FT
-        for space, measures in found.items():
-            for measure, value in measures.items():
-                yield method, self.client, "images", self.way, f"{space}_{measure}", value
+    def result(self, folder: Path) -> pd.DataFrame:
+        spaces = json.loads((folder / "neighbours.json").read_text()).items()
+        found = {f"{space}_{name}": it for space, own in spaces for name, it in own.items()}
+        return _rows(self, TF if self.drawn == "vanilla" else FT, "images", {self.client: found})
 
 
 class UpdateMembership(Run):
@@ -88,49 +83,46 @@ class UpdateMembership(Run):
     def stage(self, pipeline: Pipeline) -> UpdateAttack:
         return UpdateAttack(super().stage(pipeline))
 
-    def rows(self, folder: Path) -> Iterator[Row]:
+    def result(self, folder: Path) -> pd.DataFrame:
         scores = load_file(folder / "scores.safetensors")
-        for client in sorted({int(name.partition(".")[0]) for name in scores}):
-            for measure, value in _separated(scores, self.settings, f"{client}."):
-                yield self.method, client, "update", self.way, measure, value
+        clients = sorted({int(name.partition(".")[0]) for name in scores})
+        found = {one: _separated(scores, self.settings, f"{one}.") for one in clients}
+        return _rows(self, self.method, "update", found)
 
 
 def _separated(
     scores: Mapping[str, Tensor], settings: Settings, client: str = ""
-) -> Iterator[tuple[str, float]]:
-    """How well an attack's scores tell members from strangers: measures and their values."""
+) -> dict[str, float]:
+    """How well an attack's scores tell members from strangers, by measure."""
     pair = (scores[f"{client}{name}"] for name in ("members", "strangers"))
     auc, rate = separability(*pair, settings.privacy.false_positives)
-    yield from {"auc": auc, "tpr_pct": 100 * rate}.items()
+    return {"auc": auc, "tpr_pct": 100 * rate}
+
+
+def _rows(
+    of: TunedModel | UpdateMembership,
+    method: str,
+    what: str,
+    clients: Mapping[int, Mapping[str, float]],
+) -> pd.DataFrame:
+    """A row for each measure of each of the `clients`: COLUMNS.
+
+    "what" is looked at (images, adapter or update), in which "way" it was made, and a measure of
+    `Neighbours`, or the "auc" and "tpr_pct" of `separability`.
+    """
+    run = of.dataset, of.partition.setting, method, of.seed
+    rows = [
+        (*run, client, what, of.way, measure, value)
+        for client, measures in clients.items()
+        for measure, value in measures.items()
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def owners(
     dataset: str, partition: PartitionSpec, seeds: Sequence[int], settings: Settings
 ) -> list[tuple[int, int]]:
     """Seed and number of every client that has images."""
-    images = Pipeline().source(dataset, settings)[1]
-    labels, classes = images.train.labels, len(images.classes)
-    parts = {seed: partition.split(labels, classes, seed) for seed in seeds}
-    return [(seed, i) for seed, own in parts.items() for i, part in enumerate(own) if len(part)]
-
-
-def attack_all(
-    grid: Sequence[AdapterMembership | ImageCopying | UpdateMembership],
-    store: Store | None = None,
-    workers: int | None = None,
-) -> pd.DataFrame:
-    """The numbers of `grid`, a row for each: what the store has is read, the rest computed.
-
-    Columns COLUMNS: "what" is looked at (images, adapter or update), in which "way" it was made,
-    and a measure of `Neighbours`, or the "auc" and "tpr_pct" of `separability`.
-    """
-    store = store or Store(STORE)
-    pipeline = Pipeline(store.root / "packed")
-    stages: list[Stage] = [item.stage(pipeline) for item in grid]
-    run_stages(stages, store, workers)
-    rows = [
-        (item.dataset, item.partition.setting, method, item.seed, *rest)
-        for item, stage in zip(grid, stages, strict=True)
-        for method, *rest in item.rows(store.ensure(stage))
-    ]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    pipeline = Pipeline()
+    parts = {seed: pipeline.parts(dataset, settings, partition, seed) for seed in seeds}
+    return [(seed, i) for seed, own in parts.items() for i, part in enumerate(own) if part]

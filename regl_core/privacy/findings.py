@@ -20,8 +20,6 @@ ROW = ["what", "method", "way"]
 UNTUNED = "untuned"  # the way of TF's images, the control of tuned ones
 CALLED = {"update": "weights sent"}  # what pictures call what is looked at
 
-Numbers = Mapping[tuple[str, str, str, str], pd.Series]  # by ROW and measure, indexed by CLIENT
-
 
 @dataclass(frozen=True)
 class Estimate:
@@ -57,8 +55,8 @@ class Estimate:
         return f"{self.clients} clients of {self.seeds} seed{'s' * (self.seeds != 1)}"
 
 
-def by_client(rows: pd.DataFrame) -> Numbers:
-    """The values of `rows`, one per client, in order of appearance."""
+def by_client(rows: pd.DataFrame) -> dict[tuple[str, str, str, str], pd.Series]:
+    """The values of `rows`, by ROW and measure in order of appearance, indexed by CLIENT."""
     groups = rows.set_index(CLIENT).groupby([*ROW, "measure"], sort=False)
     return dict(iter(groups["value"]))
 
@@ -68,16 +66,16 @@ def table(rows: pd.DataFrame, measures: Mapping[str, str]) -> pd.DataFrame:
 
     measures : their names in `rows`, each with the heading of its column.
     """
-    numbers = by_client(rows)
-    found = {its: Estimate.of(own) for its, own in numbers.items() if its[-1] in measures}
-    index = pd.MultiIndex.from_tuples(dict.fromkeys(its[:-1] for its in found), names=ROW)
-    columns: dict[str, list[str] | list[int]] = {
-        heading: [found[*its, measure].told(_form(measure)) for its in index]
+    numbers = by_client(rows[rows["measure"].isin(measures)])
+    found = pd.Series({its: Estimate.of(own) for its, own in numbers.items()})
+    found = found.rename_axis([*ROW, "measure"]).unstack(sort=False)
+    columns = {
+        heading: [it.told(_form(measure)) for it in found[measure]]
         for measure, heading in measures.items()
     }
-    first = [found[*its, next(iter(measures))] for its in index]
+    first = found[next(iter(measures))]
     columns |= {"seeds": [it.seeds for it in first], "clients": [it.clients for it in first]}
-    return pd.DataFrame(columns, index=index)
+    return pd.DataFrame(columns, index=found.index)
 
 
 def neighbour_table(rows: pd.DataFrame, space: str) -> pd.DataFrame:
@@ -103,81 +101,50 @@ def panel(rows: pd.DataFrame, what: Sequence[str], series: Mapping[str, str]) ->
         it makes one series of each thing.
     """
     found = []
-    for (kind, method, way, measure), values in by_client(rows).items():
-        if kind in what and measure in series:
-            its = Estimate.of(values)
-            same = {
-                "row": f"sent by {method}" if kind == "update" else way,
-                "series": series[measure].format(what=CALLED.get(kind, kind)),
-                **{"mean": its.mean, "low": its.low, "high": its.high},
-            }
-            found.append(pd.DataFrame({"value": values.to_numpy(), **same}))
+    kept = rows[rows["what"].isin(what) & rows["measure"].isin(series)]
+    for (kind, method, way, measure), values in by_client(kept).items():
+        its = Estimate.of(values)
+        same = {
+            "row": f"sent by {method}" if kind == "update" else way,
+            "series": series[measure].format(what=CALLED.get(kind, kind)),
+            **{"mean": its.mean, "low": its.low, "high": its.high},
+        }
+        found.append(pd.DataFrame({"value": values.to_numpy(), **same}))
     return pd.concat(found, ignore_index=True)
 
 
 @dataclass(frozen=True)
-class Question:
-    """Whether something is given away: a measure of every client, and what it is held against.
+class Scale:
+    """How a measure is told.
 
-    nothing : its value where nothing is given away; NaN: it is measured, on the images that the
-        untuned model draws for the same client.
-    found : the verdict if it is more. form : how numbers are written. unit, points : after a value
-        and after a difference.
+    found : the verdict if something is given away. form : how numbers are written. unit, points :
+        after a value and after a difference.
     """
 
-    what: str
-    method: str
-    measure: str
-    text: str
-    nothing: float
-    found: str = "Something is given away."
-    form: str = ".3f"
+    found: str
+    form: str
     unit: str = ""
     points: str = ""
 
-    def measured(self, numbers: Numbers, way: str) -> pd.Series:
-        """A number per client, indexed by CLIENT."""
-        return numbers[self.what, self.method, way, self.measure]
 
-    def excess(self, numbers: Numbers, way: str) -> pd.Series:
-        """By how much more than nothing is given away, a number per client."""
-        nothing: float | pd.Series = self.nothing
-        if math.isnan(nothing):
-            nothing = numbers[self.what, TF, UNTUNED, self.measure]
-        return (self.measured(numbers, way) - nothing).dropna()
-
-    def changes(self, numbers: Numbers, usual: str) -> dict[str, pd.Series]:
-        """By every other way that was tried: how it changes the measure, over the same clients."""
-        asked, before = (self.what, self.method, self.measure), self.measured(numbers, usual)
-        return {
-            way: (values - before).dropna()
-            for (what, method, way, measure), values in numbers.items()
-            if (what, method, measure) == asked and way != usual
-        }
-
-
-CHANCE = {"measure": "auc", "nothing": 0.5}
-IMAGES = tuple(
-    Question(
-        "images",
-        FT,
-        f"{space}_own_first_pct",
-        f"Tuned images whose nearest neighbour, by {words}, is one the model was tuned on rather "
-        "than one it never saw",
-        math.nan,
-        found="More often than without tuning.",
-        form=".1f",
-        unit=" %",
-        points=" points",
-    )
-    for space, words in (("features", "image features"), ("pixels", "pixels"))
-)
-ADAPTER = Question("adapter", FT, text="The adapter: AUC of telling who it was tuned on", **CHANCE)
-SENT = tuple(
-    Question("update", method, text=f"Weights sent, {method}: AUC of telling members", **CHANCE)
-    for method in ("FedAvg", TF, FT)
-)
-QUESTIONS = (*IMAGES, ADAPTER, *SENT)
+# An AUC is held against CHANCE, a share of the images against that of the images which the untuned
+# model draws for the same client.
+AUC = Scale("Something is given away.", ".3f")
+SHARE = Scale("More often than without tuning.", ".1f", " %", " points")
+CHANCE = 0.5
+# Whether something is given away, in words, by what is looked at, method and measure.
+QUESTIONS = {
+    **{
+        ("images", FT, f"{space}_own_first_pct"): f"Tuned images whose nearest neighbour, by "
+        f"{words}, is one the model was tuned on rather than one it never saw"
+        for space, words in (("features", "image features"), ("pixels", "pixels"))
+    },
+    ("adapter", FT, "auc"): "The adapter: AUC of telling who it was tuned on",
+    **{
+        ("update", method, "auc"): f"Weights sent, {method}: AUC of telling members"
+        for method in ("FedAvg", TF, FT)
+    },
+}
 
 
 def conclusion(rows: pd.DataFrame, usual: str) -> str:
@@ -186,50 +153,57 @@ def conclusion(rows: pd.DataFrame, usual: str) -> str:
     usual : the way of the settings, with which the others are compared, client by client.
     """
     numbers = by_client(rows)
-    lines, helps = [], {}
+    lines, compared, helps = [], [], {}
     advice = "No trial is judged, for nothing is sure to be given away"
-    for question in QUESTIONS:
-        more = question.excess(numbers, usual)
-        lines.append(f"- {_answer(question, question.measured(numbers, usual), more)}")
-        if Estimate.of(more).low > 0:
-            for way, change in question.changes(numbers, usual).items():
-                told = _difference(change, question, "turns it up", "turns it down")
+    adapter = numbers["adapter", FT, usual, "auc"]
+    for (what, method, measure), text in QUESTIONS.items():
+        scale = AUC if measure == "auc" else SHARE
+        values = numbers[what, method, usual, measure]
+        nothing = numbers[what, TF, UNTUNED, measure] if scale is SHARE else CHANCE
+        more = (values - nothing).dropna()
+        lines.append(f"- {text}: {_answer(scale, values, more)}")
+        ways = [its[2] for its in numbers if (its[0], its[1], its[3]) == (what, method, measure)]
+        for way in ways if Estimate.of(more).low > 0 else ():
+            if way != usual:
+                change = (numbers[what, method, way, measure] - values).dropna()
+                told = _difference(change, scale, "turns it up", "turns it down")
                 lines.append(f"    - {way} instead: {told}")
                 advice = "Not decided: none of the trials is sure to help"
                 if Estimate.of(change).high < 0:
-                    helps.setdefault(question.what, {})[way] = None
-    lines += ["", "**Weights sent or adapter?** AUC of the weights less that of the adapter:", ""]
-    for question in SENT:
-        both = question.measured(numbers, usual) - ADAPTER.measured(numbers, usual)
-        words = "the weights give away more", "the weights give away less"
-        lines.append(f"- {question.method}: {_difference(both.dropna(), question, *words)}")
+                    helps.setdefault(what, {})[way] = None
+        if what == "update":
+            words = "the weights give away more", "the weights give away less"
+            both = (values - adapter).dropna()
+            compared.append(f"- {method}: {_difference(both, scale, *words)}")
     if helps:
         advice = "; ".join(f"For the {what}: {', '.join(ways)}" for what, ways in helps.items())
-    return "\n".join([*lines, "", f"**What to turn down.** {advice}."])
+    asked = "**Weights sent or adapter?** AUC of the weights less that of the adapter:"
+    end = f"**What to turn down.** {advice}."
+    return "\n".join([*lines, "", asked, "", *compared, "", end])
 
 
-def _answer(question: Question, values: pd.Series, more: pd.Series) -> str:
-    """A question, its numbers and its answer."""
-    form, unit = question.form, question.unit
+def _answer(scale: Scale, values: pd.Series, more: pd.Series) -> str:
+    """The numbers that answer a question, `more` than nothing in the end, and the answer."""
+    form, unit = scale.form, scale.unit
     level, found = Estimate.of(values.loc[more.index]), Estimate.of(more)
-    outcome = f"Not decided: up to {found.high:{form}}{question.points} more is possible."
+    outcome = f"Not decided: up to {found.high:{form}}{scale.points} more is possible."
     if math.isnan(found.low):
         outcome = "Not decided: too few seeds."
     elif found.low > 0:
-        outcome = question.found
+        outcome = scale.found
     elif found.high < 0:
         outcome = "Nothing is seen to be given away in this way."
-    if math.isnan(question.nothing):
+    if scale is SHARE:
         control = f"{level.mean - found.mean:{form}}{unit} of the untuned model's"
-        where = f"{control}; difference {_interval(found, question)}"
+        where = f"{control}; difference {_interval(found, scale)}"
     else:
         reach = f"95 % interval {level.low:{form}} to {level.high:{form}}, "
         reach = "" if math.isnan(level.low) else reach
-        where = f"{reach}{level.counts}; {question.nothing:g} if nothing were given away"
-    return f"{question.text}: {level.mean:{form}}{unit}, {where}. **{outcome}**"
+        where = f"{reach}{level.counts}; {CHANCE:g} if nothing were given away"
+    return f"{level.mean:{form}}{unit}, {where}. **{outcome}**"
 
 
-def _difference(its: pd.Series, question: Question, up: str, down: str) -> str:
+def _difference(its: pd.Series, scale: Scale, up: str, down: str) -> str:
     """A paired difference, and what its interval decides."""
     found, outcome = Estimate.of(its), "not decided"
     if math.isnan(found.low):
@@ -237,13 +211,13 @@ def _difference(its: pd.Series, question: Question, up: str, down: str) -> str:
     elif found.low > 0 or found.high < 0:
         outcome = up if found.low > 0 else down
     same = f"less for {(its < 0).sum()} of them, more for {(its > 0).sum()}"
-    return f"{_interval(found, question)}, {same}: {outcome}"
+    return f"{_interval(found, scale)}, {same}: {outcome}"
 
 
-def _interval(found: Estimate, question: Question) -> str:
+def _interval(found: Estimate, scale: Scale) -> str:
     """A difference with its interval and what it was measured on."""
-    told = Quantity(form=f"+{question.form}").told
-    parts = [f"{told(found.mean)}{question.points}", found.counts]
+    told = Quantity(form=f"+{scale.form}").told
+    parts = [f"{told(found.mean)}{scale.points}", found.counts]
     if not math.isnan(found.low):
         parts.insert(1, f"95 % interval {told(found.low)} to {told(found.high)}")
     return ", ".join(parts)

@@ -10,6 +10,9 @@ diffusion models", 2023). And can one tell from a model which images it was trai
 import torch
 from torch import Tensor
 
+from ..data import Split
+from ..seeds import torch_generator
+
 
 def cosine_distances(one: Tensor, other: Tensor) -> Tensor:
     """1 − cosine between unit features (n, d) and (m, d): float64 (n, m)."""
@@ -69,16 +72,14 @@ def separability(members: Tensor, strangers: Tensor, false_positives: float) -> 
     return float(roc_auc_score(truth, scores)), float(right[wrong <= false_positives].max())
 
 
-def balanced(members: Tensor, strangers: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
-    """As many members as strangers of each class that has both, drawn: two index tensors, int64.
-
-    members (m,), strangers (n,): the labels of those to choose from.
-    """
+def balanced(members: Split, strangers: Split, *path: int | str) -> tuple[Split, Split]:
+    """As many members as strangers of each class that has both, drawn from the seed `path`."""
+    generator = torch_generator(*path, "candidates")
     chosen: list[list[Tensor]] = [[], []]
-    for label in members.unique():
-        pools = [(labels == label).nonzero()[:, 0] for labels in (members, strangers)]
+    for label in members.labels.unique():
+        pools = [(own.labels == label).nonzero()[:, 0] for own in (members, strangers)]
         count = min(map(len, pools))
         for into, pool in zip(chosen, pools, strict=True):
             into.append(pool[torch.randperm(len(pool), generator=generator)[:count]])
     one, other = (torch.cat(parts).sort().values for parts in chosen)
-    return one, other
+    return members.subset(one), strangers.subset(other)

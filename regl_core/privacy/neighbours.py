@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import torch
@@ -60,28 +59,24 @@ class Neighbours(Stage):
             pairs = (made[k], own), (strange, own), (made[k], strange)
             return [distances(*pair) for pair in pairs]
 
-        checkpoint, count = (
-            Checkpoint(folder, "classes"),
-            2 * len(classes),
-        )
-        near = iter(stepwise(of_class, count, (), checkpoint, tick))
-        found = {name: _near(list(islice(near, len(classes)))) for name in ("features", "pixels")}
+        checkpoint = Checkpoint(folder, "classes")
+        near = stepwise(of_class, 2 * len(classes), (), checkpoint, tick)
+        found = {"features": _near(near[: len(classes)]), "pixels": _near(near[len(classes) :])}
         (folder / "neighbours.json").write_text(json.dumps(found))
 
 
 def _near(classes: list[list[Tensor]]) -> dict[str, float]:
     """The report on distances (made, own), (held-out, own) and (made, held-out) of each class."""
-    made = [to_own.min(1).values for to_own, _, _ in classes]
-    held_out = [to_own.min(1).values for _, to_own, _ in classes]
-    first = [leakage.own_first(to_own, to_others) for to_own, _, to_others in classes]
-    pairs = list(zip(made, held_out, strict=True))
+    pairs = [[to_own.min(1).values for to_own in both] for *both, _ in classes]
+    made, held_out = (torch.cat(nearest) for nearest in zip(*pairs, strict=True))
     nearer = {
-        f"nearer_{100 * share:.0f}_pct": torch.cat([leakage.nearer(*pair, share) for pair in pairs])
+        share: torch.cat([leakage.nearer(*pair, share) for pair in pairs]).double().mean()
         for share in SHARES
     }
+    first = [leakage.own_first(to_own, to_others) for to_own, _, to_others in classes]
     return {
-        "made": float(torch.cat(made).median()),
-        "held_out": float(torch.cat(held_out).median()),
-        **{name: 100 * float(found.double().mean()) for name, found in nearer.items()},
+        "made": float(made.median()),
+        "held_out": float(held_out.median()),
+        **{f"nearer_{100 * share:.0f}_pct": 100 * float(it) for share, it in nearer.items()},
         "own_first_pct": 100 * float(torch.cat(first).mean()),
     }

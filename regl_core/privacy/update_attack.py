@@ -12,7 +12,7 @@ from ..clients import placed
 from ..data import Split
 from ..engine import Checkpoint, piecewise
 from ..stages import Tick, Updated, final, network, once_more, plain
-from .adapter_attack import candidates
+from . import leakage
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class UpdateAttack(Updated):
         checkpoint = Checkpoint(folder, "clients")
 
         def turn(client: int) -> dict[str, Tensor] | None:
-            part = how.parts[client]
-            if not part:
+            if not (part := how.parts[client]):
                 return None
             (own,) = placed([data[client]], device)
             once_more(how, net, start, own, client, checkpoint / f"within-{client}")
-            both = candidates(dataset, part, how.seed, "overheard", client)
-            named = zip(("members", "strangers"), both, strict=True)
-            return {name: -losses(net, split) for name, split in named}
+            images = dataset.train.subset(torch.tensor(part))
+            pair = leakage.balanced(images, dataset.test, how.seed, "overheard", client)
+            members, strangers = (-losses(net, split) for split in pair)
+            return {"members": members, "strangers": strangers}
 
         scores = {
             f"{client}.{name}": found

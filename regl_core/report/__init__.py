@@ -11,12 +11,12 @@ from .catalogue import ENDINGS, ORDER, artefacts, check, full_name
 from .claims import CLAIMS, Verdict, claims_frame, judge, verdicts
 from .comparison import MIN_SEEDS, Comparison, Quantity
 from .drawing.accuracies import accuracy_bars, accuracy_by_volume, accuracy_curves
-from .drawing.clients import local_update, ownership_maps, recovery
+from .drawing.clients import local_update, named, ownership_maps, recovery
 from .drawing.image_grids import agreement, image_grid
 from .drawing.leaks import intervals
 from .drawing.palette import method_styles
 from .drawing.scatter import scatter_by_class, scatter_together
-from .drawing.style import CLASSES, MARKERS, REAL, SYNTHETIC, finished, ink, panels
+from .drawing.style import CLASSES, MARKERS, heat_map, panels
 from .figure_data import (
     accuracy_per_class,
     class_names,
@@ -52,4 +52,4 @@ __all__ += ["claims_frame", "commit", "digest", "full_name", "judge", "libraries
 __all__ += ["trace", "write_page"]
 # Of rooms that compare and draw for themselves.
 __all__ += ["FT", "MIN_SEEDS", "RUN", "TF", "Comparison", "Quantity"]
-__all__ += ["CLASSES", "MARKERS", "REAL", "SYNTHETIC", "finished", "ink", "method_styles"]
+__all__ += ["CLASSES", "MARKERS", "heat_map", "method_styles", "named"]

@@ -106,23 +106,18 @@ class DistanceRun(Run):
         return Distances(self, **found, points=load_file(folder / "points.safetensors"))
 
 
-@dataclass(frozen=True)
-class ClientImages:
-    """Images that one client draws: uint8 (classes, n, 3, side, side)."""
-
-    run: ClientImagesRun
-    images: Tensor
-
-
 class ClientImagesRun(Run):
-    """A run of which only images are looked at, those of one client (Figure 8)."""
+    """A run of which only one client's images are looked at (Figure 8).
+
+    uint8 (classes, n, 3, side, side).
+    """
 
     client: int
 
     def stage(self, pipeline: Pipeline) -> Synthetic:
         return super().stage(pipeline).synthetic[self.client][0]
 
-    def result(self, folder: Path) -> ClientImages:
+    def result(self, folder: Path) -> Tensor:
         from ..stages import load_images
 
-        return ClientImages(self, load_images(folder))
+        return load_images(folder)

@@ -10,7 +10,6 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,116 +18,76 @@ from . import catalogue
 from .claims import CLAIMS, Verdict
 from .layout import Cell, TableLayout, arrange
 from .notebook_page import render_template
-from .provenance import COLUMNS, Provenance, others
+from .provenance import COLUMNS, Provenance
 from .rows import spoken
 from .tables import beside
 
 STEPS = (2.0, 5.0, 10.0, 20.0)  # points of difference at which the shade gets darker
-Verdicts = Mapping[str, Sequence[Verdict]]  # by artefact
-
-
-@dataclass(frozen=True)
-class Number:
-    """A cell as it is shown: ours, the paper's and the difference, as texts; place as in Cell."""
-
-    ours: str
-    std: str
-    paper: str
-    difference: str
-    shade: str  # class of the style: "more3" is the third shade of those above the paper
-    place: int
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table as it is shown: the longer side runs down the page."""
-
-    heads: Sequence[str]
-    rows: Sequence[tuple[str, Sequence[Number | None]]]
-
-
-@dataclass(frozen=True)
-class Section:
-    """An artefact as it is shown."""
-
-    name: str
-    full: str  # "Table 2"
-    title: str
-    lead: str  # HTML
-    caption: str
-    grid: Grid | None
-    picture: str  # base64 of a PNG, or empty
-    drawing: str  # SVG, or empty
-    links: tuple[tuple[str, str], ...]  # text and file
 
 
 def render(
     folder: Path,
     settings: Settings,
     changes: Mapping[str, Any],
-    verdicts: Verdicts,
+    verdicts: Sequence[Verdict],
     made: Provenance,
     root: Path = ROOT,
 ) -> str:
-    """The page on what lies in `folder`, as HTML.
-
-    `made` is what the page itself was made with. Files that most others disagree with are named.
-    """
+    """The page on what lies in `folder`, as HTML. `made` is what it is made with."""
     notebooks = sorted(path.stem for path in root.glob("notebooks/*.ipynb"))
     made_here = catalogue.artefacts(notebooks)
     names = [n for n in catalogue.ORDER if n in made_here or n == catalogue.DRAWN]
     sections = [section for n in names if (section := _section(n, folder, settings, root))]
-    shown = [folder / f"{it.name}.{end}" for it in sections for end in ("csv", "png")]
-    usual, odd = others([file for file in shown if file.exists()])
-    judged = [verdict for own in verdicts.values() for verdict in own]
-    claims = [(claim, [v for v in judged if v.claim == claim.number]) for claim in CLAIMS]
+    claims = [(claim, [v for v in verdicts if v.claim == claim.number]) for claim in CLAIMS]
     pages = {name: f"notebooks/{name}.html" for name in notebooks if name not in made_here}
     return render_template(
         "index.html.j2",
         profile=settings.profile,
         changes=json.dumps(dict(changes), sort_keys=True) if changes else "",
         claims=[(claim, own) for claim, own in claims if own],
-        counts=Counter(verdict.verdict for verdict in judged),
+        counts=Counter(verdict.verdict for verdict in verdicts),
         sections=sections,
         beside=[
             (_opening(root / f"notebooks/{name}.ipynb", name)[0], page)
             for name, page in pages.items()
             if (folder / page).exists()
         ],
-        made=dict(zip(COLUMNS, usual or [getattr(made, c) for c in COLUMNS], strict=True)),
-        others=odd,
+        made={column: getattr(made, column) for column in COLUMNS},
         full_name=catalogue.full_name,
     )
 
 
-def _section(name: str, folder: Path, settings: Settings, root: Path) -> Section | None:
-    """What is there of the artefact `name`; None if nothing is."""
+def _section(name: str, folder: Path, settings: Settings, root: Path) -> dict[str, Any] | None:
+    """What is there of the artefact `name`, as the template shows it; None if nothing is.
+
+    lead and drawing are HTML, picture is the base64 of a PNG, links are pairs of text and file.
+    """
     files = {ending: folder / f"{name}.{ending}" for ending in catalogue.ENDINGS}
     drawing = root / f"regl_core/paper/{name}.svg"
     files = {ending: file for ending, file in files.items() if file.exists()}
     if not files and not drawing.exists():
         return None
-    number = int(re.sub(r"\D", "", name))
     title, lead = _opening(root / f"notebooks/{name}.ipynb", catalogue.full_name(name))
-    import pandas as pd
-
     grid = None
     if name.startswith("table") and "csv" in files:
+        import pandas as pd
+
+        number = int(name.removeprefix("table"))
         grid = _grid(arrange(pd.read_csv(files["csv"]), beside(number, settings)))
     links = [(ending.upper(), file.name) for ending, file in files.items()]
     if (page := folder / f"notebooks/{name}.html").exists():
         links.insert(0, ("notebook", f"notebooks/{page.name}"))
-    return Section(
-        name=name,
-        full=catalogue.full_name(name),
-        title=title,
-        lead=lead,
-        caption=_caption(files["md"]) if "md" in files else "",
-        grid=grid,
-        picture=base64.b64encode(files["png"].read_bytes()).decode() if "png" in files else "",
-        drawing=_inline(drawing.read_text(encoding="utf-8")) if drawing.exists() else "",
-        links=tuple(links),
-    )
+    return {
+        "name": name,
+        "full": catalogue.full_name(name),
+        "title": title,
+        "lead": lead,
+        "caption": _caption(files["md"]) if "md" in files else "",
+        "grid": grid,
+        "picture": base64.b64encode(files["png"].read_bytes()).decode() if "png" in files else "",
+        "drawing": _inline(drawing.read_text(encoding="utf-8")) if drawing.exists() else "",
+        "links": links,
+    }
 
 
 def _opening(notebook: Path, otherwise: str) -> tuple[str, str]:
@@ -154,7 +113,8 @@ def _inline(svg: str) -> str:
     return re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg[svg.index("<svg") :])
 
 
-def _grid(layout: TableLayout) -> Grid:
+def _grid(layout: TableLayout) -> dict[str, Any]:
+    """A table as it is shown: the longer side runs down the page."""
     several = len(layout.columns) > 1
     columns = {
         (dataset, setting): f"{dataset}, {spoken(setting)}" if several else spoken(setting)
@@ -165,21 +125,25 @@ def _grid(layout: TableLayout) -> Grid:
     heads, sides = list(columns.values()), layout.methods
     if len(heads) > len(sides):
         heads, sides, numbers = sides, heads, zip(*numbers, strict=True)
-    return Grid(heads, list(zip(sides, numbers, strict=True)))
+    return {"heads": heads, "rows": list(zip(sides, numbers, strict=True))}
 
 
-def _number(cell: Cell | None) -> Number | None:
+def _number(cell: Cell | None) -> dict[str, Any] | None:
+    """A cell as it is shown: ours, the paper's and the difference, as texts; place as in Cell.
+
+    shade : class of the style: "more3" is the third shade of those above the paper.
+    """
     if cell is None:
         return None
     compared = not math.isnan(cell.paper_mean)
     # Of what is printed, so that it can be checked by eye.
     difference = round(cell.mean, 1) - round(cell.paper_mean, 1) if compared else 0.0
     darkness = sum(abs(difference) >= step for step in STEPS)
-    return Number(
-        ours=f"{cell.mean:.1f}",
-        std="" if math.isnan(cell.std) else f"± {cell.std:.1f}",
-        paper=f"{cell.paper_mean:.1f}" if compared else "",
-        difference=f"{difference + 0.0:+.1f}".replace("-", "−") if compared else "",
-        shade=f"{'more' if difference > 0 else 'less'}{darkness}" if darkness else "",
-        place=cell.place,
-    )
+    return {
+        "ours": f"{cell.mean:.1f}",
+        "std": "" if math.isnan(cell.std) else f"± {cell.std:.1f}",
+        "paper": f"{cell.paper_mean:.1f}" if compared else "",
+        "difference": f"{difference + 0.0:+.1f}".replace("-", "−") if compared else "",
+        "shade": f"{'more' if difference > 0 else 'less'}{darkness}" if darkness else "",
+        "place": cell.place,
+    }

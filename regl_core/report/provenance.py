@@ -6,15 +6,12 @@ and several of one artefact together. The same content and provenance give the s
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import json
-import os
 import platform
 import subprocess
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -92,46 +89,36 @@ def libraries() -> str:
 def commit(root: Path = ROOT) -> str:
     """What is checked out in `root`, with CHANGED where files differ, ignored ones left out.
 
-    `root`/figures does not count: it holds what is made, not what makes it.
+    `root`/figures does not count: it holds what is made, not what makes it. "unknown" without git,
+    and for a copy without history, which may lie in the checkout of something else.
     """
-    top, head = _git(root, "rev-parse", "--show-toplevel"), _git(root, "rev-parse", "HEAD")
-    # A copy without history may lie in the checkout of something else.
-    if not top or not head or Path(top).resolve() != root.resolve():
-        return "unknown"
-    changed = _git(root, "status", "--porcelain", "--", ".", ":!figures")
-    return head[:10] + (CHANGED if changed != "" else "")
 
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(root), *arguments]
+        return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
 
-def _git(root: Path, *arguments: str) -> str | None:
-    """What git prints, None if it fails or is not there."""
-    # Those of a hook that runs this would name another repository.
-    surroundings = {key: it for key, it in os.environ.items() if not key.startswith("GIT_")}
-    command = ["git", "-C", str(root), *arguments]
     try:
-        done = subprocess.run(
-            command, env=surroundings, capture_output=True, encoding="utf-8", check=True
-        )
+        top, head = git("rev-parse", "--show-toplevel", "HEAD").split("\n")[:2]
+        changed = git("status", "--porcelain", "--", ".", ":!figures")
     except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()
+        return "unknown"
+    known = Path(top).resolve() == root.resolve()
+    return head[:10] + CHANGED * bool(changed) if known else "unknown"
 
 
 # Writing
 
 
 def write(
-    name: str,
-    contents: Callable[[Provenance], Mapping[str, str | bytes]],
-    settings: Settings,
-    folder: Path | None = None,
+    name: str, contents: Mapping[str, str | bytes], settings: Settings, folder: Path | None = None
 ) -> None:
-    """Write the files of the artefact `name`. contents : by ending, given what is to be said.
+    """Write the files of the artefact `name`, by their ending, into `folder` or where it belongs.
 
     folder : default figures/<profile>.
     """
     files = {
         f"{name}.{ending}": content.encode() if isinstance(content, str) else content
-        for ending, content in contents(trace(name, settings)).items()
+        for ending, content in contents.items()
     }
     put(files, folder or ROOT / "figures" / settings.profile)
 
@@ -147,7 +134,7 @@ def write_csv(
 
     float_format : of every column of floats; None for as many digits as tell them apart.
     """
-    write(name, lambda made: {"csv": csv_text(frame, made, float_format)}, settings, folder)
+    write(name, {"csv": csv_text(frame, trace(name, settings), float_format)}, settings, folder)
 
 
 def csv_text(frame: pd.DataFrame, made: Provenance, float_format: str | None = "%.2f") -> str:
@@ -159,62 +146,17 @@ def csv_text(frame: pd.DataFrame, made: Provenance, float_format: str | None = "
 def save_figure(figure: Figure, name: str, settings: Settings, folder: Path | None = None) -> None:
     """Write `figure` to `name`.png and `name`.pdf, in the metadata of each its provenance.
 
-    PNG: a text chunk for each field, as Artefact and Commit. PDF: the artefact is its title, all
-    in one line its subject, the fields its keywords.
+    PNG: a text chunk for each field, as Artefact and Commit. PDF: all in one line, its subject.
     """
-
-    def drawn(made: Provenance) -> dict[str, bytes]:
-        metadata = {
-            "png": {
-                **{key.capitalize(): value for key, value in vars(made).items()},
-                "Software": None,
-            },
-            "pdf": {
-                "Title": name,
-                "Subject": made.line,
-                "Keywords": "; ".join(f"{key}={value}" for key, value in vars(made).items()),
-                **dict.fromkeys(("Creator", "Producer", "CreationDate")),
-            },
-        }
-        files = {ending: io.BytesIO() for ending in metadata}
-        for ending, file in files.items():
-            figure.savefig(file, format=ending, dpi=DPI, metadata=metadata[ending])
-        return {ending: file.getvalue() for ending, file in files.items()}
-
-    write(name, drawn, settings, folder)
-
-
-# Reading
-
-
-Made = tuple[str, ...]  # commit, settings, libraries; empty where a file does not say
-
-
-def made_by(file: Path) -> Made:
-    """What a CSV or PNG says that it was made with; empty where it does not."""
-    if file.suffix == ".png":
-        from PIL import Image
-
-        with Image.open(file) as image:
-            found = [image.info.get(column.capitalize(), "") for column in COLUMNS]
-    else:
-        with file.open(encoding="utf-8", newline="") as lines:
-            row = next(csv.DictReader(lines), {})
-            found = [row.get(column, "") for column in COLUMNS]
-    return tuple(found) if all(found) else ()
-
-
-def others(files: Sequence[Path]) -> tuple[Made, dict[str, str]]:
-    """What most of the CSV and PNG `files` were made with, and how the others differ, by name."""
-    made = {file.name: made_by(file) for file in files}
-    told = Counter(filter(None, made.values())).most_common(1)
-    usual = told[0][0] if told else ()
-    odd = {name: it for name, it in made.items() if it != usual or not it}
-    return usual, {name: _difference(it, usual) for name, it in odd.items()}
-
-
-def _difference(made: Made, usual: Made) -> str:
-    if not made:
-        return "does not say what made it"
-    pairs = zip(COLUMNS, made, usual, strict=True)
-    return ", ".join(f"{column} {own}" for column, own, most in pairs if own != most)
+    made = trace(name, settings)
+    chunks = {key.capitalize(): value for key, value in vars(made).items()}
+    undated = dict.fromkeys(("Creator", "Producer", "CreationDate"))
+    files = {}
+    for ending, metadata in (
+        ("png", {**chunks, "Software": None}),
+        ("pdf", {"Subject": made.line, **undated}),
+    ):
+        file = io.BytesIO()
+        figure.savefig(file, format=ending, dpi=DPI, metadata=metadata)
+        files[ending] = file.getvalue()
+    write(name, files, settings, folder)

@@ -12,7 +12,7 @@ from ..paper import published
 from ..params import Settings
 from . import formats
 from .layout import arrange
-from .provenance import Provenance, csv_text, write
+from .provenance import Provenance, csv_text, trace, write
 from .rows import CELL, POOLED, by_partition, gather, spoken
 
 if TYPE_CHECKING:  # results are reported without loading what computes them
@@ -33,7 +33,7 @@ class Table:
 
     def write(self, settings: Settings, folder: Path | None = None) -> None:
         """Write `name`.md, .tex and .csv into `folder`, default figures/<profile>, or none."""
-        write(self.name, self.texts, settings, folder)
+        write(self.name, self.texts(trace(self.name, settings)), settings, folder)
 
     def texts(self, made: Provenance) -> dict[str, str]:
         """What is written, by the file's ending, each with its provenance."""

@@ -132,7 +132,7 @@ def judged(
             found = [(net(x).argmax(1) == y).cpu() for x, y in data.in_turn(size, device)]
         return torch.cat(found), torch.cat(seen)
 
-    return Fitting("classifying an image", device).tried(every, size)
+    return Fitting("classifying an image").tried(every, size)
 
 
 def by_class(right: Tensor, labels: Tensor, classes: int) -> Tensor:

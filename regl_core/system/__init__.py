@@ -14,14 +14,13 @@ from .machine import (
     resolved,
     spawned,
 )
-from .memory import Fitting, advised, exhausted
+from .memory import Fitting, advised
 
 __all__ = [
     "Fitting",
     "advised",
     "check_room",
     "cores",
-    "exhausted",
     "explained",
     "gpus",
     "heed",

@@ -1,27 +1,27 @@
 """The paper's claims, put to the test on our runs, with the verdict in words.
 
-To add a claim, write the function that states it of some runs and list it in CLAIMS of its file.
+To add a claim, write the function that gives what it says of some runs, marked with `claim`.
 What a claim means exactly stands there; no threshold depends on results.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ...paper import published
 from ...params import Settings
 from ..scores import Scores
 from ..tables import beside
-from .ablations import CLAIMS as ABLATIONS
-from .figures import CLAIMS as FIGURES
-from .judging import Claim, Statement, Verdict, judged
-from .tables import CLAIMS as TABLES
+from . import ablations, figures, tables
+from .judging import Claim, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CLAIMS = tuple(sorted((*TABLES, *ABLATIONS, *FIGURES), key=lambda claim: claim.number))
+NONE = "settings that were not run"
+FOUND = (it for room in (tables, ablations, figures) for it in vars(room).values())
+CLAIMS = sorted((it for it in FOUND if isinstance(it, Claim)), key=lambda claim: claim.number)
 
 
 def judge(artefact: str, runs: pd.DataFrame, settings: Settings) -> list[Verdict]:
@@ -32,38 +32,27 @@ def judge(artefact: str, runs: pd.DataFrame, settings: Settings) -> list[Verdict
     """
     # The paper's figures come without numbers to set beside.
     table = artefact.startswith("table")
-    paper = beside(int(artefact[-1]), settings) if table else published(1)[:0]
-    return judge_beside(artefact, runs, paper)
+    paper = beside(int(artefact[-1]) if table else 1, settings)
+    found = []
+    for claim in (it for it in CLAIMS if it.artefact == artefact):
+        for dataset, own in runs.groupby("dataset", sort=False):
+            scores = Scores(dataset, own, paper[table & (paper["dataset"] == dataset)])
+            verdicts = list(claim.verdicts(scores)) or [Verdict("", needs=NONE)]
+            found += [replace(it, claim=claim.number, dataset=dataset) for it in verdicts]
+    return found
 
 
 def verdicts(artefact: str, runs: pd.DataFrame, settings: Settings) -> str:
-    """As `judge`, in words, as Markdown."""
-    return in_words(judge(artefact, runs, settings))
-
-
-def judge_beside(artefact: str, runs: pd.DataFrame, paper: pd.DataFrame) -> list[Verdict]:
-    """As `judge`, with published numbers as for `layout.arrange`."""
-    claims = [claim for claim in CLAIMS if claim.artefact == artefact]
-    return [verdict for claim in claims for verdict in _verdicts(claim, runs, paper)]
-
-
-def _verdicts(claim: Claim, runs: pd.DataFrame, paper: pd.DataFrame) -> Iterator[Verdict]:
-    nothing = Statement("", needs="settings that were not run")
-    for dataset, own in runs.groupby("dataset", sort=False):
-        scores = Scores(dataset, own, paper[paper["dataset"] == dataset])
-        for statement in list(claim.statements(scores)) or [nothing]:
-            yield judged(claim.number, dataset, statement)
-
-
-def in_words(verdicts: Iterable[Verdict]) -> str:
-    """The verdicts as Markdown, below the text of their claims."""
-    verdicts = list(verdicts)
-    lines = []
+    """As `judge`, in words, as Markdown: below the text of each claim its verdicts."""
+    lines, found = [], judge(artefact, runs, settings)
     for claim in CLAIMS:
-        if own := [verdict for verdict in verdicts if verdict.claim == claim.number]:
-            lines += [f"**Claim {claim.number}.** {claim.text}", "", *map(_item, own), ""]
-            if why := _why(claim, own):
-                lines += [why, ""]
+        if own := [verdict for verdict in found if verdict.claim == claim.number]:
+            lines += [f"**Claim {claim.number}.** {claim.text}", ""]
+            for it in own:
+                lines.append(f"- {it.where}: **{it.verdict}**{it.reason}.")
+                lines += [f"    - {sentence}" for sentence in it.evidence]
+            why = claim.why(own)
+            lines += ["", why, ""] if why else [""]
     return "\n".join(lines)
 
 
@@ -78,22 +67,10 @@ def claims_frame(verdicts: Iterable[Verdict]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    claims = {claim.number: claim for claim in CLAIMS}
-    rows = []
+    claims, rows = {claim.number: claim for claim in CLAIMS}, []
     for it in verdicts:
         claim = claims[it.claim]
-        sentences = "; ".join(filter(None, [*it.evidence, _why(claim, [it])]))
-        evidence = f"{it.where}{it.outcome.removeprefix(it.verdict)}: {sentences}"
+        sentences = "; ".join(filter(None, [*it.evidence, claim.why([it])]))
+        evidence = f"{it.where}{it.reason}: {sentences}"
         rows.append((claim.number, claim.artefact, it.verdict, evidence, it.seeds))
     return pd.DataFrame(rows, columns=["claim", "artefact", "verdict", "evidence", "seeds"])
-
-
-def _item(verdict: Verdict) -> str:
-    outcome, *reason = verdict.outcome.partition(" (")
-    evidence = [f"    - {sentence}" for sentence in verdict.evidence]
-    return "\n".join([f"- {verdict.where}: **{outcome}**{''.join(reason)}.", *evidence])
-
-
-def _why(claim: Claim, verdicts: list[Verdict]) -> str:
-    holds = all(verdict.verdict == "holds" for verdict in verdicts)
-    return f"Why: {claim.remark}" if claim.remark and not holds else ""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from ..rows import spoken
 from ..scores import FT, REGL, Scores
-from .judging import FEW, WIDE, Statement, claim, rises, value_of
+from .judging import FEW, WIDE, Verdict, claim, rises, value_of
 
 TASKS = "FedAvg (generalization)", "FedAvg (personalization)"
 IID, SKEWED = "iid", "beta=0.01"  # the two ends of the paper's Table 5
@@ -18,7 +18,7 @@ EPOCHS = 5  # local epochs in all other tables; App. B
     "Both accuracies rise with the share of global data: their slope over the shares is above "
     "0, and the largest share beats the smallest.",
 )
-def rises_with_share(scores: Scores) -> Iterator[Statement]:
+def rises_with_share(scores: Scores) -> Iterator[Verdict]:
     """Of each task, as in `rises`, over shares in units of 10 %."""
     for shares in scores.along("global_share").values():
         levels = {share / 10: setting for share, setting in shares.items()}
@@ -34,7 +34,7 @@ def rises_with_share(scores: Scores) -> Iterator[Statement]:
     "At the profile desk, the few images of the smallest number do most of the work, and "
     "accuracies at β = 0.5 differ more from seed to seed than by what more images add.",
 )
-def rises_with_images(scores: Scores) -> Iterator[Statement]:
+def rises_with_images(scores: Scores) -> Iterator[Verdict]:
     """Of TF and of FT, as in `rises`, over log2 of the images per class and client.
 
     No images at all is FedAvg, and told besides.
@@ -43,7 +43,7 @@ def rises_with_images(scores: Scores) -> Iterator[Statement]:
         levels = {math.log2(n): setting for n, setting in volumes.items() if n > 0}
         for method in REGL:
             if not levels:
-                yield Statement(volumes[0], part=method, needs="runs with images")
+                yield Verdict(volumes[0], part=method, needs="runs with images")
                 continue
             none = scores.mean(volumes[0], method) if 0 in volumes else math.nan
             besides = [] if math.isnan(none) else [f"besides, {none:.1f} % without any"]
@@ -58,16 +58,16 @@ def rises_with_images(scores: Scores) -> Iterator[Statement]:
     "At the profile desk, FT falls farther than in the paper for the reason given below claim "
     "3, and some baselines differ so much from seed to seed that five do not decide.",
 )
-def robust_to_skew(scores: Scores) -> Iterator[Statement]:
+def robust_to_skew(scores: Scores) -> Iterator[Verdict]:
     """FT is above every baseline, at each β and under IID; the rest as in `_falls`."""
     for setting in [*scores.betas, *(s for s in scores.settings if s == IID)]:
         leads, coverage = scores.leads(setting, FT), scores.coverage(setting)
-        yield Statement(setting, leads, "FT leads", before=coverage)
+        yield Verdict(setting, leads, "FT leads", before=coverage)
     if {IID, SKEWED} <= set(scores.settings):
         yield from _falls(scores, IID, SKEWED, f"{IID} to {SKEWED}")
     else:
         needs = f"runs in both {IID} and {spoken(SKEWED)}"
-        yield Statement("", part="falls of accuracy", needs=needs)
+        yield Verdict("", part="falls of accuracy", needs=needs)
 
 
 @claim(
@@ -78,17 +78,17 @@ def robust_to_skew(scores: Scores) -> Iterator[Statement]:
     "At the profile desk, ten clients share 300 images, and five rounds are few for so many: "
     "FT falls, too, and the baselines have already fallen at five clients.",
 )
-def robust_to_clients(scores: Scores) -> Iterator[Statement]:
+def robust_to_clients(scores: Scores) -> Iterator[Verdict]:
     """As in `_falls`, from the fewest clients run to the most."""
     for counts in scores.along("clients").values():
         few, *others = counts.values()
         if others:
             yield from _falls(scores, few, others[-1], f"{few} to {value_of(others[-1])}")
         else:
-            yield Statement(few, part="falls of accuracy", needs="two or more numbers of clients")
+            yield Verdict(few, part="falls of accuracy", needs="two or more numbers of clients")
 
 
-def _falls(scores: Scores, start: str, end: str, span: str) -> Iterator[Statement]:
+def _falls(scores: Scores, start: str, end: str, span: str) -> Iterator[Verdict]:
     """Three parts, on how far accuracy falls from setting `start` to `end`.
 
     That of every baseline by more than WIDE points, every baseline's by more than FT's, and FT's
@@ -101,9 +101,9 @@ def _falls(scores: Scores, start: str, end: str, span: str) -> Iterator[Statemen
         scores.lead_falls(f"{it} falls farther than {FT}", it, FT, start, end) for it in others
     ]
     hardly = scores.fall(f"{FT} falls by {few}", FT, end, start, -FEW)
-    yield Statement(span, far, "baselines fall far", before=coverage)
-    yield Statement(span, farther, "FT falls least", before=coverage)
-    yield Statement(span, [hardly], "FT hardly falls")
+    yield Verdict(span, far, "baselines fall far", before=coverage)
+    yield Verdict(span, farther, "FT falls least", before=coverage)
+    yield Verdict(span, [hardly], "FT hardly falls")
 
 
 @claim(
@@ -114,7 +114,7 @@ def _falls(scores: Scores, start: str, end: str, span: str) -> Iterator[Statemen
     "At the profile desk, methods differ by 5 to 25 points from seed to seed, for a seed "
     "decides which client owns what.",
 )
-def enough_epochs(scores: Scores) -> Iterator[Statement]:
+def enough_epochs(scores: Scores) -> Iterator[Verdict]:
     """Three parts at each β, on the numbers of local epochs run.
 
     Every method is better after EPOCHS than after one; FT is above every baseline at each number;
@@ -149,7 +149,4 @@ def enough_epochs(scores: Scores) -> Iterator[Statement]:
         }
         needs = f"runs with {EPOCHS} local epochs, with fewer or with more"
         for part, comparisons in parts.items():
-            yield Statement(rest, comparisons, part, coverage if comparisons else (), needs=needs)
-
-
-CLAIMS = (rises_with_share, rises_with_images, robust_to_skew, enough_epochs, robust_to_clients)
+            yield Verdict(rest, comparisons, part, coverage if comparisons else (), needs=needs)

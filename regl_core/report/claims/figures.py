@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ..comparison import POINTS, Comparison
 from ..scores import FT, REGL, TF, Scores
-from .judging import WIDE, Statement, claim
+from .judging import WIDE, Verdict, claim
 
 
 @claim(
@@ -17,7 +17,7 @@ from .judging import WIDE, Statement, claim
     "At the profile desk, a single local update of FedAvg does not undo all that the global "
     "model knows of a class: its silhouette stays above 0, but well below ReGL's.",
 )
-def separates(scores: Scores) -> Iterator[Statement]:
+def separates(scores: Scores) -> Iterator[Verdict]:
     """By the silhouette of the classes that a client lacks, mean over clients.
 
     It is above 0 with FT (an image is nearer to its own class than to the next), below 0 with
@@ -35,7 +35,7 @@ def separates(scores: Scores) -> Iterator[Statement]:
             *_means("classes the client lacks", lacking, setting, ("FedAvg", FT)),
             *_means("besides, classes it owns", owned, setting, ("FedAvg", FT)),
         ]
-        yield Statement(setting, comparisons, after=means)
+        yield Verdict(setting, comparisons, after=means)
 
 
 @claim(
@@ -43,7 +43,7 @@ def separates(scores: Scores) -> Iterator[Statement]:
     "fig6",
     "ReGL (FT) images lie closer to the real ones than ReGL (TF) images, by the kernel distance.",
 )
-def closer(scores: Scores) -> Iterator[Statement]:
+def closer(scores: Scores) -> Iterator[Verdict]:
     """The kernel distance of FT's images to the real ones is smaller than that of TF's.
 
     The Fréchet distance is told besides: it is biased where images are few.
@@ -55,7 +55,7 @@ def closer(scores: Scores) -> Iterator[Statement]:
             f"besides, {_smaller('Fréchet distance', frechet, setting).words}",
             *_means("Fréchet distance", frechet, setting, (TF, FT)),
         ]
-        yield Statement(setting, [_smaller("kernel distance", kernel, setting)], after=after)
+        yield Verdict(setting, [_smaller("kernel distance", kernel, setting)], after=after)
 
 
 def _smaller(distance: str, scores: Scores, setting: str) -> Comparison:
@@ -80,13 +80,13 @@ def _means(what: str, scores: Scores, setting: str, methods: tuple[str, ...]) ->
     "images and lowers those it only draws, far less than FedAvg's update does: drawn images "
     "are no full substitute for real ones.",
 )
-def local_updates(scores: Scores) -> Iterator[Statement]:
+def local_updates(scores: Scores) -> Iterator[Verdict]:
     """What one local update does to the accuracies of classes, FedAvg's and ReGL's apart."""
     yield from _wrecked(scores)
     yield from _raised(scores)
 
 
-def _wrecked(scores: Scores) -> Iterator[Statement]:
+def _wrecked(scores: Scores) -> Iterator[Verdict]:
     """FedAvg's takes more than WIDE points from classes that the client has no real image of.
 
     Mean over all pairs of a client and such a class. What a model does not know it cannot lose:
@@ -100,10 +100,10 @@ def _wrecked(scores: Scores) -> Iterator[Statement]:
         loses = loss.compare(what, [(setting, "FedAvg")], [], WIDE)
         before = known.mean(setting, "FedAvg")
         after = [] if math.isnan(before) else [f"they are at {before:.1f} % before"]
-        yield Statement(setting, [loses], "FedAvg", after=after)
+        yield Verdict(setting, [loses], "FedAvg", after=after)
 
 
-def _raised(scores: Scores) -> Iterator[Statement]:
+def _raised(scores: Scores) -> Iterator[Verdict]:
     """ReGL's raises every class, TF and FT apart.
 
     The mean change over clients is above 0 in the class in which it is smallest, seed by seed; a
@@ -120,7 +120,4 @@ def _raised(scores: Scores) -> Iterator[Statement]:
             gain = gains.compare("the class that gains least gains", [(setting, method)], [])
             own = means[means.index.droplevel("class") == (setting, method)]
             count = f"{(own > 0).sum()} of {len(own)} classes gain in the mean over seeds"
-            yield Statement(setting, [gain], method, after=[count] if len(own) else [])
-
-
-CLAIMS = (closer, local_updates, separates)
+            yield Verdict(setting, [gain], method, after=[count] if len(own) else [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 from ..comparison import MIN_SEEDS, Comparison, Outcome, Quantity
@@ -16,104 +17,100 @@ WIDE = 20.0  # points, for "a wide margin", "ruin": half of the paper's "about 4
 
 
 @dataclass(frozen=True)
-class Statement:
-    """What a claim says of one setting: that all `comparisons` are true.
+class Verdict:
+    """What runs say of a claim in one setting: whether all `comparisons` are true.
 
     part : of the claim, where it has several in a setting.
     before, after : sentences told around the comparisons.
     needs : where there is nothing to compare, what that takes.
     most : it is enough that more than half are true; it does not hold once half are refuted.
+    claim, dataset : number of the claim and name of the data set, set by `judge`.
     """
 
-    setting: str
+    setting: str  # empty where the runs have none that the claim is about
     comparisons: Sequence[Comparison] = ()
     part: str = ""
     before: Sequence[str] = ()
     after: Sequence[str] = ()
     needs: str = ""
     most: bool = False
+    claim: int = 0
+    dataset: str = ""
 
     def count(self, outcome: Outcome) -> int:
         """How many comparisons have this outcome."""
         return sum(it.outcome == outcome for it in self.comparisons)
 
-    @property
-    def outcome(self) -> Outcome:
+    @cached_property
+    def verdict(self) -> Outcome:
         count = len(self.comparisons)
         if count and self.count("does not hold") >= (count / 2 if self.most else 1):
             return "does not hold"
         enough = count / 2 if self.most else count - 1  # more than so many are true
         return "holds" if count and self.count("holds") > enough else "not decided"
 
+    @property
+    def deciding(self) -> list[Comparison]:
+        return [it for it in self.comparisons if it.outcome == self.verdict or self.most]
 
-@dataclass(frozen=True)
-class Claim:
-    """A claim of the paper and the function that says of what it consists in some runs.
+    @property
+    def seeds(self) -> int:
+        """The fewest behind any comparison that decides."""
+        return min((len(it.differences) for it in self.deciding), default=0)
 
-    statements : none if the runs have no setting that the claim is about.
-    """
-
-    number: int
-    artefact: str  # "table2": the one by whose runs it is judged
-    text: str
-    statements: Callable[[Scores], Iterable[Statement]]
-    remark: str = ""  # why it may not hold, told below verdicts that are not "holds"
-
-
-def claim(
-    number: int, artefact: str, text: str, remark: str = ""
-) -> Callable[[Callable[[Scores], Iterable[Statement]]], Claim]:
-    """Makes a Claim of the function that follows."""
-    return lambda statements: Claim(number, artefact, text, statements, remark)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the runs say about one statement of a claim on one data set."""
-
-    claim: int  # number in CLAIMS
-    dataset: str
-    setting: str  # empty where the runs have none that the claim is about
-    verdict: Outcome
-    evidence: tuple[str, ...]  # sentences
-    seeds: int  # the fewest behind any comparison that decides
-    part: str = ""
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        """Sentences. Where only some comparisons decide, one names these."""
+        why = [f"cannot be judged: it needs {self.needs}"] * (not self.comparisons)
+        if self.most:
+            holds, fails = map(self.count, ("holds", "does not hold"))
+            does = "does" if fails == 1 else "do"
+            why = [f"{holds} of {len(self.comparisons)} do, {fails} {does} not"]
+        elif len(self.deciding) < len(self.comparisons):
+            names = ", ".join(it.what for it in self.deciding)
+            why = [f"{'refuted' if self.verdict == 'does not hold' else 'open'}: {names}"]
+        return (*self.before, *why, *(it.words for it in self.comparisons), *self.after)
 
     @property
     def where(self) -> str:
         return ", ".join(filter(None, (self.dataset, spoken(self.setting), self.part)))
 
     @property
-    def outcome(self) -> str:
-        """The verdict, and in brackets why nothing is decided."""
+    def reason(self) -> str:
+        """Why nothing is decided, in brackets; empty where something is."""
         if self.verdict != "not decided":
-            return self.verdict
-        reason = f"within the noise of {self.seeds} seeds"
+            return ""
         if self.seeds < MIN_SEEDS:
-            reason = "too few seeds" if self.seeds else "runs missing"
-        return f"{self.verdict} ({reason})"
+            return " (too few seeds)" if self.seeds else " (runs missing)"
+        return f" (within the noise of {self.seeds} seeds)"
 
 
-def judged(claim: int, dataset: str, statement: Statement) -> Verdict:
-    """The verdict on `statement`. Where only some comparisons decide, a sentence names these."""
-    comparisons, outcome = statement.comparisons, statement.outcome
-    deciding = [it for it in comparisons if it.outcome == outcome or statement.most]
-    why = [f"cannot be judged: it needs {statement.needs}"] * (not comparisons)
-    if statement.most:
-        holds, fails = map(statement.count, ("holds", "does not hold"))
-        why = [f"{holds} of {len(comparisons)} do, {fails} {'does' if fails == 1 else 'do'} not"]
-    elif len(deciding) < len(comparisons):
-        names = ", ".join(it.what for it in deciding)
-        why = [f"{'refuted' if outcome == 'does not hold' else 'open'}: {names}"]
-    words = [it.words for it in comparisons]
-    seeds = min((len(it.differences) for it in deciding), default=0)
-    evidence = (*statement.before, *why, *words, *statement.after)
-    return Verdict(claim, dataset, statement.setting, outcome, evidence, seeds, statement.part)
+@dataclass(frozen=True)
+class Claim:
+    """A claim of the paper and the function that gives what it says of some runs."""
+
+    number: int
+    artefact: str  # "table2": the one by whose runs it is judged
+    text: str
+    verdicts: Callable[[Scores], Iterable[Verdict]]  # none: no setting is one it is about
+    remark: str = ""  # why it may not hold
+
+    def why(self, verdicts: Iterable[Verdict]) -> str:
+        """What is told below verdicts that are not all "holds"."""
+        holds = all(verdict.verdict == "holds" for verdict in verdicts)
+        return f"Why: {self.remark}" if self.remark and not holds else ""
+
+
+def claim(
+    number: int, artefact: str, text: str, remark: str = ""
+) -> Callable[[Callable[[Scores], Iterable[Verdict]]], Claim]:
+    """Makes a Claim of the function that follows."""
+    return lambda verdicts: Claim(number, artefact, text, verdicts, remark)
 
 
 def rises(
     scores: Scores, method: str, levels: Levels, per: str, after: Iterable[str] = ()
-) -> Statement:
+) -> Verdict:
     """That a method's accuracy rises with a number in its setting.
 
     The least-squares slope is positive and the last level is above the first. Single steps are
@@ -123,10 +120,10 @@ def rises(
     """
     first, last = min(levels.items())[1], max(levels.items())[1]
     if first == last:
-        return Statement(first, part=method, needs="two or more levels to rise over")
+        return Verdict(first, part=method, needs="two or more levels to rise over")
     slope = Quantity("slope", f"points {per}")
     ends = f"accuracy at {value_of(last)} > at {value_of(first)}"
-    return Statement(
+    return Verdict(
         f"{first} to {value_of(last)}",
         [
             scores.slope("accuracy rises", method, levels, slope),

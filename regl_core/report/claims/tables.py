@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from ..comparison import Comparison
 from ..rows import POOLED, spoken
 from ..scores import FT, REGL, TF, Scores
-from .judging import FEW, WIDE, Statement, claim
+from .judging import FEW, WIDE, Verdict, claim
 
 
 @claim(
@@ -17,11 +17,11 @@ from .judging import FEW, WIDE, Statement, claim
     "(`notebooks/foundation.ipynb`), so FT does not pull away from TF. At β = 0.5 no method "
     "has much to win on the digits.",
 )
-def ranking(scores: Scores) -> Iterator[Statement]:
+def ranking(scores: Scores) -> Iterator[Verdict]:
     """At each β FT is above TF, and TF above every baseline that was run."""
     for setting in scores.betas:
         leads = [scores.lead(setting, FT, TF), *scores.leads(setting, TF)]
-        yield Statement(setting, leads, before=scores.coverage(setting))
+        yield Verdict(setting, leads, before=scores.coverage(setting))
 
 
 @claim(
@@ -32,10 +32,10 @@ def ranking(scores: Scores) -> Iterator[Statement]:
     "the images drawn of classes that the client lacks, and drawn ones vary less than real "
     "ones: they do not make up for all that is missing.",
 )
-def near_centralized(scores: Scores) -> Iterator[Statement]:
+def near_centralized(scores: Scores) -> Iterator[Verdict]:
     """At each β FT is less than FEW points below Centralized, or above it."""
     for setting in scores.betas:
-        yield Statement(setting, [_gap(scores, setting)])
+        yield Verdict(setting, [_gap(scores, setting)])
 
 
 def _gap(scores: Scores, setting: str) -> Comparison:
@@ -44,7 +44,7 @@ def _gap(scores: Scores, setting: str) -> Comparison:
 
 
 @claim(4, "table2", "The gain over FedAvg is larger where labels are more skewed.")
-def gain_grows_with_skew(scores: Scores) -> Iterator[Statement]:
+def gain_grows_with_skew(scores: Scores) -> Iterator[Verdict]:
     """At the smallest β run, TF and FT are further above FedAvg than at the largest."""
     if len(scores.betas) > 1:
         low, high = scores.betas[0], scores.betas[-1]
@@ -53,7 +53,7 @@ def gain_grows_with_skew(scores: Scores) -> Iterator[Statement]:
             scores.lead_falls(f"gain of {it} over FedAvg {where}", it, "FedAvg", low, high)
             for it in REGL
         ]
-        yield Statement(f"{low} against {high}", gains)
+        yield Verdict(f"{low} against {high}", gains)
 
 
 @claim(
@@ -62,12 +62,12 @@ def gain_grows_with_skew(scores: Scores) -> Iterator[Statement]:
     "With one class per client ReGL leads every baseline by a wide margin, about 40 points. "
     f"Here, more than {WIDE:.0f}.",
 )
-def wide_lead(scores: Scores) -> Iterator[Statement]:
+def wide_lead(scores: Scores) -> Iterator[Verdict]:
     """With one class per client TF and FT are more than WIDE points above every baseline run."""
     if (setting := "single_label") in scores.settings:
         leads = [lead for method in REGL for lead in scores.leads(setting, method, WIDE)]
         besides = [f"besides, {_gap(scores, setting).words}"]
-        yield Statement(setting, leads, before=scores.coverage(setting), after=besides)
+        yield Verdict(setting, leads, before=scores.coverage(setting), after=besides)
 
 
 @claim(
@@ -78,7 +78,7 @@ def wide_lead(scores: Scores) -> Iterator[Statement]:
     "paper's photographs, and five rounds are few for pFedGate, whose gates learn with the "
     "model.",
 )
-def beat_separate(scores: Scores) -> Iterator[Statement]:
+def beat_separate(scores: Scores) -> Iterator[Verdict]:
     """At β = 0.5 more than half of the personalised methods run, ReGL aside, beat Separate.
 
     It does not hold once half of them are below it.
@@ -86,7 +86,7 @@ def beat_separate(scores: Scores) -> Iterator[Statement]:
     if (setting := "beta=0.5") in scores.betas:
         others = [o for o in scores.baselines(setting) if o not in ("Separate", "FedAvg")]
         if leads := [scores.lead(setting, other, "Separate") for other in others]:
-            yield Statement(setting, leads, most=True)
+            yield Verdict(setting, leads, most=True)
 
 
 personal_ranking = claim(
@@ -96,9 +96,4 @@ personal_ranking = claim(
     "At the profile desk, FT does not pull away from TF for the reason given below claim 2. "
     "At β = 0.01 a client of two or three digits reads almost all its test images alone, "
     "so there is less to win than on the paper's photographs.",
-)(ranking.statements)
-
-CLAIMS = (
-    *(ranking, near_centralized, gain_grows_with_skew, wide_lead),
-    *(personal_ranking, beat_separate),
-)
+)(ranking.verdicts)

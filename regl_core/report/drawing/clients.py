@@ -27,7 +27,7 @@ def recovery(
     """Bars of one client's images per class, real and on top synthetic (Fig. 1 a, b)."""
     edges = {"edgecolor": "white", "linewidth": 0.5}
     images_of_classes(axes, real, synthetic, ("real", "synthetic"), **edges)
-    _name(axes, classes)
+    named(axes, classes)
     axes.set_ylabel("images")
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -43,14 +43,15 @@ def ownership_maps(owned: Mapping[str, np.ndarray], classes: Sequence[str]) -> F
     for axes, (title, counts) in zip(grid, owned.items(), strict=True):
         drawn = heat_map(axes, counts, top, "d" if few else "", size=7)
         axes.set_title(title, fontsize=10)
-        _name(axes, classes)
+        named(axes, classes)
         axes.set_yticks(range(len(counts)))
     grid[0].set_ylabel("client")
     figure.colorbar(drawn, ax=grid, label="images", pad=0.01)
     return figure
 
 
-def _name(axes: Axes, classes: Sequence[str]) -> None:
+def named(axes: Axes, classes: Sequence[str]) -> None:
+    """Name the classes below, if they are few."""
     if len(classes) <= FEW:
         axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right", fontsize=8)
     axes.set_xlabel("class", fontsize=9)

@@ -39,15 +39,8 @@ def panels(
     )
     for axes in grid.flat[count:]:
         axes.remove()
-    return finished(figure), list(grid.flat[:count])
-
-
-def finished(figure: Figure) -> Figure:
-    """`figure`, closed: otherwise a notebook shows it twice, once as the open figure."""
-    import matplotlib.pyplot as plt
-
-    plt.close(figure)
-    return figure
+    plt.close(figure)  # otherwise a notebook shows it twice, once as the open figure
+    return figure, list(grid.flat[:count])
 
 
 def legend_below(

@@ -12,47 +12,20 @@ from pathlib import Path
 import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from .. import conditions
 from ..clients import ClientData, placed
 from ..data import Dataset, resized
-from ..engine import Checkpoint, Stage, Store, run_stages
+from ..engine import Checkpoint, Stage
 from ..foundation import Foundation
 from ..images import Images
 from ..params import ProbeSettings, Settings, TrainingSettings
 from ..pipeline import Pipeline
-from ..runs import STORE
 from ..seeds import torch_generator
 from ..settings import Frozen
 from ..stages import LoraImages, Source, Tick, Vanilla, load_images, network, plain
 from ..training import evaluate, in_memory, repeatable, train_epochs
-
-
-def _fit(
-    net: nn.Module,
-    data: ClientData,
-    training: TrainingSettings,
-    probe: ProbeSettings,
-    path: tuple[int | str, ...],
-    checkpoint: Checkpoint,
-    tick: Tick,
-) -> None:
-    """Train `net` on `data` alone until it has settled: momentum, and a cosine to rate zero."""
-    optimiser = torch.optim.SGD(
-        net.parameters(), probe.rate, probe.momentum, weight_decay=probe.weight_decay
-    )
-    decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, probe.epochs)
-
-    (data,) = placed([data], next(net.parameters()).device)
-
-    def end(number: int) -> None:
-        decay.step()
-        tick((number + 1) / probe.epochs)
-
-    each, hooks = [optimiser] * probe.epochs, {"end": end, "schedules": [decay]}
-    with repeatable(), in_memory("training a network that judges images", training):
-        train_epochs(net, each, data, training, path, checkpoint, **hooks)
 
 
 @dataclass(frozen=True)
@@ -66,18 +39,36 @@ class Judge(Stage):
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         dataset = self.source.load()
-        net = network(dataset, self.training, self.seed)
         both = dataset.train, dataset.test
-        real = ClientData(
-            Images.joined([split.images for split in both]),
-            torch.cat([split.labels for split in both]),
-        )
-        path, checkpoint = (
-            (self.seed, "judge"),
-            Checkpoint(folder, "epochs"),
-        )
-        _fit(net, real, self.training, self.probe, path, checkpoint, tick)
+        images = Images.joined([split.images for split in both])
+        real = ClientData(images, torch.cat([split.labels for split in both]))
+        net = self.taught(dataset, real, "judge", folder, tick)
         save_file(net.state_dict(), folder / "weights.safetensors")
+
+    def taught(
+        self, dataset: Dataset, data: ClientData, word: str, folder: Path, tick: Tick
+    ) -> nn.Module:
+        """A network that has learnt `data`: momentum, and a cosine to rate zero, so it settles.
+
+        word : of the seed its batches are drawn from. folder : of the stage, for what outlives a
+        kill.
+        """
+        net, how = network(dataset, self.training, self.seed), self.probe
+        optimiser = torch.optim.SGD(
+            net.parameters(), how.rate, how.momentum, weight_decay=how.weight_decay
+        )
+        decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, how.epochs)
+        (data,) = placed([data], next(net.parameters()).device)
+
+        def end(number: int) -> None:
+            decay.step()
+            tick((number + 1) / how.epochs)
+
+        path, checkpoint = (self.seed, word), Checkpoint(folder, "epochs")
+        each, hooks = [optimiser] * how.epochs, {"end": end, "schedules": [decay]}
+        with repeatable(), in_memory("training a network that judges images", self.training):
+            train_epochs(net, each, data, self.training, path, checkpoint, **hooks)
+        return net
 
 
 @dataclass(frozen=True)
@@ -87,7 +78,7 @@ class Probed(Stage):
     accuracy_pct: of a network trained on the synthetic images alone, on the real test
     images. agreement_pct: the share of a class's synthetic images that the judge, who knows
     the real ones, takes for that class. spread: how much images of one class differ
-    (`spread`), and the same of the real training images.
+    (`spread`), and the same of as many real training images of each class as every class has.
     """
 
     judge: Judge
@@ -98,39 +89,27 @@ class Probed(Stage):
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         judge, synthetic = inputs
-        dataset = self.judge.source.load()
+        dataset, precision = self.judge.source.load(), self.judge.training.precision
         made = load_images(synthetic)
         labels = torch.arange(len(made)).repeat_interleave(made.shape[1])
         data = ClientData(made.flatten(0, 1), labels)
-        training, seed = self.judge.training, self.judge.seed
-        net = network(dataset, training, seed)
-        checkpoint = Checkpoint(folder, "epochs")
-        _fit(net, data, training, self.judge.probe, (seed, "probe"), checkpoint, tick)
-        accuracy = evaluate(net, plain(dataset.test), training.precision)
+        net = self.judge.taught(dataset, data, "probe", folder, tick)
+        accuracy = evaluate(net, plain(dataset.test), precision)
         net.load_state_dict(load_file(judge / "weights.safetensors"))
-        agreement = [
-            evaluate(net, data.subset(labels == k), training.precision) for k in range(len(made))
-        ]
-        foundation = self.images.models.load()
-        real = _enlarged(dataset, foundation.image_side)
+        classes = [data.subset(labels == k) for k in range(len(made))]
+        foundation, checkpoint = self.images.models.load(), Checkpoint(folder, "epochs")
+        fewest = int(dataset.train.labels.bincount().min())
+        real = resized(dataset.train.by_class(fewest), foundation.image_side)
         report = {
             "accuracy_pct": accuracy,
-            "agreement_pct": agreement,
+            "agreement_pct": [evaluate(net, own, precision) for own in classes],
             "spread": spread(foundation, made, checkpoint / "made"),
             "real_spread": spread(foundation, real, checkpoint / "real"),
         }
         (folder / "probe.json").write_text(json.dumps(report))
 
 
-def _enlarged(dataset: Dataset, side: int) -> torch.Tensor:
-    """As many training images of each class as every class has, at `side` pixels."""
-    fewest = int(dataset.train.labels.bincount().min())
-    return resized(dataset.train.by_class(fewest), side)
-
-
-def spread(
-    foundation: Foundation, images: torch.Tensor, checkpoint: Checkpoint | None = None
-) -> float:
+def spread(foundation: Foundation, images: Tensor, checkpoint: Checkpoint | None = None) -> float:
     """How much images of one class differ: mean 1 − cosine of their features, over all pairs.
 
     images: uint8 (classes, n, 3, side, side), n at least 2. 0 means n copies of one image.
@@ -160,31 +139,37 @@ class Probe(Frozen):
     def stage(self, pipeline: Pipeline) -> Probed:
         """The stage that computes this, with all that it needs."""
         source, dataset = pipeline.source(self.dataset, self.settings)
-        labels = dataset.train.labels
+        labels, how = dataset.train.labels, self.settings.probe
         index = torch.isin(labels, torch.tensor(self.owned)).nonzero()[:, 0].tolist()
-        probe = {"per_stage": self.settings.probe.images_per_class}
-        synthesis = self.settings.synthesis.model_copy(update=probe)
-        its = self.settings.model_copy(update={"synthesis": synthesis})
-        images: Vanilla | LoraImages = pipeline.vanilla(
-            self.dataset, dataset.classes, its, self.seed, client=0
-        )
-        if index:
-            images = LoraImages(pipeline.tuned(images, source, index, its), start=0)
-        how = pipeline.training(self.settings)
-        judge = Judge(source, how, self.settings.probe, self.seed)
-        return Probed(judge, images)
+        its = self.settings.altered({"synthesis.per_stage": how.images_per_class})
+        free = pipeline.vanilla(self.dataset, dataset.classes, its, self.seed, client=0)
+        tuned = LoraImages(pipeline.tuned(free, source, index, its), start=0) if index else None
+        return Probed(Judge(source, pipeline.training(its), how, self.seed), tuned or free)
+
+    def result(self, folder: Path) -> "Probing":
+        """What `folder`, written by the stage of this probe, says."""
+        return Probing(self, **json.loads((folder / "probe.json").read_text()))
+
+
+class ProbeImages(Probe):
+    """The images of a probe, to be looked at: uint8 (classes, n, 3, side, side)."""
+
+    def stage(self, pipeline: Pipeline) -> Vanilla | LoraImages:
+        return super().stage(pipeline).images
+
+    def result(self, folder: Path) -> Tensor:
+        return load_images(folder)
 
 
 @dataclass(frozen=True)
 class Probing:
-    """What a probe gave, in percent; `images` uint8 (classes, n, 3, side, side)."""
+    """What a probe gave (`Probed`)."""
 
     probe: Probe
-    accuracy_pct: float  # of a network trained on the images alone, on the real test images
-    agreement_pct: tuple[float, ...]  # of a judge of the real images with each class's images
-    spread: float  # of images of one class (`spread`)
-    real_spread: float  # of real ones
-    images: torch.Tensor
+    accuracy_pct: float
+    agreement_pct: tuple[float, ...]
+    spread: float
+    real_spread: float
 
     def agreement(self, owned: bool) -> float:
         """Mean agreement over the classes the model was tuned on, or over the others; % or NaN."""
@@ -214,21 +199,3 @@ def probe_table(results: Sequence[Probing]) -> pd.DataFrame:
     groups = frame.groupby("images", sort=False)
     means, spreads = (found.map("{:.1f}".format) for found in (groups.mean(), groups.std()))
     return (means + " ± " + spreads).mask(groups.mean().isna(), "–")
-
-
-def probe_all(
-    grid: Sequence[Probe], store: Store | None = None, workers: int | None = None
-) -> list[Probing]:
-    """The results of `grid`, in its order; what the store has is read, the rest computed."""
-    store = store or Store(STORE)
-    pipeline = Pipeline(store.root / "packed")
-    stages = [probe.stage(pipeline) for probe in grid]
-    run_stages([part for stage in stages for part in (stage, stage.images)], store, workers)
-    return [
-        Probing(
-            probe,
-            images=load_images(store.ensure(stage.images)),
-            **json.loads((store.ensure(stage) / "probe.json").read_text()),
-        )
-        for probe, stage in zip(grid, stages, strict=True)
-    ]

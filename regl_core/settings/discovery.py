@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 from typing import TypeVar
 
-from .errors import ReglError
+from ..errors import ReglError
 
 Kind = TypeVar("Kind")
 
