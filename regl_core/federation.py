@@ -23,7 +23,7 @@ from .errors import ReglError
 from .methods import Method, Round, Server, State, Task, Update
 from .params import TrainingSettings
 from .seeds import numpy_generator
-from .training import compiled, evaluate, in_memory, local_sgd, repeatable
+from .training import evaluate, in_memory, local_sgd, repeatable
 from .weights import Live, Weights
 
 T = TypeVar("T")
@@ -140,8 +140,6 @@ def federate(
             f"none of the {len(clients)} clients has an image; partition a data set that has some"
         )
     net = method.network(copy.deepcopy(net), seed)
-    if not method.looks_inside:
-        net = compiled(net, training)
     device, live = next(net.parameters()).device, Live.of(net)
     clients, (test, *personal) = (
         placed(several, device) for several in (clients, [test, *personal])
