@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from toy_results import NO_PAPER, frame
 
-from regl_core.report import Comparison, Quantity
-from regl_core.report.comparison import PLAIN
+from regl_core.report import Comparison
 from regl_core.report.scores import Scores
 
 quick = settings(max_examples=60, deadline=None)
@@ -78,9 +77,9 @@ def test_words_of_few_seeds_give_no_interval():
 
 
 def test_words_tell_quantity_and_unit():
-    small = Comparison("closer", (0.0012, 0.0012), quantity=PLAIN)
+    small = Comparison("closer", (0.0012, 0.0012), unit="")
     assert small.words == "closer in 2 of 2 seeds (mean difference +0.0012, all equal)"
-    slope = Comparison("up", (-0.04,), quantity=Quantity("slope", "points per step"))
+    slope = Comparison("up", (-0.04,), unit="points per step", name="slope")
     assert slope.words == "up in 0 of 1 seed (mean slope +0.0 points per step)"
 
 
@@ -110,7 +109,7 @@ def test_slope_is_that_of_the_least_squares_line():
     paper = pd.DataFrame({"dataset": "digits", "setting": ["x=0", "x=1", "x=3"], "method": "A"})
     paper = paper.assign(accuracy_pct=[1.0, 2.0, 4.0], std_pct=math.nan)
     levels = {0.0: "x=0", 1.0: "x=1", 3.0: "x=3"}
-    found = scores(numbers, paper).slope("", "A", levels, PLAIN)
+    found = scores(numbers, paper).slope("", "A", levels, "")
     assert found.differences == pytest.approx((10.0, stats.linregress([0, 1, 3], [30, 42, 62])[0]))
     assert found.paper == pytest.approx(1.0)
 
@@ -118,7 +117,7 @@ def test_slope_is_that_of_the_least_squares_line():
 def test_seeds_that_lack_a_level_have_no_slope():
     numbers = {("x=0", "A"): [30, 30], ("x=1", "A"): [40], ("x=2", "A"): [50, 50]}
     levels = {0.0: "x=0", 1.0: "x=1", 2.0: "x=2"}  # the middle one has weight 0
-    assert scores(numbers).slope("", "A", levels, PLAIN).differences == (10.0,)
+    assert scores(numbers).slope("", "A", levels, "").differences == (10.0,)
 
 
 def test_rounding_errors_decide_nothing():

@@ -62,7 +62,7 @@ def ends(container) -> list[list[float]]:
 @pytest.mark.parametrize("group", ["methods", "personal_methods"])
 def test_no_two_methods_of_a_table_share_colour_and_dashes(profile, group):
     found = method_styles(list(getattr(load(profile), group))).values()
-    assert len({(style.colour, str(style.line)) for style in found}) == len(found)
+    assert len({(its["color"], str(its["linestyle"])) for its in found}) == len(found)
 
 
 def test_a_style_hangs_on_the_name_alone_and_your_own_methods_stand_out():
@@ -70,10 +70,11 @@ def test_a_style_hangs_on_the_name_alone_and_your_own_methods_stand_out():
     assert set(names) == set(methods.known())
     assert method_styles(names) == method_styles(names[::-1])
     found = method_styles([*new, *names])
-    assert {name for name, style in found.items() if style.thin} == set(BASELINES)
-    assert len({(found[name].marker, str(found[name].line)) for name in new}) == 17  # in grey, too
+    assert {name for name, its in found.items() if its["linewidth"] == 1.0} == set(BASELINES)
+    assert len({(its["marker"], str(its["linestyle"])) for its in map(found.get, new)}) == 17
     loud = method_styles(["FedAvg", "FedProx, μ = 1", "FedNova"], loud=True)
-    assert loud["FedAvg"] == FIXED["FedAvg"] and not any(its.thin for its in loud.values())
+    assert loud["FedAvg"] == FIXED["FedAvg"]
+    assert not any(its["linewidth"] == 1.0 for its in loud.values())
 
 
 def test_ink_is_what_is_read_better():
@@ -115,14 +116,14 @@ def test_curves_of_references_alone_of_baselines_and_of_long_runs():
 
 def test_volume_is_a_panel_per_data_set_with_a_level_for_none():
     rows = [
-        (dataset, method, seed, images, base + 10 * (images > 5) + seed)
+        (dataset, method, seed, f"images={images}", base + 10 * (images > 5) + seed)
         for base, dataset in ((40.0, "digits"), (20.0, "mine"))
         for method in OURS[1:]
         for seed in range(3)
         for images in (15, 5)
     ]
-    rows += [(d, "FedAvg", s, 0, 30.0 + s) for d in ("digits", "mine") for s in range(3)]
-    frame = pd.DataFrame(rows, columns=["dataset", "method", "seed", "images", "accuracy_pct"])
+    rows += [(d, "FedAvg", s, "images=0", 30.0 + s) for d in ("digits", "mine") for s in range(3)]
+    frame = pd.DataFrame(rows, columns=["dataset", "method", "seed", "setting", "accuracy_pct"])
     figure = accuracy_by_volume(frame, "FedAvg", OURS[1:], "β = 0.5")
     found = drawn(figure, ["digits, β = 0.5", "mine, β = 0.5"])
     for axes, base, bottom in zip(found, (40.0, 20.0), (25, 15), strict=True):
