@@ -104,8 +104,8 @@ test-faults: $(ready)  ## kill `make report` 25 times and damage 1,000 stores: i
 test-mutations: $(ready)  ## break every method on purpose: do its tests notice?
 	$(py) -m pytest -m mutation -n auto tests/test_mutations.py
 
-lab: $(ready)  ## open JupyterLab
-	$(py) -m jupyterlab
+lab: $(ready)  ## open JupyterLab at notebooks/start_here.ipynb
+	$(py) -m jupyterlab notebooks/start_here.ipynb
 
 foundation: $(ready)  ## train the shipped tiny models anew: about 85 minutes on two cores
 	$(py) -m tools.tiny.build
