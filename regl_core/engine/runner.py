@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from graphlib import TopologicalSorter
-from statistics import mean
 
 from tqdm import tqdm
 
@@ -24,7 +23,7 @@ def run_stages(
     workers: int | None = None,
     progress: bool = True,
     watch: Watch = lambda fraction, running: None,
-    seconds: Seconds | None = None,
+    seconds: Seconds = lambda stage: 1.0,
 ) -> None:
     """Have every one of `targets` in `store`, computing with `workers` processes what is missing.
 
@@ -33,8 +32,7 @@ def run_stages(
     What a target that is there was made from is not asked for. `progress` shows one bar.
     The results are the same for any number of workers. `watch` is called at least once a second
     while there is something to compute; what it raises kills the workers and leaves from here.
-    `seconds` estimates a stage, for the bar and the order alone; None: what earlier ones of its
-    kind took in this store on average, else 1.
+    `seconds` estimates a stage, for the bar and the order alone.
 
     Raises
     ------
@@ -52,7 +50,7 @@ def run_stages(
     lacking = closure(targets, store.has)
     if not lacking:
         return
-    took = _estimated(lacking, store, seconds)
+    took = {key: max(seconds(stage), 1e-3) for key, stage in lacking.items()}
     store.sweep()
     where = places(any(stage.on_gpu for stage in lacking.values()), workers)[: len(lacking)]
     with Workers(store, where) as pool, _bar(len(lacking), sum(took.values()), progress) as bar:
@@ -113,15 +111,6 @@ def _report(failures: list[tuple[Stage, Failed]], count: int, finished: int) -> 
         f"begun, {finished} are finished and kept; run again to go on from there"
     )
     return "\n".join([summary, *lines, *(failed.traceback for _, failed in failures)]).rstrip()
-
-
-def _estimated(stages: dict[str, Stage], store: Store, seconds: Seconds | None) -> dict[str, float]:
-    """Seconds of each of `stages`, by the same keys, as for `run_stages`."""
-    if seconds is None:
-        kinds = {stage.kind for stage in stages.values()}
-        past = {kind: [entry["seconds"] for entry in store.entries(kind)] for kind in kinds}
-        return {key: mean(past[stage.kind] or [1.0]) for key, stage in stages.items()}
-    return {key: max(seconds(stage), 1e-3) for key, stage in stages.items()}
 
 
 def closure(

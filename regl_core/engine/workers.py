@@ -184,13 +184,11 @@ def _die_with_parent() -> None:
 @contextmanager
 def _environment(changes: dict[str, str]) -> Iterator[None]:
     """Environment variables changed for processes started within the block."""
-    before = {name: os.environ.get(name) for name in changes}
+    before = {name: os.environ[name] for name in changes if name in os.environ}
     os.environ.update(changes)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        for name in changes.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)

@@ -109,11 +109,13 @@ class Component:
     @property
     def on_hub(self) -> bool:
         """Whether `name` is no folder and can be an id on the hub, owner/name."""
+        if self.path:
+            return False
         from huggingface_hub.utils import HFValidationError, validate_repo_id
 
         with suppress(HFValidationError):
             validate_repo_id(self.name)
-            return not self.path and self.name.count("/") == 1
+            return self.name.count("/") == 1
         return False
 
     @not_in_key

@@ -1,6 +1,5 @@
 """`make clean-store`: what the store holds that no notebook asks for, and deleting it."""
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -109,32 +108,14 @@ _UNUSED = "so what was made with it counts as unused"
 
 def _shown(what: str, held: Sequence[Held]) -> str:
     """How many there are of each kind, how large, and when the last of them was made."""
-    rows: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    rows = []
     for it in held:
         with suppress(FileNotFoundError):  # finished or deleted this very moment
-            found = _size(it.folder), it.folder.stat().st_mtime
-            rows[it.kind].append(found)
+            size = sum(path.stat().st_size for path in it.folder.rglob("*") if path.is_file())
+            made = pd.Timestamp(it.folder.stat().st_mtime, unit="s")
+            rows.append((it.kind, size / 1e6, f"{made:%Y-%m-%d}"))
+    kinds = pd.DataFrame(rows, columns=["kind", "MB", "last"]).groupby("kind", sort=False)
+    table = kinds.agg(entries=("MB", "size"), MB=("MB", "sum"), last=("last", "max")).reset_index()
+    text = table.to_string(index=False, float_format="{:.1f}".format)
     title = f"{what}: {len(held)} entries"
-    if not rows:
-        return title
-    frame = pd.DataFrame(
-        {
-            "kind": kind,
-            "entries": len(found),
-            "MB": sum(size for size, _ in found) / 1e6,
-            "last": pd.Timestamp(max(time for _, time in found), unit="s").strftime("%Y-%m-%d"),
-        }
-        for kind, found in rows.items()
-    )
-    total = f"{frame['MB'].sum():.1f} MB"
-    table = frame.to_string(index=False, float_format="{:.1f}".format)
-    return f"{title}, {total}\n{table}"
-
-
-def _size(folder: Path) -> int:
-    """Bytes of all files below it that are still there."""
-    total = 0
-    for path in folder.rglob("*"):
-        with suppress(FileNotFoundError):
-            total += path.stat().st_size * path.is_file()
-    return total
+    return f"{title}, {table['MB'].sum():.1f} MB\n{text}" if rows else title
