@@ -189,7 +189,8 @@ def _client_turn(
     checkpoint: Checkpoint | None,
 ) -> FederationState:
     """One client trains and sends its update."""
-    device, away = next(now.net.parameters()).device, _place(before.server)
+    device = next(now.net.parameters()).device
+    away = next(iter(before.server.weights.params.values())).device
     received = _moved(method.answer(before.server, client), device)
     state = _moved(before.clients[client], device)
     start = method.start(received, state)
@@ -212,10 +213,6 @@ def _client_turn(
     states = (*before.clients[:client], state, *before.clients[client + 1 :])
     updates = {**before.updates, client: update}
     return replace(before, clients=states, updates=updates, turn=None)
-
-
-def _place(server: Server) -> torch.device:
-    return next(iter(server.weights.params.values())).device
 
 
 def _moved(value: T, device: torch.device) -> T:

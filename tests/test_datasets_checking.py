@@ -34,11 +34,11 @@ def small(tmp_path):
 def test_what_is_whole_is_told_and_decoded(small, tmp_path, capsys):
     check(small, tmp_path / "packed")
     lines = capsys.readouterr().out.splitlines()
-    assert f"cub: 12 training and 6 test images of 3 classes in {tmp_path / 'cub'}" in lines
-    assert [it.split(":")[0] for it in lines if "every image is whole" in it] == NAMES[:4]
-    assert len(list(Store(tmp_path / "packed").folders())) == 4
     digest = datasets.load("cub", small.datasets["cub"], tmp_path / "packed").digest
-    assert f"cub: every image is whole, digest {digest[:12]}" in lines
+    said = f"cub: 12 training and 6 test images of 3 classes in {tmp_path / 'cub'}"
+    assert f"{said}, each of them whole; digest {digest[:12]}" in lines
+    assert [it.split(":")[0] for it in lines if "each of them whole" in it] == NAMES[:4]
+    assert len(list(Store(tmp_path / "packed").folders())) == 4
 
 
 def test_all_that_is_missing_is_told_and_the_rest_is_decoded(small, tmp_path, capsys):
@@ -53,7 +53,8 @@ def test_all_that_is_missing_is_told_and_the_rest_is_decoded(small, tmp_path, ca
     assert "images.txt is missing; get Caltech" in out and "classes.txt is missing" in out
     assert "data set cars: 2 image files cannot be decoded" in out
     assert "cars_train/00002.jpg" in out and "cars_test/00001.jpg" in out
-    assert "imagefruit: every image is whole" in out and "eurosat: every image is whole" in out
+    whole = [it.split(":")[0] for it in out.splitlines() if "each of them whole" in it]
+    assert whole == ["imagefruit", "eurosat"]
 
 
 def test_too_small_a_disk_is_told_before_anything_is_decoded(small, tmp_path, monkeypatch):
@@ -72,7 +73,7 @@ def test_the_command_says_what_is_missing_and_has_status_2(tmp_path, capsys):
     assert all(f"{tmp_path / name} is no folder" in shown.out for name in PAPER.datasets)
     assert all(it in shown.out for it in ("ILSVRC 2012", "Caltech", "Stanford", "Zenodo"))
     assert main(["data", "--profile", "smoke"]) == 0
-    line = "digits: 60 training and 1,737 test images of 10 classes out of scikit-learn"
+    line = "digits: 60 training and 1,737 test images of 10 classes out of scikit-learn, each"
     assert line in capsys.readouterr().out
 
 
