@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -29,22 +29,15 @@ TARGETS = ("to_k", "to_q", "to_v", "to_out.0")
 BATCH = 64  # images encoded at once
 
 
-class Pictures(Protocol):
-    """n images, uint8 (n, 3, side, side), that are asked for some at a time, as a tensor is."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, part: slice) -> torch.Tensor: ...
-
-
 @dataclass(frozen=True)
 class Lesson:
     """Images to learn from, each with its condition.
 
-    images: uint8 (n, 3, side, side); prompts: n texts; tokens: (n, d) visual features or None.
+    images: uint8 (n, 3, side, side), a tensor or what gives slices as one does; prompts: n texts;
+    tokens: (n, d) visual features or None.
     """
 
-    images: Pictures
+    images: Any
     prompts: Sequence[str]
     tokens: torch.Tensor | None
 
@@ -69,7 +62,7 @@ def encode(foundation: Foundation, lesson: Lesson, checkpoint: Checkpoint | None
     Its images are read batch by batch, and scaled to the side of the model's where they have
     another.
     """
-    vae, count = foundation.pipeline.vae, len(lesson.images)
+    vae, count = foundation.pipeline.vae, len(lesson.prompts)
 
     def latent(part: slice) -> torch.Tensor:
         images = resized(lesson.images[part].to(foundation.device), foundation.image_side)
@@ -127,16 +120,10 @@ def tune(
             latents, states = lesson.some(settings.batch_size - share, generator)
             if others is not None and share:
                 more = others.some(share, generator)
-                latents, states = (
-                    torch.cat([latents, more[0]]),
-                    torch.cat([states, more[1]]),
-                )
+                latents, states = map(torch.cat, zip((latents, states), more, strict=True))
             noise = torch.randn(latents.shape, generator=generator).to(latents)
-            t = torch.randint(
-                schedule.config.num_train_timesteps,
-                (len(latents),),
-                generator=generator,
-            ).to(foundation.device)
+            levels = schedule.config.num_train_timesteps
+            t = torch.randint(levels, (len(latents),), generator=generator).to(foundation.device)
             noisy = schedule.add_noise(latents, noise, t)
             aim = target(schedule, latents, noise, t).float()
 

@@ -3,7 +3,8 @@
 import pytest
 
 from regl_core.errors import ReglError
-from regl_core.report import ORDER, artefacts, check, full_name
+from regl_core.report import ORDER, artefacts, check
+from regl_core.report.catalogue import full_name
 
 
 def test_artefacts_stand_in_the_papers_order():

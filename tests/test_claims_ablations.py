@@ -1,8 +1,6 @@
 import pytest
 from scipy import stats
-from toy_results import NOWHERE, frame, judged, outcome
-
-from regl_core.report import verdicts
+from toy_results import judged, outcome
 
 SEEDS = (-1.0, 0.0, 1.0)  # points: good and bad seeds, for all runs alike
 
@@ -63,15 +61,12 @@ def test_a_slope_alone_is_no_rise():
     assert "mean slope +2.7 points" in verdict.evidence[1]
 
 
-def test_noisy_and_few_seeds_show_no_rise():
+def test_noisy_and_few_seeds_and_missing_tasks_or_shares_show_no_rise():
     means = shares(general=(30, 30, 30.5), personal=(30, 40, 60))
     numbers = spread(means) | {("global_share=0%", GENERAL): [31.0, 28.0, 31.0]}
     assert outcome(judged("table1", numbers)[0]) == "not decided (within the noise of 3 seeds)"
     two = judged("table1", spread(means, (0.0, 1.0)))
     assert {outcome(verdict) for verdict in two} == {"not decided (too few seeds)"}
-
-
-def test_task_or_share_that_was_not_run_shows_no_rise():
     one, two = judged("table1", spread(shares(general=(30, 40, 60))))
     assert (one.verdict, outcome(two)) == ("holds", "not decided (runs missing)")
     assert two.evidence[-1] == "accuracy at 30% > at 0%: no seed has all of these runs"
@@ -149,19 +144,6 @@ def test_falls_under_skew_and_with_more_clients(levels, expected):
         assert tuple(found[span, part].verdict for part in PARTS) == expected
 
 
-def test_falls_are_told_in_points():
-    found = by_part("table5", ends((70, 75, 80), (30, 35, 77)))
-    far, least, hardly = (found["iid to beta=0.01", part].evidence for part in PARTS)
-    assert far[0].startswith(
-        "FedAvg falls by more than 20 points in 3 of 3 seeds (mean difference +40.0"
-    )
-    assert least[1].startswith(
-        "MOON falls farther than ReGL (FT) in 3 of 3 seeds (mean difference +37.0"
-    )
-    assert hardly[0].startswith("ReGL (FT) falls by less than 5 points in 3 of 3 seeds")
-    assert "mean difference −3.0 points" in hardly[0]
-
-
 def test_lead_is_judged_at_each_beta_and_under_iid():
     means = ends((70, 85, 80), (30, 35, 77)) | {("beta=0.5", "FedAvg"): 60, ("beta=0.5", FT): 61}
     found = by_part("table5", means)
@@ -171,15 +153,6 @@ def test_lead_is_judged_at_each_beta_and_under_iid():
     assert leads == {"beta=0.01": "holds", "beta=0.5": "holds", "iid": "does not hold"}
     assert list(leads) == ["beta=0.01", "beta=0.5", "iid"]
     assert found["iid", "FT leads"].evidence[0] == "refuted: ReGL (FT) > MOON"
-
-
-@pytest.mark.parametrize("artefact", ["table5", "table7"])
-def test_one_setting_shows_no_fall(artefact):
-    setting = {"table5": "beta=0.01", "table7": "beta=0.01;clients=5"}[artefact]
-    found = judged(artefact, spread({(setting, "FedAvg"): 30, (setting, FT): 80}))
-    assert outcome(found[-1]) == "not decided (runs missing)"
-    assert found[-1].evidence[0].startswith("cannot be judged")
-    assert found[-1].part == "falls of accuracy"
 
 
 @pytest.mark.parametrize("missing", [("iid", FT), ("beta=0.01", "MOON"), ("iid", "FedAvg")])
@@ -239,8 +212,3 @@ def test_parts_without_their_epochs_say_so(numbers, open_parts):
     missing = {part for (_, part), v in found.items() if outcome(v) == "not decided (runs missing)"}
     assert missing == open_parts
     assert found["beta=0.01", LEAD].verdict == "holds"
-
-
-def test_part_and_setting_stand_in_the_words():
-    text = verdicts("table6", frame(spread(epochs((20, 30, 32, 31), (60, 77, 76, 78)))), NOWHERE)
-    assert f"- digits, β = 0.01, {FEW}: **holds**.\n    - ReGL (FT) at 5 > at 1 in 3 of 3" in text

@@ -126,7 +126,7 @@ SPOILT = {
         (written("classes.txt", b"1 \xff\n"), ["classes.txt cannot be read: 'utf-8' codec"]),
     ],
     "cars": [
-        (gone(META), [f"{META} cannot be read: [Errno 2] No such file"]),
+        (gone(META), [f"{META} cannot be read"]),
         (gone(ANNOTATIONS, TESTS), [f"{ANNOTATIONS} cannot be read", f"{TESTS} cannot be read"]),
         (
             gone("cars_train/00003.jpg", "cars_test/00001.jpg"),
@@ -203,14 +203,9 @@ def test_one_image_too_few_is_told(data_sets, monkeypatch):
     assert "12 training images, expected 13" in line
 
 
-@pytest.mark.parametrize("given", [None, "mine"])
-def test_a_wrong_list_of_classes_is_told(given, tmp_path):
-    its = find("imagenet100", settings(tmp_path, class_list=given), tmp_path / "packed")
-    (line,) = its.problems()
-    words = f"class_list: given {given or 'null'}, expected cmc or fgl"
-    assert line == f"datasets.imagenet100.{words}"
-    with pytest.raises(ReglError, match=words):
-        its.nominal()
+def test_a_wrong_list_of_classes_is_told():
+    with pytest.raises(ReglError, match="class_list"):
+        settings(None, class_list="mine")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,14 +6,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 from toy_results import METHODS, PAPERLIKE, results
 
 from regl_core import methods
 from regl_core.params import load
 from regl_core.report import (
+    RUN,
     accuracy_bars,
     accuracy_by_volume,
     accuracy_curves,
@@ -29,7 +28,6 @@ from regl_core.report import (
 from regl_core.report.drawing.clients import FEW
 from regl_core.report.drawing.palette import BASELINES, FIXED
 from regl_core.report.drawing.scatter import plane
-from regl_core.report.drawing.style import ink
 
 TEN, HUNDRED = ([f"class {k}" for k in range(n)] for n in (10, 100))
 of_any_size = pytest.mark.parametrize("names", [TEN, HUNDRED], ids=["10 classes", "100 classes"])
@@ -62,7 +60,7 @@ def ends(container) -> list[list[float]]:
 @pytest.mark.parametrize("group", ["methods", "personal_methods"])
 def test_no_two_methods_of_a_table_share_colour_and_dashes(profile, group):
     found = method_styles(list(getattr(load(profile), group))).values()
-    assert len({(style.colour, str(style.line)) for style in found}) == len(found)
+    assert len({(its["color"], str(its["linestyle"])) for its in found}) == len(found)
 
 
 def test_a_style_hangs_on_the_name_alone_and_your_own_methods_stand_out():
@@ -70,17 +68,11 @@ def test_a_style_hangs_on_the_name_alone_and_your_own_methods_stand_out():
     assert set(names) == set(methods.known())
     assert method_styles(names) == method_styles(names[::-1])
     found = method_styles([*new, *names])
-    assert {name for name, style in found.items() if style.thin} == set(BASELINES)
-    assert len({(found[name].marker, str(found[name].line)) for name in new}) == 17  # in grey, too
+    assert {name for name, its in found.items() if its["linewidth"] == 1.0} == set(BASELINES)
+    assert len({(its["marker"], str(its["linestyle"])) for its in map(found.get, new)}) == 17
     loud = method_styles(["FedAvg", "FedProx, μ = 1", "FedNova"], loud=True)
-    assert loud["FedAvg"] == FIXED["FedAvg"] and not any(its.thin for its in loud.values())
-
-
-def test_ink_is_what_is_read_better():
-    cividis = plt.get_cmap("cividis")
-    assert [ink(colour) for colour in ("white", "black", cividis(0), cividis(255))] == [
-        *("black", "white", "white", "black")
-    ]
+    assert loud["FedAvg"] == FIXED["FedAvg"]
+    assert not any(its["linewidth"] == 1.0 for its in loud.values())
 
 
 # Accuracies
@@ -109,20 +101,20 @@ def test_curves_of_references_alone_of_baselines_and_of_long_runs():
     (axes, _) = accuracy_curves(results({"FedProx": 40, "mine": 50})).axes
     assert axes.containers == []  # bars of so many would cover each other
     long = [SimpleNamespace(run=it.run, accuracy=tuple(range(60))) for it in PAPERLIKE]
-    for axes in accuracy_curves(long).axes:
-        assert [len(ends(bars)) for bars in axes.containers] == [10] * 3
+    (axes, _) = accuracy_curves(long).axes
+    assert [len(ends(bars)) for bars in axes.containers] == [10] * 3
 
 
 def test_volume_is_a_panel_per_data_set_with_a_level_for_none():
     rows = [
-        (dataset, method, seed, images, base + 10 * (images > 5) + seed)
+        (dataset, f"images={images}", method, seed, base + 10 * (images > 5) + seed)
         for base, dataset in ((40.0, "digits"), (20.0, "mine"))
         for method in OURS[1:]
         for seed in range(3)
         for images in (15, 5)
     ]
-    rows += [(d, "FedAvg", s, 0, 30.0 + s) for d in ("digits", "mine") for s in range(3)]
-    frame = pd.DataFrame(rows, columns=["dataset", "method", "seed", "images", "accuracy_pct"])
+    rows += [(d, "images=0", "FedAvg", s, 30.0 + s) for d in ("digits", "mine") for s in range(3)]
+    frame = pd.DataFrame(rows, columns=[*RUN, "accuracy_pct"])
     figure = accuracy_by_volume(frame, "FedAvg", OURS[1:], "β = 0.5")
     found = drawn(figure, ["digits, β = 0.5", "mine, β = 0.5"])
     for axes, base, bottom in zip(found, (40.0, 20.0), (25, 15), strict=True):
@@ -136,7 +128,6 @@ def test_volume_is_a_panel_per_data_set_with_a_level_for_none():
         assert (places[0] < places[1]).all()  # side by side
         assert np.allclose(np.mean(places, axis=0), [5, 15])
         assert axes.get_ylabel() == f"test accuracy (%, from {bottom} up)"
-        assert axes.get_ylim()[0] == bottom and axes.get_xticks().tolist() == [0, 5, 15]
 
 
 def test_bars_are_means_with_the_range_of_the_seeds():
@@ -246,13 +237,9 @@ def test_real_images_stand_in_the_same_place_in_every_panel():
     assert np.array_equal(plane(real), plane(real)) and plane(features(0, 5)).shape == (5, 2)
 
 
-def test_what_a_model_was_tuned_on_is_framed_so_that_it_is_seen_on_any_colour():
+def test_what_a_model_was_tuned_on_is_framed():
     rows = {"TF": [0.0, 50.0, 100.0], "FT": [10.0, 60.0, 90.0]}
     axes = agreement(rows, ["a", "b", "c"], {"FT": [0, 2]}).axes[0]
     assert [text.get_text() for text in axes.texts] == ["0", "50", "100", "10", "60", "90"]
     frames = [(round(f.get_x() + f.get_width() / 2), f.get_y() > 0.5) for f in axes.patches]
     assert frames == [(0, True), (2, True)]
-    for frame in axes.patches:
-        (effect,) = [e for e in frame.get_path_effects() if isinstance(e, withStroke)]
-        around = effect._gc["foreground"], effect._gc["linewidth"] > frame.get_linewidth()
-        assert to_hex(frame.get_edgecolor()) == "#ffffff" and around == ("black", True)

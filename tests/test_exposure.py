@@ -1,20 +1,19 @@
 """What is looked at, and the rows it gives."""
 
+import json
 from functools import partial
 
-import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from regl_core.engine import Store
 from regl_core.params import ROOT, load
 from regl_core.partition import Dirichlet
 from regl_core.pipeline import Pipeline
 from regl_core.press.grids import grid_of
 from regl_core.privacy import AdapterMembership, ImageCopying, UpdateMembership, owners
 from regl_core.privacy.exposure import COLUMNS
-from regl_core.runs import Run, run_all
+from regl_core.runs import Run
 from regl_core.stages import LoraImages
 
 SMOKE = load("smoke")
@@ -63,18 +62,17 @@ def test_it_looks_at_the_models_and_images_of_table_2():
     assert isinstance(images, LoraImages) and images.start == 0
 
 
-def test_rows_of_everything_that_is_looked_at(tmp_path):
-    drawn = [copying(client=0), copying(client=0, drawn="vanilla")]
-    items = [adapter(client=0), *drawn, update(method="FedAvg")]
-    rows = pd.concat(run_all(items, Store(tmp_path), workers=1))
-    assert list(rows) == COLUMNS and not rows["value"].isna().any()
-    assert set(rows["setting"]) == {"beta=0.5"} and set(rows["dataset"]) == {"digits"}
-    kinds = rows.groupby("what")["measure"].agg(set)
-    assert kinds["adapter"] == kinds["update"] == {"auc", "tpr_pct"}
-    names = ("made", "held_out", "nearer_1_pct", "nearer_5_pct", "own_first_pct")
-    assert kinds["images"] == {f"{s}_{n}" for s in ("features", "pixels") for n in names}
-    assert rows.loc[rows["what"] == "update", "client"].nunique() == 3
-    assert rows.loc[rows["measure"] == "auc", "value"].between(0, 1).all()
+@pytest.mark.parametrize(("drawn", "method"), [("lora", "ReGL (FT)"), ("vanilla", "ReGL (TF)")])
+def test_the_rows_of_images_are_the_measures_of_both_spaces(drawn, method, tmp_path):
+    measures = {"features": {"made": 0.5, "own_first_pct": 60.0}, "pixels": {"made": 8.0}}
+    (tmp_path / "neighbours.json").write_text(json.dumps(measures))
+    found = copying(client=1, drawn=drawn).result(tmp_path)
+    run = ["digits", "beta=0.5", method, 0, 1, "images", "as in params"]
+    assert list(found) == COLUMNS and found.values.tolist() == [
+        [*run, "features_made", 0.5],
+        [*run, "features_own_first_pct", 60.0],
+        [*run, "pixels_made", 8.0],
+    ]
 
 
 @pytest.mark.parametrize(

@@ -118,25 +118,6 @@ def test_separation_means_owned_and_lacking_classes_apart():
     assert list(rows.index) == [0, 2]
 
 
-def test_change_is_in_points_by_what_a_client_owns():
-    other = updates([[1] + [0] * 9], [[70] * 10], [[0] * 10], method="ReGL (TF)")
-    found = figure_data.mean_change(figure_data.accuracy_per_class([MADE, other], NAMES))
-    assert list(found.index) == ["FedAvg", "ReGL (TF)"]
-    # Owned by FedAvg's clients: +40 and +30, and ten times +10; lacking: eight times −40.
-    assert found.loc["FedAvg"].to_dict() == {
-        "classes it owns": pytest.approx(170 / 12, abs=0.05),
-        "classes it lacks": -40.0,
-    }
-    assert found.loc["ReGL (TF)"].tolist() == [20.0, 20.0]
-
-
-def test_images_are_read_from_the_setting():
-    runs = pd.DataFrame({"setting": ["beta=0.5;images=0", "beta=0.5;images=4000"], "x": [1, 2]})
-    found = figure_data.with_images(runs)
-    assert found["images"].tolist() == [0, 4000] and found["x"].tolist() == [1, 2]
-    assert "images" not in runs
-
-
 def test_distances_have_a_row_per_run():
     made = [
         Distances(run(DistanceRun, method, seed=seed), 0.1234567, 2.5, {})
@@ -148,8 +129,7 @@ def test_distances_have_a_row_per_run():
     assert list(rows.columns[-2:]) == ["kernel_distance", "frechet_distance"]
 
 
-def test_real_images_are_of_their_class_and_stars_mark_what_a_client_lacks():
-    assert figure_data.real_images("digits", SMOKE, 4).shape == (10, 4, 3, 16, 16)
+def test_stars_mark_what_a_client_lacks():
     drawn = run(ClientImagesRun, "ReGL (FT)", SKEWED, client=1)
     owned = figure_data.ownership_matrix(figure_data.ownership("digits", [SKEWED], [0], SMOKE))[1]
     assert 0 < (owned > 0).sum() < 10

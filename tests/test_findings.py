@@ -75,14 +75,11 @@ def test_a_seed_is_one_observation_however_many_clients_it_has():
     assert math.isnan(its.low) and math.isnan(its.high) and its.told(".1f") == "2.0"
 
 
-def test_the_table_has_a_row_for_each_thing_looked_at():
+def test_table_and_picture_show_every_mean_with_its_interval():
     found = table(rows(LOUD), {"auc": "AUC"})
     assert found.index.names == ["what", "method", "way"]
     assert found.loc[("adapter", FT, "10 steps"), "AUC"] == "0.62 [0.57, 0.67]"
     assert (found["clients"] == 3).all() and (found["seeds"] == 3).all() and len(found) == 7
-
-
-def test_the_picture_shows_every_mean_with_its_interval():
     frame = panel(rows(LOUD), ["adapter", "update"], {"auc": "{what}"})
     (axes,) = leaks.intervals({"AUC": frame}, {"AUC": ("nothing given away", 0.5)}).axes
     names = [tick.get_text() for tick in axes.get_yticklabels()]
@@ -93,14 +90,11 @@ def test_the_picture_shows_every_mean_with_its_interval():
     low, high = axes.containers[0].lines[2][0].get_segments()[0][:, 0]
     its = estimate(*LOUD["adapter", FT, USUAL, "auc"])
     assert (low, high) == (pytest.approx(its.low), pytest.approx(its.high))
-
-
-def test_no_interval_of_the_picture_goes_below_zero():
     its = {"row": "a", "series": "pixels", "mean": 1.0, "low": -3.0, "high": 5.0}
     frame = pd.DataFrame([{**its, "value": value} for value in (0.0, 0.0, 3.0)])
     (axes,) = leaks.intervals({"%": frame}, {"%": ("chance", 5.0)}).axes
     ((low, high),) = [bar[:, 0] for bar in axes.containers[0].lines[2][0].get_segments()]
-    assert (low, high) == (0.0, 5.0) and axes.get_xlim()[0] == 0
+    assert (low, high) == (0.0, 5.0) and axes.get_xlim()[0] == 0  # none goes below zero
 
 
 def test_the_picture_holds_images_against_the_untuned_model():

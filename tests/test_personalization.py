@@ -9,7 +9,7 @@ from regl_core.clients import ClientData
 from regl_core.errors import ReglError
 from regl_core.params import PersonalizationSettings
 from regl_core.personalization import of_own_classes, personalize
-from regl_core.runs import summary
+from regl_core.runs import PersonalResult
 from regl_core.seeds import torch_generator
 from regl_core.training import evaluate
 from regl_core.weights import Weights
@@ -65,17 +65,18 @@ def test_clients_without_training_or_test_images_are_left_out_and_counted():
     fractions = []
     results = personalize(network(), GLOBAL, data, tests, TUNING, settings(), 5, fractions.append)
     assert [result is None for result in results] == [False, False, True, True]
-    assert summary(results).left_out == 2
+    assert PersonalResult(None, results).personal.left_out == 2
     assert fractions == [0.25, 0.5, 0.75, 1.0]
     assert results[1] == tuned(data[1], client=1)[0]
 
 
 def test_best_epoch_per_client_beside_the_last():
-    personal = summary([(40.0, 60.0, 50.0), None, (80.0, 20.0, 30.0)])
+    curves = ((40.0, 60.0, 50.0), None, (80.0, 20.0, 30.0))
+    personal = PersonalResult(None, curves).personal
     assert (personal.best, personal.last) == (70.0, 40.0)
     assert personal.left_out == 1
 
 
 def test_nobody_to_personalise_is_an_error():
     with pytest.raises(ReglError, match="none of the 2 clients"):
-        summary([None, None])
+        _ = PersonalResult(None, (None, None)).personal

@@ -4,7 +4,6 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
-from ..errors import ReglError
 from ..params import ROOT
 from .base import FileLoader
 from .listing import Listing, Unfit, by_class, some
@@ -82,12 +81,7 @@ class ImageNet100(ImageNet):
 
     @property
     def list_name(self) -> str:
-        given = self.settings.class_list
-        if given not in ("cmc", "fgl"):
-            raise ReglError(
-                f"datasets.{self.name}.class_list: given {given or 'null'}, expected cmc or fgl"
-            )
-        return f"imagenet100_{given}"
+        return f"imagenet100_{self.settings.class_list or 'cmc'}"
 
 
 def synsets(name: str) -> list[str]:

@@ -41,7 +41,7 @@ def not_in_key(function: Marked) -> Marked:
     """Marks what gives nothing that a result is made of.
 
     What is asked before anything is computed: how much it is, whether it can be done. The words of
-    an error. How often progress is saved, and where a compiler keeps its code. A digest of code
+    an error. How often progress is saved. A digest of code
     leaves it out: a better estimate, or one more refusal, makes no result stale.
     """
     return function

@@ -31,7 +31,6 @@ PLAIN_SGD = {
     "report_rounds": 1,
     "augmentation": "none",
     "precision": "float32",
-    "compile": False,
     "device": "cpu",
 }
 
@@ -218,11 +217,11 @@ def paths(methods: Mapping[str, Method], problem: Quadratic, rounds: int) -> "Fi
     optimum = problem.optimum().numpy()
     _contours(plane, problem, np.vstack(list(ways.values())))
     for title, its in method_styles(list(methods), loud=True).items():
-        look, w = {"color": its.colour, "linestyle": its.line, "label": title}, ways[title]
-        plane.plot(*w.T, **look, linewidth=1.2, alpha=0.9)
-        plane.plot(*w[-1], marker=its.marker, color=its.colour, markersize=7)
+        w, bare = ways[title], {"linewidth": 1.2, "alpha": 0.9, "marker": "", "zorder": 2}
         away = np.linalg.norm(w - optimum, axis=1)
-        distance.semilogy(away, **look, marker=its.marker, markersize=5, markevery=len(away) // 6)
+        plane.plot(*w.T, label=title, **its | bare)
+        plane.plot(*w[-1], marker=its["marker"], color=its["color"], markersize=7)
+        distance.semilogy(away, label=title, markevery=len(away) // 6, **its)
     plane.plot(*optimum, marker="*", color="black", markersize=14, linestyle="none")
     plane.annotate("optimum", optimum, xytext=(8, -14), textcoords="offset points")
     plane.set(xlabel="$w_1$", ylabel="$w_2$", title="the global w, round by round")

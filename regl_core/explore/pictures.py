@@ -56,7 +56,7 @@ def curves(found: Mapping[str, Sequence[float]], rounds: int, title: str) -> byt
     styles = method_styles(list(found))
     for method, points in found.items():
         last = f": {points[-1]:.1f} % after round {len(points)}" if points else ": no round yet"
-        numbers, style = range(1, len(points) + 1), styles[method].keywords
+        numbers, style = range(1, len(points) + 1), styles[method]
         axes.plot(numbers, points, label=method + last, clip_on=False, **style)
     axes.set(xlim=(0.5, rounds + 0.5), ylim=(0, 100))
     axes.set(xlabel="communication round", ylabel="test accuracy (%)")

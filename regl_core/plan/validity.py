@@ -27,7 +27,7 @@ def check(settings: Settings) -> None:
                 methods.get(name, hyperparameters).check(training)
     for name, own in settings.datasets.items():
         with into(found):
-            find(name, own).check()
+            find(name, own)
         with into(found):
             models.check(training.model, training.width, own.image_side)
     for component in Sources(settings.foundation).components():

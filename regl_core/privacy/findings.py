@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ..report import FT, MIN_SEEDS, TF, Comparison, Quantity
+from ..report import FT, MIN_SEEDS, TF, Comparison, signed
 
 SEED = ["dataset", "setting", "seed"]
 CLIENT = [*SEED, "client"]
@@ -216,8 +216,8 @@ def _difference(its: pd.Series, scale: Scale, up: str, down: str) -> str:
 
 def _interval(found: Estimate, scale: Scale) -> str:
     """A difference with its interval and what it was measured on."""
-    told = Quantity(form=f"+{scale.form}").told
-    parts = [f"{told(found.mean)}{scale.points}", found.counts]
+    mean, low, high = (signed(it, scale.form) for it in (found.mean, found.low, found.high))
+    parts = [f"{mean}{scale.points}", found.counts]
     if not math.isnan(found.low):
-        parts.insert(1, f"95 % interval {told(found.low)} to {told(found.high)}")
+        parts.insert(1, f"95 % interval {low} to {high}")
     return ", ".join(parts)

@@ -7,9 +7,9 @@ Importing this loads neither torch nor what draws: that is done where it is need
 """
 
 from .analyses import ClientImagesRun, DistanceRun, UpdateRun
-from .catalogue import ENDINGS, ORDER, artefacts, check, full_name
+from .catalogue import ENDINGS, ORDER, artefacts, check
 from .claims import CLAIMS, Verdict, claims_frame, judge, verdicts
-from .comparison import MIN_SEEDS, Comparison, Quantity
+from .comparison import MIN_SEEDS, Comparison, signed
 from .drawing.accuracies import accuracy_bars, accuracy_by_volume, accuracy_curves
 from .drawing.clients import local_update, named, ownership_maps, recovery
 from .drawing.image_grids import agreement, image_grid
@@ -22,34 +22,31 @@ from .figure_data import (
     class_names,
     image_distances,
     marked_classes,
-    mean_change,
     ownership,
     ownership_matrix,
-    real_images,
     separation,
     skew,
-    with_images,
 )
-from .notebook_page import TEMPLATES, write_page
+from .notebook_page import write_page
 from .page import render
 from .provenance import COLUMNS, commit, digest, libraries, save_figure, trace, write_csv
 from .rows import RUN, by_clients, by_epochs, by_task, by_volume, gather, spoken
 from .scores import FT, TF
-from .tables import references, rules, table
+from .tables import table
 
 # Of notebooks.
 __all__ = ["ClientImagesRun", "DistanceRun", "UpdateRun", "gather", "spoken"]
 __all__ += ["by_clients", "by_epochs", "by_task", "by_volume"]
-__all__ += ["references", "rules", "save_figure", "table", "verdicts", "write_csv"]
-__all__ += ["accuracy_per_class", "class_names", "image_distances", "marked_classes", "mean_change"]
-__all__ += ["ownership", "ownership_matrix", "real_images", "separation", "skew", "with_images"]
+__all__ += ["save_figure", "table", "verdicts", "write_csv"]
+__all__ += ["accuracy_per_class", "class_names", "image_distances", "marked_classes"]
+__all__ += ["ownership", "ownership_matrix", "separation", "skew"]
 __all__ += ["accuracy_bars", "accuracy_by_volume", "accuracy_curves", "agreement", "image_grid"]
 __all__ += ["intervals", "local_update", "ownership_maps", "panels", "recovery"]
 __all__ += ["scatter_by_class", "scatter_together"]
 # Of press.
-__all__ += ["CLAIMS", "COLUMNS", "ENDINGS", "ORDER", "TEMPLATES", "Verdict", "artefacts", "check"]
-__all__ += ["claims_frame", "commit", "digest", "full_name", "judge", "libraries", "render"]
+__all__ += ["CLAIMS", "COLUMNS", "ENDINGS", "ORDER", "Verdict", "artefacts", "check"]
+__all__ += ["claims_frame", "commit", "digest", "judge", "libraries", "render"]
 __all__ += ["trace", "write_page"]
 # Of rooms that compare and draw for themselves.
-__all__ += ["FT", "MIN_SEEDS", "RUN", "TF", "Comparison", "Quantity"]
+__all__ += ["FT", "MIN_SEEDS", "RUN", "TF", "Comparison", "signed"]
 __all__ += ["CLASSES", "MARKERS", "heat_map", "method_styles", "named"]

@@ -18,22 +18,6 @@ Outcome = Literal["holds", "does not hold", "not decided"]
 
 
 @dataclass(frozen=True)
-class Quantity:
-    """What is compared, as it is told."""
-
-    name: str = "difference"
-    unit: str = "points"  # of accuracy; empty for a number without unit
-    form: str = "+.1f"
-
-    def told(self, value: float) -> str:
-        return _signed(value, self.form)
-
-
-POINTS = Quantity()
-PLAIN = Quantity(unit="", form="+.3g")
-
-
-@dataclass(frozen=True)
 class Comparison:
     """That a difference exceeds a threshold."""
 
@@ -41,7 +25,8 @@ class Comparison:
     differences: tuple[float, ...]  # one per seed
     paper: float = math.nan  # the paper's difference; NaN where it gives none
     above: float = 0.0
-    quantity: Quantity = POINTS
+    unit: str = "points"  # of accuracy; empty for a number without unit
+    name: str = "difference"  # of what is compared, as it is told
 
     @property
     def mean(self) -> float:
@@ -79,25 +64,27 @@ class Comparison:
             return "holds"
         return "does not hold" if high < self.above else "not decided"
 
+    def told(self, value: float) -> str:
+        return signed(value, ".1f" if self.unit else ".3g")
+
     @property
     def words(self) -> str:
-        n, told = len(self.differences), self.quantity.told
+        n = len(self.differences)
         if n == 0:
             return f"{self.what}: no seed has all of these runs"
         met = sum(difference > self.above for difference in self.differences)
-        facts = [f"mean {self.quantity.name} {told(self.mean)} {self.quantity.unit}".rstrip()]
+        facts = [f"mean {self.name} {self.told(self.mean)} {self.unit}".rstrip()]
         if n >= MIN_SEEDS:
-            low, high = self.interval
-            facts.append(f"{100 * CONFIDENCE:.0f} % interval {told(low)} to {told(high)}")
+            low, high = map(self.told, self.interval)
+            facts.append(f"{100 * CONFIDENCE:.0f} % interval {low} to {high}")
         if n > 1:
             d = self.effect
-            facts.append(f"Cohen's d {_signed(d, '+.1f')}" if math.isfinite(d) else "all equal")
+            facts.append(f"Cohen's d {signed(d, '.1f')}" if math.isfinite(d) else "all equal")
         if not math.isnan(self.paper):
-            facts.append(f"paper {told(self.paper)}")
+            facts.append(f"paper {self.told(self.paper)}")
         return f"{self.what} in {met} of {n} seed{'s' * (n != 1)} ({', '.join(facts)})"
 
 
-def _signed(value: float, form: str) -> str:
-    text = format(value, form)
-    zero = format(0.0, form)
-    return (zero if text == zero.replace("+", "-") else text).replace("-", "−")
+def signed(value: float, form: str) -> str:
+    """`value` in the format `form` with its sign, a minus as it is printed; −0 is +0."""
+    return f"{value:+z{form}}".replace("-", "−")

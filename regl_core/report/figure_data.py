@@ -12,7 +12,6 @@ from .rows import RUN
 
 if TYPE_CHECKING:  # numbers are arranged without loading what computes them
     import pandas as pd
-    from torch import Tensor
 
     from ..data import Dataset
     from ..partition import PartitionSpec
@@ -28,11 +27,6 @@ def place(run: Run) -> list[str | int]:
 def class_names(dataset: str, settings: Settings) -> tuple[str, ...]:
     """The names of the classes of a data set."""
     return _data(dataset, settings).classes
-
-
-def real_images(dataset: str, settings: Settings, count: int = 8) -> Tensor:
-    """The first real training images of each class, uint8 (classes, count, 3, side, side)."""
-    return _data(dataset, settings).train.by_class(count)
 
 
 def _data(dataset: str, settings: Settings) -> Dataset:
@@ -91,12 +85,6 @@ def marked_classes(run: ClientImagesRun) -> list[str]:
     return [*own["class"].where(own["images"] > 0, own["class"] + " *")]
 
 
-def with_images(runs: pd.DataFrame) -> pd.DataFrame:
-    """`runs` with the number of images that their setting names, ``beta=0.5;images=15``."""
-    found = runs["setting"].str.extract(r"images=(\d+)", expand=False)
-    return runs.assign(images=found.astype(int))
-
-
 def accuracy_per_class(updates: Sequence[LocalUpdates], names: Sequence[str]) -> pd.DataFrame:
     """Accuracies on each class before and after a local update, and the images behind it (Fig. 7).
 
@@ -121,14 +109,6 @@ def accuracy_per_class(updates: Sequence[LocalUpdates], names: Sequence[str]) ->
         for client in sorted(it.clients)
     ]
     return pd.concat(parts, ignore_index=True).round(2)
-
-
-def mean_change(rows: pd.DataFrame) -> pd.DataFrame:
-    """Of `accuracy_per_class`: mean change in points, by method and by what a client owns."""
-    owned = np.where(rows["real"] > 0, "classes it owns", "classes it lacks")
-    points = rows["after_pct"] - rows["before_pct"]
-    means = points.groupby([rows["method"], owned], sort=False).mean()
-    return means.unstack().round(1)
 
 
 def separation(updates: Sequence[LocalUpdates]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from .comparison import PLAIN, POINTS, Comparison, Quantity
+from .comparison import Comparison
 from .rows import POOLED
 
 if TYPE_CHECKING:
@@ -27,19 +27,19 @@ class Scores:
 
     runs : rows of that data set, as a CSV holds them; paper : the published ones beside them.
     value : the column of `runs` compared; of several rows of one run, their mean.
-    quantity : of a difference between two of them.
+    unit : of a difference between two of them.
     """
 
     dataset: str
     runs: pd.DataFrame
     paper: pd.DataFrame
     value: str = "accuracy_pct"
-    quantity: Quantity = POINTS
+    unit: str = "points"
 
-    def of(self, value: str, quantity: Quantity = PLAIN, **columns: pd.Series) -> Scores:
+    def of(self, value: str, unit: str = "", **columns: pd.Series) -> Scores:
         """Those of another column, which can be one of the new `columns`."""
         runs = self.runs.assign(**columns)
-        return replace(self, runs=runs, value=value, quantity=quantity)
+        return replace(self, runs=runs, value=value, unit=unit)
 
     @cached_property
     def ours(self) -> pd.DataFrame:
@@ -83,13 +83,12 @@ class Scores:
         return [f"With {len(known & run)} of the paper's {len(known)} baselines run"]
 
     def contrast(
-        self,
-        what: str,
-        weights: Mapping[Key, float],
-        above: float = 0.0,
-        quantity: Quantity | None = None,
+        self, what: str, weights: Mapping[Key, float], above: float = 0.0, **told: str
     ) -> Comparison:
-        """Compare the weighted sum of scores with `above`, in the seeds that have them all."""
+        """Compare the weighted sum of scores with `above`, in the seeds that have them all.
+
+        told : name and unit of what is compared.
+        """
 
         def total(frame: pd.DataFrame) -> pd.Series:
             columns = frame.T.reindex(list(weights)).T
@@ -98,7 +97,7 @@ class Scores:
         # Rounded, so that no rounding error of a float decides.
         ours, paper = total(self.ours).round(9), total(self.published)
         published = paper.sum() if len(paper) else math.nan
-        return Comparison(what, tuple(ours), published, above, quantity or self.quantity)
+        return Comparison(what, tuple(ours), published, above, **{"unit": self.unit, **told})
 
     def compare(
         self, what: str, plus: list[Key], minus: list[Key], above: float = 0.0
@@ -123,12 +122,15 @@ class Scores:
         """That `one` is further above `other` in the setting `start` than in `end`."""
         return self.compare(what, [(start, one), (end, other)], [(start, other), (end, one)])
 
-    def slope(self, what: str, method: str, levels: Levels, quantity: Quantity) -> Comparison:
-        """That the least-squares line through the scores of `method` rises; needs two levels."""
+    def slope(self, what: str, method: str, levels: Levels, per: str) -> Comparison:
+        """That the least-squares line through the scores of `method` rises; needs two levels.
+
+        per : of the slope, whose unit is "points <per>".
+        """
         middle = sum(levels) / len(levels)
         squares = sum((level - middle) ** 2 for level in levels)
         weights = {(its, method): (level - middle) / squares for level, its in levels.items()}
-        return self.contrast(what, weights, quantity=quantity)
+        return self.contrast(what, weights, name="slope", unit=f"points {per}")
 
     def mean(self, setting: str, method: str) -> float:
         """Over the seeds that were run; NaN if none was."""

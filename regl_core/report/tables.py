@@ -13,7 +13,7 @@ from ..params import Settings
 from . import formats
 from .layout import arrange
 from .provenance import Provenance, csv_text, trace, write
-from .rows import CELL, POOLED, by_partition, gather, spoken
+from .rows import CELL, POOLED, by_partition, gather
 
 if TYPE_CHECKING:  # results are reported without loading what computes them
     import pandas as pd
@@ -103,33 +103,3 @@ def _caption(
         *(f"{method}: trained on all images at once, not ranked" for method in pooled),
     ]
     return ". ".join(sentences) + "."
-
-
-def rules(results: Sequence[PersonalResult]) -> pd.DataFrame:
-    """Personal accuracy in % by the paper's rule, each client's best round, and by its last one.
-
-    A row per method, columns (setting, rule): means over seeds of means over clients.
-    """
-    import pandas as pd
-
-    rows = [
-        (it.run.method, spoken(it.run.partition.setting), it.personal.best, it.personal.last)
-        for it in results
-    ]
-    frame = pd.DataFrame(rows, columns=["method", "setting", "best", "last"])
-    means = frame.groupby(["method", "setting"], sort=False).mean().unstack("setting")
-    return means.swaplevel(axis=1).sort_index(axis=1, sort_remaining=False).round(1)
-
-
-def references(
-    datasets: Sequence[str], tables: Mapping[str, int], setting: str, method: str
-) -> pd.DataFrame:
-    """What the paper's `tables` print for `method`, in %: a row per data set."""
-    import pandas as pd
-
-    found = {title: published(number).set_index(CELL) for title, number in tables.items()}
-    columns = {
-        title: [rows.loc[(dataset, setting, method), "accuracy_pct"] for dataset in datasets]
-        for title, rows in found.items()
-    }
-    return pd.DataFrame(columns, index=pd.Index(datasets, name="dataset"))

@@ -10,8 +10,6 @@ from safetensors.torch import load_file, save_file
 
 from .. import conditions
 from ..engine import Checkpoint, Stage
-from ..foundation import Foundation
-from ..images import Images
 from . import distances
 from .inputs import Models, Source, Tick
 from .lora_images import LoraImages
@@ -29,7 +27,8 @@ class Embedded(Stage):
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         images = load_images(inputs[0])
-        found = seen(self.images.models.load(), images.flatten(0, 1), folder)
+        loaded, checkpoint = self.images.models.load(), Checkpoint(folder, "features")
+        found = conditions.features(loaded, images.flatten(0, 1), checkpoint)
         shaped = found.unflatten(0, images.shape[:2]).contiguous()
         save_file({"features": shaped}, folder / "features.safetensors")
 
@@ -44,7 +43,7 @@ class EmbeddedReal(Stage):
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         images = getattr(self.source.load(), self.part).images
-        found = seen(self.models.load(), images, folder)
+        found = conditions.features(self.models.load(), images, Checkpoint(folder, "features"))
         save_file({"features": found}, folder / "features.safetensors")
 
 
@@ -53,11 +52,6 @@ class EmbeddedTest(EmbeddedReal):
     """The same of all test images."""
 
     part: ClassVar[str] = "test"
-
-
-def seen(foundation: Foundation, images: torch.Tensor | Images, folder: Path) -> torch.Tensor:
-    """`conditions.features`, whose batches outlive a kill of the stage that writes `folder`."""
-    return conditions.features(foundation, images, Checkpoint(folder, "features"))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ..comparison import POINTS, Comparison
+from ..comparison import Comparison
 from ..scores import FT, REGL, TF, Scores
 from .judging import WIDE, Verdict, claim
 
@@ -93,7 +93,7 @@ def _wrecked(scores: Scores) -> Iterator[Verdict]:
     the accuracy before is told besides.
     """
     rows, lacking = scores.runs, scores.runs["real"] == 0
-    loss = scores.of("loss", POINTS, loss=(rows["before_pct"] - rows["after_pct"]).where(lacking))
+    loss = scores.of("loss", "points", loss=(rows["before_pct"] - rows["after_pct"]).where(lacking))
     known = scores.of("before", before=rows["before_pct"].where(lacking))
     what = f"FedAvg loses more than {WIDE:.0f} points on classes that a client lacks"
     for setting in loss.settings:

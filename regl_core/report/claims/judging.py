@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from ..comparison import MIN_SEEDS, Comparison, Outcome, Quantity
+from ..comparison import MIN_SEEDS, Comparison, Outcome
 from ..rows import spoken
 from ..scores import Levels, Scores
 
@@ -121,12 +121,11 @@ def rises(
     first, last = min(levels.items())[1], max(levels.items())[1]
     if first == last:
         return Verdict(first, part=method, needs="two or more levels to rise over")
-    slope = Quantity("slope", f"points {per}")
     ends = f"accuracy at {value_of(last)} > at {value_of(first)}"
     return Verdict(
         f"{first} to {value_of(last)}",
         [
-            scores.slope("accuracy rises", method, levels, slope),
+            scores.slope("accuracy rises", method, levels, per),
             scores.fall(ends, method, last, first),
         ],
         part=method,

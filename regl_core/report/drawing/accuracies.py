@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..rows import POOLED, by_partition, spoken
-from .palette import RANGES, MethodStyle, method_styles
+from .palette import RANGES, method_styles
 from .style import legend_below, outlined, panels
 
 if TYPE_CHECKING:  # results are drawn without loading what computes them
@@ -55,7 +55,7 @@ def accuracy_curves(results: Sequence[Result], place: Place = by_partition) -> F
     return figure
 
 
-def _line(axes: Axes, accuracy: np.ndarray, method: str, style: MethodStyle) -> None:
+def _line(axes: Axes, accuracy: np.ndarray, method: str, style: Mapping[str, Any]) -> None:
     """Draw `accuracy`, float (seeds, rounds), in %."""
     rounds = np.arange(1, accuracy.shape[1] + 1)
     mean, step = accuracy.mean(axis=0), max(1, len(rounds) // 10)
@@ -63,9 +63,9 @@ def _line(axes: Axes, accuracy: np.ndarray, method: str, style: MethodStyle) -> 
         own = slice(None, None, step)
         aside = 0.07 * step * (RANGES.index(method) - 1)
         reach = [(mean - accuracy.min(axis=0))[own], (accuracy.max(axis=0) - mean)[own]]
-        bars = {"color": style.colour, "linestyle": "none", "elinewidth": 1, "capsize": 2.5}
+        bars = {"color": style["color"], "linestyle": "none", "elinewidth": 1, "capsize": 2.5}
         axes.errorbar(rounds[own] + aside, mean[own], yerr=reach, **bars)
-    axes.plot(rounds, mean, clip_on=False, markevery=step, label=method, **style.keywords)
+    axes.plot(rounds, mean, clip_on=False, markevery=step, label=method, **style)
 
 
 def accuracy_by_volume(
@@ -73,25 +73,25 @@ def accuracy_by_volume(
 ) -> Figure:
     """Mean, worst and best of the seeds, a panel per data set (Fig. 5).
 
-    frame : columns dataset, method, seed, images (per class and client) and accuracy_pct.
+    frame : rows of `gather`, whose settings name the images per class and client (`by_volume`).
     without : the method that uses no synthetic image: it stands at 0, its mean a level line.
     where : what else the title says, as the partition.
     """
-    datasets = list(dict.fromkeys(frame["dataset"]))
+    counted = frame["setting"].str.extract(r"images=(\d+)", expand=False).astype(int)
+    frame, datasets = frame.assign(images=counted), list(dict.fromkeys(frame["dataset"]))
     figure, grid = panels(len(datasets), 5.2 * len(datasets), 3.8)
     styles = method_styles([without, *methods])
-    keywords = {name: style.keywords for name, style in styles.items()}
     for axes, dataset in zip(grid, datasets, strict=True):
         own = frame[frame["dataset"] == dataset]
         nothing = own[own["method"] == without].assign(images=0)
         level = nothing["accuracy_pct"].mean()
-        axes.axhline(level, color=styles[without].colour, linestyle=":", linewidth=1)
-        _series(axes, nothing, keywords[without], f"{without}, none", 0)
+        axes.axhline(level, color=styles[without]["color"], linestyle=":", linewidth=1)
+        _series(axes, nothing, styles[without], f"{without}, none", 0)
         counts = sorted(set(own.loc[own["method"].isin(methods), "images"]))
         step = 0.012 * counts[-1]  # so far a method's marks stand aside, or they hid each other
         for place, method in enumerate(methods):
             aside = step * (2 * place - len(methods) + 1)
-            _series(axes, own[own["method"] == method], keywords[method], method, aside)
+            _series(axes, own[own["method"] == method], styles[method], method, aside)
         axes.set_xticks([0, *counts])
         bottom = max(0, 5 * int((own["accuracy_pct"].min() - 1) // 5))
         cut = f", from {bottom} up" if bottom else ""
@@ -131,7 +131,9 @@ def accuracy_bars(axes: Axes, bars: Mapping[str, Mapping[str, Sequence[float]]])
         means = np.array([value.mean() for value in values])
         reach = [means - [v.min() for v in values], [v.max() for v in values] - means]
         whiskers = {"yerr": reach, "capsize": 4, "ecolor": "black"}
-        drawn = axes.bar(places, means, 0.95 * width, color=style.colour, label=method, **whiskers)
+        drawn = axes.bar(
+            places, means, 0.95 * width, color=style["color"], label=method, **whiskers
+        )
         for line in drawn.errorbar.lines[1] + drawn.errorbar.lines[2]:
             outlined(line, 3, "white")
         axes.bar_label(drawn, fmt="%.1f", fontsize=8, padding=2)

@@ -6,7 +6,6 @@ are thin and grey. A method that is not in the paper is in colour: whoever adds 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 LINES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))
@@ -16,34 +15,24 @@ GREYS = ("#6E6E6E", "#A0A0A0")
 COLOURS = ("#E69F00", "#009E73", "#CC79A7")
 
 
-@dataclass(frozen=True)
-class MethodStyle:
-    """A line's colour, dashes and marker. thin: one of many, in the background."""
-
-    colour: str
-    line: Any
-    marker: str
-    thin: bool = False
-
-    @property
-    def keywords(self) -> dict[str, Any]:
-        """Keywords for `Axes.plot`."""
-        return {
-            "color": self.colour,
-            "linestyle": self.line,
-            "linewidth": 1.0 if self.thin else 1.8,
-            "marker": self.marker,
-            "markersize": 4 if self.thin else 5.5,
-            "markerfacecolor": "white" if self.thin else self.colour,
-            "zorder": 2.0 if self.thin else 2.5,
-        }
+def _style(colour: str, line: Any, marker: str, thin: bool = False) -> dict[str, Any]:
+    """Keywords for `Axes.plot`. thin: one of many, in the background."""
+    return {
+        "color": colour,
+        "linestyle": line,
+        "linewidth": 1.0 if thin else 1.8,
+        "marker": marker,
+        "markersize": 4 if thin else 5.5,
+        "markerfacecolor": "white" if thin else colour,
+        "zorder": 2.0 if thin else 2.5,
+    }
 
 
 FIXED = {
-    "Centralized": MethodStyle("#000000", "-", "o"),
-    "FedAvg": MethodStyle("#4527A0", "--", "s"),
-    "ReGL (TF)": MethodStyle("#2E9BD6", "-.", "^"),
-    "ReGL (FT)": MethodStyle("#D55E00", "-", "D"),
+    "Centralized": _style("#000000", "-", "o"),
+    "FedAvg": _style("#4527A0", "--", "s"),
+    "ReGL (TF)": _style("#2E9BD6", "-.", "^"),
+    "ReGL (FT)": _style("#D55E00", "-", "D"),
 }
 RANGES = ("FedAvg", "ReGL (TF)", "ReGL (FT)")  # of which curves show the range of the seeds
 # Those of Tables 2 and 3, then those of Table 4: within a table no two share grey and dashes.
@@ -53,23 +42,22 @@ BASELINES = (
 )
 
 
-def method_styles(methods: Sequence[str], loud: bool = False) -> dict[str, MethodStyle]:
-    """The style of each method. loud: where baselines are the subject, they are in colour, too."""
-    known = FIXED if loud else {**FIXED, **_baselines()}
+def method_styles(methods: Sequence[str], loud: bool = False) -> dict[str, dict[str, Any]]:
+    """Keywords for `Axes.plot`, by method.
+
+    loud: where baselines are the subject, they are in colour, too.
+    """
+    known = FIXED if loud else FIXED | _cycled(BASELINES, GREYS, LINES, MARKERS, thin=True)
     others = [name for name in dict.fromkeys(methods) if name not in known]
-    found = known | {name: _new(place) for place, name in enumerate(others)}
+    # From the other end: where it covers FedAvg's line, that one shows through the gaps.
+    found = known | _cycled(others, COLOURS, LINES[::-1], MARKERS[::-1])
     return {name: found[name] for name in methods}
 
 
-def _baselines() -> dict[str, MethodStyle]:
-    found = {}
-    for place, name in enumerate(BASELINES):
-        colour, line, marker = (own[place % len(own)] for own in (GREYS, LINES, MARKERS))
-        found[name] = MethodStyle(colour, line, marker, thin=True)
-    return found
-
-
-def _new(place: int) -> MethodStyle:
-    # From the other end: where it covers FedAvg's line, that one shows through the gaps.
-    colour, line, marker = (own[place % len(own)] for own in (COLOURS, LINES[::-1], MARKERS[::-1]))
-    return MethodStyle(colour, line, marker)
+def _cycled(
+    names: Sequence[str], *looks: Sequence[Any], thin: bool = False
+) -> dict[str, dict[str, Any]]:
+    return {
+        name: _style(*(own[place % len(own)] for own in looks), thin)
+        for place, name in enumerate(names)
+    }
