@@ -36,7 +36,7 @@ def test_a_notebook_is_named_takes_two_parameters_and_shows_its_grid_first(path)
     first, *others = notebook.cells
     assert first.cell_type == "markdown" and re.match(rf"# {artefact(path.stem)}\b", first.source)
     (parameters,) = tagged(notebook, "parameters")
-    assert parameters.source == PARAMETERS
+    assert parameters.source == PARAMETERS.format("desk" if path.stem.startswith(DESK) else "smoke")
     assert next(cell for cell in others if cell.cell_type == "code") == parameters
     grids = tagged(notebook, "grid")
     assert len(grids) == 1 if path.stem.startswith("table") else len(grids) <= 1

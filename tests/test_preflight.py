@@ -112,7 +112,7 @@ def test_data_that_is_whole_is_decoded_only_after_all_is_well(root, monkeypatch)
     monkeypatch.undo()
     monkeypatch.setattr(runs, "STORE", root / ".store")
     found = asked(root, "table3", "paper", changes)
-    assert list(root.glob(".store/packed/eurosat-*"))
+    assert list(root.glob(".store/packed/Decoded/*/*"))
     assert [stage.source.size.classes for stage in found["table3"].stages] == [3]
     assert found["table3"].stages[0].source.digest == found["table3"].stages[0].source.load().digest
 
