@@ -91,14 +91,6 @@ def test_tuning_predicts_what_the_model_predicts(loaded, tmp_path):
     assert losses[0] == losses[1] == pytest.approx([expected.item()], rel=1e-4)
 
 
-@of_one
-def test_images_are_kept_at_the_side_asked_for(loaded):
-    whole = draw(loaded)
-    assert whole.shape == (3, 3, 64, 64)
-    small = draw(loaded, side=24)
-    assert torch.equal(small, resized(whole.to(torch.uint8), 24).int())
-
-
 def test_every_scheduler_draws_and_leaves_the_model_its_own(loaded):
     before = loaded.pipeline.scheduler
     drawn = {name: draw(loaded, scheduler=name) for name in generation.SCHEDULERS}
