@@ -77,7 +77,7 @@ HARMLESS = [
     ("hub/sources.py", "is missing; {mend}", "is not there; {mend}"),
     ("hub/components.py", "is damaged", "is broken"),
     ("generation.py", '"""One image for each prompt', '"""An image for each prompt'),
-    ("tuning.py", "# Seconds of imports", "# Moments of imports"),
+    ("tuning.py", "# seconds of imports", "# moments of imports"),
     ("training.py", "    net.eval()\n", "\n    net.eval()  # for BatchNorm\n"),
     ("training.py", "no test images: give", "not one test image, give"),
     ("settings/frozen.py", "did you mean", "do you mean"),
