@@ -60,6 +60,7 @@ $(py) -c '$(supported)' || {
 echo '$(py) -m pip install --require-hashes -r requirements.lock'
 $(py) -m pip install --require-hashes -r requirements.lock
 $(py) -c '$(link)'
+[ ! -e .git ] || git config filter.source-only.clean 'python3 tools/source_only.py'
 touch $(ready)
 endef
 export install
@@ -92,7 +93,8 @@ test: $(ready)  ## lint, unit tests, and every notebook at the smoke profile
 	$(py) -m ruff check
 	$(py) -m ruff format --check
 	$(VENV)/bin/lint-imports
-	$(py) -m pytest -n auto --dist worksteal --nbmake --nbmake-timeout=300 tests notebooks
+	$(py) -m tools.at_smoke build/notebooks
+	$(py) -m pytest -n auto --dist worksteal --nbmake --nbmake-timeout=300 tests build/notebooks
 
 rehearsal: $(ready)  ## PROFILE=paper in small, all of it: replicas of data and models, no GPU, 4 minutes
 	@exec $(py) -m tools.rehearsal
@@ -103,8 +105,8 @@ test-faults: $(ready)  ## kill `make report` 25 times and damage 1,000 stores: i
 test-mutations: $(ready)  ## break every method on purpose: do its tests notice?
 	$(py) -m pytest -m mutation -n auto tests/test_mutations.py
 
-lab: $(ready)  ## open JupyterLab
-	$(py) -m jupyterlab
+lab: $(ready)  ## open JupyterLab at notebooks/start_here.ipynb
+	$(py) -m jupyterlab notebooks/start_here.ipynb
 
 foundation: $(ready)  ## train the shipped tiny models anew: about 85 minutes on two cores
 	$(py) -m tools.tiny.build

@@ -19,6 +19,7 @@ from PIL import Image
 from .engine import Checkpoint, piecewise
 from .foundation import Foundation
 from .images import Images
+from .seeds import torch_generator
 from .system import Fitting
 
 BATCH = 256
@@ -94,7 +95,7 @@ def captions(
         # What BLIP-2 was given, tokens for the image, is among the ids; they count as special.
         return foundation.caption_processor.batch_decode(ids, skip_special_tokens=True)
 
-    fitting = Fitting("captioning an image", foundation.device)
+    fitting = Fitting("captioning an image")
     texts = chain.from_iterable(batchwise(some, len(images), BATCH, fitting, checkpoint))
     return [without_classes(text.strip(), classes) for text in texts]
 
@@ -114,9 +115,22 @@ def features(
         pixels = inputs["pixel_values"].to(foundation.device, foundation.dtype)
         return foundation.image_encoder(pixels).image_embeds.float().cpu()
 
-    fitting = Fitting("the feature of an image", foundation.device)
+    fitting = Fitting("the feature of an image")
     parts = batchwise(some, len(images), BATCH, fitting, checkpoint)
     return F.normalize(torch.cat(parts), dim=1)
+
+
+def borrowed(
+    captions: Sequence[str], labels: torch.Tensor, of_class: int, count: int, *seed: int | str
+) -> list[str]:
+    """`count` of a client's captions for images of a class to be made, drawn by `seed`.
+
+    An owned class borrows the captions of its own images, as `labels` say, a missing one any.
+    """
+    own = [text for text, label in zip(captions, labels.tolist(), strict=True) if label == of_class]
+    pool = own or captions
+    drawn = torch.randint(len(pool), (count,), generator=torch_generator(*seed))
+    return [pool[i] for i in drawn.tolist()]
 
 
 @dataclass(frozen=True)

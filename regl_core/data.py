@@ -6,26 +6,15 @@
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from .images import Images
 
-
-class Origin(Protocol):
-    """Where the images of a split came from: names their bytes, gives them at any size."""
-
-    @property
-    def digest(self) -> str:
-        """SHA-256, in hex, of the images, in their order, and of how they were decoded."""
-
-    def view(self, index: Tensor) -> "Origin":
-        """Of the images at `index` (int64), in that order."""
-
-    def pictures(self, index: Tensor, side: int) -> Tensor:
-        """Those at `index`, decoded anew: uint8 (k, 3, side, side)."""
+if TYPE_CHECKING:
+    from .datasets.decoding import Originals
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +28,7 @@ class Split:
 
     images: Tensor | Images
     labels: Tensor
-    origin: Origin | None = None
+    origin: "Originals | None" = None
 
     def __len__(self) -> int:
         return len(self.labels)

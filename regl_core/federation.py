@@ -23,7 +23,7 @@ from .errors import ReglError
 from .methods import Method, Round, Server, State, Task, Update
 from .params import TrainingSettings
 from .seeds import numpy_generator
-from .training import compiled, evaluate, in_memory, local_sgd, repeatable
+from .training import evaluate, in_memory, local_sgd, repeatable
 from .weights import Live, Weights
 
 T = TypeVar("T")
@@ -140,8 +140,6 @@ def federate(
             f"none of the {len(clients)} clients has an image; partition a data set that has some"
         )
     net = method.network(copy.deepcopy(net), seed)
-    if not method.looks_inside:
-        net = compiled(net, training)
     device, live = next(net.parameters()).device, Live.of(net)
     clients, (test, *personal) = (
         placed(several, device) for several in (clients, [test, *personal])
@@ -191,7 +189,8 @@ def _client_turn(
     checkpoint: Checkpoint | None,
 ) -> FederationState:
     """One client trains and sends its update."""
-    device, away = next(now.net.parameters()).device, _place(before.server)
+    device = next(now.net.parameters()).device
+    away = next(iter(before.server.weights.params.values())).device
     received = _moved(method.answer(before.server, client), device)
     state = _moved(before.clients[client], device)
     start = method.start(received, state)
@@ -214,10 +213,6 @@ def _client_turn(
     states = (*before.clients[:client], state, *before.clients[client + 1 :])
     updates = {**before.updates, client: update}
     return replace(before, clients=states, updates=updates, turn=None)
-
-
-def _place(server: Server) -> torch.device:
-    return next(iter(server.weights.params.values())).device
 
 
 def _moved(value: T, device: torch.device) -> T:

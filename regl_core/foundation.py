@@ -80,39 +80,32 @@ def opened(folders: Sequence[Path], dtype: str, device: str) -> Foundation:
         config.vision_config.projection_dim = config.projection_dim
         config = config.vision_config
     return frozen(
-        pipeline=pipeline,
-        image_encoder=transformers.CLIPVisionModelWithProjection.from_pretrained(
-            seeing, config=config, **how
+        Foundation(
+            pipeline,
+            transformers.CLIPVisionModelWithProjection.from_pretrained(
+                seeing, config=config, **how
+            ),
+            transformers.AutoImageProcessor.from_pretrained(seeing, **local),
+            transformers.AutoModelForImageTextToText.from_pretrained(saying, **how),
+            transformers.AutoProcessor.from_pretrained(saying, **local),
         ),
-        image_processor=transformers.AutoImageProcessor.from_pretrained(seeing, **local),
-        captioner=transformers.AutoModelForImageTextToText.from_pretrained(saying, **how),
-        caption_processor=transformers.AutoProcessor.from_pretrained(saying, **local),
-        device=where,
+        where,
     )
 
 
-def frozen(
-    *,
-    pipeline: "StableDiffusionPipeline",
-    image_encoder: torch.nn.Module,
-    image_processor: Any,
-    captioner: torch.nn.Module,
-    caption_processor: Any,
-    device: torch.device,
-) -> Foundation:
-    """These models as a foundation: on `device`, in eval mode, without gradients."""
+def frozen(foundation: Foundation, device: torch.device) -> Foundation:
+    """The same models, now on `device`, in eval mode, without gradients."""
+    pipeline = foundation.pipeline
     pipeline.set_progress_bar_config(disable=True)
-    for model in (pipeline.unet, pipeline.vae, pipeline.text_encoder, image_encoder, captioner):
+    for model in (
+        *(pipeline.unet, pipeline.vae, pipeline.text_encoder),
+        *(foundation.image_encoder, foundation.captioner),
+    ):
         model.requires_grad_(False).eval().to(device)
     # Tuning and sampling take about a tenth less time on a CPU; tensor cores want it too.
     pipeline.unet.to(memory_format=torch.channels_last)
-    return Foundation(
-        pipeline=pipeline.to(device),
-        image_encoder=image_encoder,
-        image_processor=image_processor,
-        captioner=captioner,
-        caption_processor=caption_processor,
-    )
+    pipeline.to(device)
+    return foundation
 
 
 def problems(settings: FoundationSettings, visual_token: bool = True) -> list[str]:

@@ -79,7 +79,7 @@ def sample(
         images = (drawn.float() * 255).round().to(torch.uint8)
         return resized(images, side or foundation.image_side).cpu()
 
-    fitting = Fitting("drawing an image", foundation.device)
+    fitting = Fitting("drawing an image")
     with scheduled(foundation.pipeline, settings.scheduler):
         parts = conditions.batchwise(
             some, len(prompts), settings.batch_size, fitting, checkpoint, tick

@@ -66,7 +66,7 @@ class DatasetSettings(Frozen):
     train_per_class: Count | None  # images; null: all of the training set
     image_side: Annotated[int, Field(gt=0, le=4096, multiple_of=8)]  # pixels
     split_seed: Seed  # of the training and test split, where none is official
-    class_list: Name | None  # which classes, where there are several lists; null: there is one
+    class_list: Literal["cmc", "fgl"] | None  # ImageNet100's classes; null: there is one list
     complete: bool  # whether the numbers of images must be the published ones
     validation_share: Annotated[float, Field(ge=0, lt=1)]  # of training images; 0: test set used
     root: Name | None  # folder of the images; null: nothing on disk is needed
@@ -128,7 +128,6 @@ class TrainingSettings(Frozen):
     report_rounds: Count  # the accuracy reported is the mean over this many last rounds
     augmentation: Literal["none", "crop_flip"]  # of training images (`augmentation`)
     precision: Literal["float32", "bfloat16"]  # of matrix products and convolutions
-    compile: bool
     device: Device
 
     @model_validator(mode="after")
@@ -211,20 +210,6 @@ class Profile(Frozen):
     privacy: PrivacySettings
     methods: Methods  # of Tables 2 and 3: the global model's accuracy
     personal_methods: Methods  # of Table 4: the accuracy of each client's own model
-
-    @model_validator(mode="after")
-    def _have_homes(self) -> Self:
-        models = self.foundation
-        named = [models.name, models.image_encoder, models.captioner]
-        for place in [*named, *(its.root for its in self.datasets.values())]:
-            try:
-                Path(place or "").expanduser()
-            except RuntimeError:
-                raise ValueError(
-                    f"given {shown(place)}, expected a path that begins with no ~ but that of a "
-                    "user of this machine"
-                ) from None
-        return self
 
     @model_validator(mode="after")
     def _vary_what_there_is(self) -> Self:

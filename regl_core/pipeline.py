@@ -12,7 +12,7 @@ from .datasets import PACKED, Loader, find
 from .hub import Sources
 from .params import FoundationSettings, Settings, TrainingSettings
 from .partition import PartitionSpec
-from .stages import Captioned, Loads, LoraImages, Models, Size, Source, Tuned, Vanilla
+from .stages import Captioned, LoraImages, Models, Size, Source, Tuned, Vanilla
 from .system import resolved
 
 Synthetic = Vanilla | LoraImages
@@ -27,7 +27,7 @@ class Pipeline:
         self._packed = packed
         self._data: dict[Loader, tuple[Source, Dataset]] = {}
         self._models: dict[str, Models] = {}
-        self._parts: dict[tuple[Loads, str, int], tuple[tuple[int, ...], ...]] = {}
+        self._parts: dict[tuple[Loader, str, int], tuple[tuple[int, ...], ...]] = {}
 
     def source(self, name: str, settings: Settings) -> tuple[Source, Dataset]:
         """The data set `name`, as stages name it and as it is."""

@@ -175,8 +175,18 @@ class PersonalResult:
 
     @property
     def personal(self) -> Personal:
-        """Means over the clients, by the paper's rule and beside it."""
-        return summary(self.clients)
+        """Means over the clients, by the paper's rule and beside it. ReglError if none is left."""
+        kept = [curve for curve in self.clients if curve is not None]
+        if not kept:
+            raise ReglError(
+                f"none of the {len(self.clients)} clients has both training and test images; "
+                "there is nothing to personalise"
+            )
+        return Personal(
+            best=sum(map(max, kept)) / len(kept),
+            last=sum(curve[-1] for curve in kept) / len(kept),
+            left_out=len(self.clients) - len(kept),
+        )
 
     @property
     def accuracy_pct(self) -> float:
@@ -190,25 +200,6 @@ class PersonalResult:
             "accuracy in % of each client's own model on its own test images, at each client's "
             "best round or epoch (the paper's rule), mean over the clients"
         )
-
-
-def summary(curves: Sequence[Sequence[float] | None]) -> Personal:
-    """The paper's accuracy beside the last one's.
-
-    curves: of each client the accuracy on its own test split after each round or epoch, in
-    percent; None for one left out. Raises ReglError if every client was.
-    """
-    kept = [curve for curve in curves if curve is not None]
-    if not kept:
-        raise ReglError(
-            f"none of the {len(curves)} clients has both training and test images; "
-            "there is nothing to personalise"
-        )
-    return Personal(
-        best=sum(map(max, kept)) / len(kept),
-        last=sum(curve[-1] for curve in kept) / len(kept),
-        left_out=len(curves) - len(kept),
-    )
 
 
 class Handed(BaseModel):
@@ -256,17 +247,15 @@ def run_all(
     `make` has computed the grid before it started this notebook, only its results are read.
     """
     known = handed() if store is None else None
-    computed = known is not None and known.results is not None
-    folders = known.folders(grid) if computed else _computed(grid, store, workers)
+    if known is not None and known.results is not None:
+        folders = known.folders(grid)
+    else:
+        from .engine import Store, run_stages
+        from .pipeline import Pipeline
+
+        store = store or Store(STORE)
+        pipeline = Pipeline(store.root / "packed")
+        stages = [run.stage(pipeline) for run in grid]
+        run_stages(stages, store, workers)
+        folders = [store.path(stage) for stage in stages]
     return [run.result(folder) for run, folder in zip(grid, folders, strict=True)]
-
-
-def _computed(grid: Sequence[Run], store: "Store | None", workers: int | None) -> list[Path]:
-    from .engine import Store, run_stages
-    from .pipeline import Pipeline
-
-    store = store or Store(STORE)
-    pipeline = Pipeline(store.root / "packed")
-    stages = [run.stage(pipeline) for run in grid]
-    run_stages(stages, store, workers)
-    return [store.path(stage) for stage in stages]

@@ -11,15 +11,14 @@ from torch import Tensor, nn
 
 from .augmentation import augmented
 from .clients import ClientData
-from .engine import Checkpoint, not_in_key, stepwise
+from .engine import Checkpoint, stepwise
 from .errors import ReglError
-from .params import ROOT, TrainingSettings
+from .params import TrainingSettings
 from .seeds import torch_generator
 from .system import Fitting, advised
 
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]  # (net, images, labels) -> scalar
 Correct = Callable[[nn.Module], None]
-CACHES = ROOT / ".store" / "inductor"  # of what is compiled
 
 
 @dataclass(frozen=True)
@@ -147,24 +146,6 @@ def train_epochs(
     return stepwise(step, length * len(optimizers), parts, checkpoint)
 
 
-def compiled(net: nn.Module, training: TrainingSettings) -> nn.Module:
-    """`net`, whose forward and backward pass are compiled if `training` asks for it.
-
-    Names of weights stay as they are. What a method calls part by part is not compiled.
-    """
-    if training.compile:
-        _compile_in_private()
-        net.compile()
-    return net
-
-
-@not_in_key
-def _compile_in_private() -> None:
-    from .system import keep_private
-
-    keep_private(CACHES)
-
-
 def cast(precision: str, device: torch.device) -> AbstractContextManager[None]:
     """Runs matrix products and convolutions in this precision, what is delicate in float32."""
     enabled = precision != "float32"
@@ -235,7 +216,7 @@ def evaluate(
         with cast(precision, device):
             return int(sum((net(x).argmax(1) == y).sum() for x, y in data.in_turn(some, device)))
 
-    return 100 * Fitting("classifying an image", device).tried(right, size) / len(data)
+    return 100 * Fitting("classifying an image").tried(right, size) / len(data)
 
 
 def repeatable() -> AbstractContextManager[None]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -29,22 +29,15 @@ TARGETS = ("to_k", "to_q", "to_v", "to_out.0")
 BATCH = 64  # images encoded at once
 
 
-class Pictures(Protocol):
-    """n images, uint8 (n, 3, side, side), that are asked for some at a time, as a tensor is."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, part: slice) -> torch.Tensor: ...
-
-
 @dataclass(frozen=True)
 class Lesson:
     """Images to learn from, each with its condition.
 
-    images: uint8 (n, 3, side, side); prompts: n texts; tokens: (n, d) visual features or None.
+    images: uint8 (n, 3, side, side), a tensor or what gives slices as one does; prompts: n texts;
+    tokens: (n, d) visual features or None.
     """
 
-    images: Pictures
+    images: Any
     prompts: Sequence[str]
     tokens: torch.Tensor | None
 
@@ -69,7 +62,7 @@ def encode(foundation: Foundation, lesson: Lesson, checkpoint: Checkpoint | None
     Its images are read batch by batch, and scaled to the side of the model's where they have
     another.
     """
-    vae, count = foundation.pipeline.vae, len(lesson.images)
+    vae, count = foundation.pipeline.vae, len(lesson.prompts)
 
     def latent(part: slice) -> torch.Tensor:
         images = resized(lesson.images[part].to(foundation.device), foundation.image_side)
@@ -80,7 +73,7 @@ def encode(foundation: Foundation, lesson: Lesson, checkpoint: Checkpoint | None
         tokens = None if lesson.tokens is None else lesson.tokens[part]
         return conditions.prompt_embeddings(foundation, lesson.prompts[part], tokens)[0]
 
-    fitting = Fitting("encoding an image", foundation.device)
+    fitting = Fitting("encoding an image")
     # In bfloat16 the scheduler would round its noise levels with them; the lowest would be 0.
     latents = torch.cat(conditions.batchwise(latent, count, BATCH, fitting, checkpoint)).float()
     states = torch.cat(conditions.batchwise(state, count, BATCH, fitting))
@@ -107,39 +100,19 @@ def tune(
     after a step (`resuming`). A batch too large for the memory is gone through in parts, whose
     gradients add up to the same.
     """
-    # Seconds of imports, which only a process that tunes should pay.
-    from diffusers import DDPMScheduler
-    from diffusers.training_utils import cast_training_params
-    from peft import LoraConfig
-
-    unet = foundation.pipeline.unet
     # The sampler's own add_noise looks noise levels up in its *sampling* steps: before a first
     # image they are in reverse, after it all but a few are missing.
-    schedule = DDPMScheduler.from_config(foundation.pipeline.scheduler.config)
+    unet, schedule = foundation.pipeline.unet, noise_schedule(foundation)
     lesson = encode(foundation, real, checkpoint and checkpoint / "real")
     others = (
         None if prior is None else encode(foundation, prior, checkpoint and checkpoint / "prior")
     )
     share = 0 if others is None else round(settings.batch_size * settings.prior_share)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(*seed, "init"))
-        unet.add_adapter(
-            LoraConfig(
-                r=settings.rank,
-                lora_alpha=settings.alpha,
-                init_lora_weights="gaussian",
-                target_modules=list(TARGETS),
-            ),
-            adapter_name=ADAPTER,
-        )
-    # The steps of the optimiser are too small for half of the digits.
-    cast_training_params(unet, torch.float32)
     mixed = torch.autocast(
         foundation.device.type, torch.bfloat16, enabled=foundation.dtype == torch.bfloat16
     )
-    fitting = Fitting("tuning on an image", foundation.device)
-    try:
-        adapter = nn.ParameterList(p for p in unet.parameters() if p.requires_grad)
+    fitting = Fitting("tuning on an image")
+    with new_adapter(foundation, settings, *seed) as adapter:
         optimiser = torch.optim.AdamW(adapter, lr=settings.rate, weight_decay=1e-2)
 
         def step(number: int) -> float:
@@ -147,16 +120,10 @@ def tune(
             latents, states = lesson.some(settings.batch_size - share, generator)
             if others is not None and share:
                 more = others.some(share, generator)
-                latents, states = (
-                    torch.cat([latents, more[0]]),
-                    torch.cat([states, more[1]]),
-                )
+                latents, states = map(torch.cat, zip((latents, states), more, strict=True))
             noise = torch.randn(latents.shape, generator=generator).to(latents)
-            t = torch.randint(
-                schedule.config.num_train_timesteps,
-                (len(latents),),
-                generator=generator,
-            ).to(foundation.device)
+            levels = schedule.config.num_train_timesteps
+            t = torch.randint(levels, (len(latents),), generator=generator).to(foundation.device)
             noisy = schedule.add_noise(latents, noise, t)
             aim = target(schedule, latents, noise, t).float()
 
@@ -180,10 +147,47 @@ def tune(
         losses = stepwise(step, settings.steps, (adapter, optimiser), checkpoint, tick)
         unet.save_lora_adapter(folder, adapter_name=ADAPTER, safe_serialization=True)
         _same_bytes(folder)
+    return losses
+
+
+def noise_schedule(foundation: Foundation) -> "DDPMScheduler":
+    """The noise levels that the text-to-image model was trained with."""
+    from diffusers import DDPMScheduler  # seconds of imports, as below
+
+    return DDPMScheduler.from_config(foundation.pipeline.scheduler.config)
+
+
+@contextmanager
+def new_adapter(
+    foundation: Foundation, settings: LoraSettings, *seed: int | str
+) -> Iterator[nn.ParameterList]:
+    """Within the block the U-Net carries a fresh adapter, whose weights alone can be trained.
+
+    Each matrix W of its attention becomes W + (alpha / rank) B A, with A drawn from `seed` and B
+    zero (Hu et al. 2022). The block gets all A and B, float32; after it the U-Net is as it was.
+    """
+    from diffusers.training_utils import cast_training_params
+    from peft import LoraConfig
+
+    unet = foundation.pipeline.unet
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(*seed, "init"))
+        unet.add_adapter(
+            LoraConfig(
+                r=settings.rank,
+                lora_alpha=settings.alpha,
+                init_lora_weights="gaussian",
+                target_modules=list(TARGETS),
+            ),
+            adapter_name=ADAPTER,
+        )
+    # The steps of the optimiser are too small for half of the digits.
+    cast_training_params(unet, torch.float32)
+    try:
+        yield nn.ParameterList(p for p in unet.parameters() if p.requires_grad)
     finally:
         unet.unload_lora()
         unet.requires_grad_(False)
-    return losses
 
 
 def _same_bytes(folder: Path) -> None:

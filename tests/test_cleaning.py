@@ -2,7 +2,7 @@
 
 from toy_stages import Draw, Holder
 
-from regl_core.datasets import find, packing
+from regl_core.datasets import find
 from regl_core.engine import Store
 from regl_core.params import load
 from regl_core.press import cleaning
@@ -72,12 +72,12 @@ def test_what_an_unfinished_entry_saved_goes_when_nobody_asks_for_it(tmp_path, m
 
 def test_what_is_gone_by_the_time_it_is_shown_is_left_out(tmp_path):
     """A stage may finish, or another process delete something, meanwhile."""
-    gone = cleaning.Held("unfinished", tmp_path / "gone", True, packing.remove)
-    here = cleaning.Held("Draw", Store(tmp_path).ensure(Draw(1)), True, packing.remove)
+    store = Store(tmp_path)
+    gone = cleaning.Held("unfinished", tmp_path / "gone", True, store.remove)
+    here = cleaning.Held("Draw", store.ensure(Draw(1)), True, store.remove)
     told = cleaning._shown("notebooks ask for", [gone, here])
     assert "Draw" in told and "unfinished" not in told.split("\n", 1)[1]
-    (tmp_path / "packed").mkdir()
-    assert packing.remove(tmp_path / "packed" / "gone")
+    assert store.remove(gone.folder)
 
 
 def test_decoded_images_of_another_size_or_of_no_data_set_are_unused(tmp_path, monkeypatch, capsys):
@@ -92,9 +92,6 @@ def test_decoded_images_of_another_size_or_of_no_data_set_are_unused(tmp_path, m
     for side in (16, 32):
         find(name, load("paper", changes(side)).datasets[name], below).load()
     told = cleaned("paper", changes(16), store, "unused", capsys)
-    assert told.endswith("1 deleted\n") and told.count("decoded images") == 2
-    (kept,) = packing.packs(below)
-    assert (kept / packing.PIXELS).stat().st_size == 12 * 3 * 16**2
-    with packing._lock(kept):
-        assert not packing.remove(kept)
-    assert packing.remove(kept) and not packing.packs(below)
+    assert told.endswith("1 deleted\n") and told.count("Decoded") == 2
+    (kept,) = Store(below).folders()
+    assert (kept / "images.u8").stat().st_size == 12 * 3 * 16**2

@@ -143,16 +143,16 @@ def test_a_truncated_image_is_told(tmp_path, kind):
     buffer = io.BytesIO()
     IMAGE.save(buffer, kind)
     (tmp_path / "a").write_bytes(buffer.getvalue())
-    assert isinstance(attempted(tmp_path, "a", 16), np.ndarray)
+    assert isinstance(attempted(tmp_path / "a", 16), np.ndarray)
     (tmp_path / "a").write_bytes(buffer.getvalue()[: len(buffer.getvalue()) // 2])
-    told = attempted(tmp_path, "a", 16)
+    told = attempted(tmp_path / "a", 16)
     assert isinstance(told, str) and told.startswith(f"{tmp_path / 'a'}: ")
 
 
 def test_what_is_no_image_or_no_file_is_told(tmp_path):
     for content in (b"", b"text", b"\xff\xd8\xff", bytes(1000)):
         (tmp_path / "a.jpg").write_bytes(content)
-        assert isinstance(attempted(tmp_path, "a.jpg", 16), str)
+        assert isinstance(attempted(tmp_path / "a.jpg", 16), str)
     (tmp_path / "b.jpg").mkdir()
-    assert "No such file" in attempted(tmp_path, "c.jpg", 16)
-    assert "directory" in attempted(tmp_path, "b.jpg", 16)
+    assert "No such file" in attempted(tmp_path / "c.jpg", 16)
+    assert "directory" in attempted(tmp_path / "b.jpg", 16)

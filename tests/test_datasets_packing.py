@@ -1,7 +1,6 @@
-"""Images decoded once: kept as they were decoded, mapped, resumed, mended, shared."""
+"""Images decoded once: kept in blocks as they were decoded, mapped, resumed, mended, shared."""
 
 import errno
-import json
 import os
 import re
 import shutil
@@ -20,7 +19,7 @@ from PIL import Image
 from toy_datasets import NAMES, loader, settings
 
 from regl_core import data, datasets
-from regl_core.datasets import packing
+from regl_core.datasets import decoding
 from regl_core.datasets.decoding import decoded
 from regl_core.errors import Halt, ReglError
 from regl_core.images import Images
@@ -39,18 +38,13 @@ def originals(tmp_path_factory):
 @pytest.fixture
 def photos(originals, tmp_path, monkeypatch):
     """A loader of 3 × 12 photos, in blocks of 5."""
-    monkeypatch.setattr(packing, "BLOCK", 5)
+    monkeypatch.setattr(decoding, "BLOCK", 5)
     return loader("folder:photos", Path(shutil.copytree(originals, tmp_path / "photos")))
 
 
-def kept(photos, file: str) -> Path:
-    """A file of the only pack there is."""
-    (found,) = photos.packed.glob(f"*/{file}")
-    return found
-
-
-def noted(photos) -> dict[str, list[str]]:
-    return json.loads(kept(photos, "manifest.json").read_text())
+def kept(photos) -> list[Path]:
+    """The folder of each block that is there, in the order in which they were made."""
+    return sorted(photos.store.folders(), key=lambda it: it.stat().st_mtime_ns)
 
 
 def pixels(of: data.Dataset) -> list[bytes]:
@@ -61,11 +55,11 @@ def attempts(before: Callable[[Path], None] = lambda path: None, after=lambda pa
     """Stands in for `attempted`; before and after each file something happens."""
     tried = []
 
-    def attempted(root: Path, name: str, side: int) -> np.ndarray:
-        tried.append(name)
-        before(root / name)
-        found = decoded(root / name, side)
-        after(root / name)
+    def attempted(path: Path, side: int) -> np.ndarray:
+        tried.append(path.name)
+        before(path)
+        found = decoded(path, side)
+        after(path)
         return found
 
     return tried, attempted
@@ -78,20 +72,21 @@ def test_images_are_those_of_the_files_and_decoded_once(photos, monkeypatch):
         expected = [decoded(photos.root / listing.files[row], 32) for row in part.rows]
         assert np.array_equal(split.images[:], expected)
         assert split.labels.tolist() == part.labels.tolist()
-    monkeypatch.setattr(packing, "attempted", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(decoding, "attempted", lambda *_: pytest.fail("decoded again"))
     again = photos.load()
     assert again.digest == found.digest and pixels(again) == pixels(found)
 
 
-def test_parts_and_cuts_are_views_of_one_file(photos):
+def test_parts_and_cuts_are_views_of_the_same_files(photos):
     found = photos.load()
     part = found.train.subset(torch.tensor([4, 2]))
-    (mapped,) = part.images.parts
-    assert mapped.data_ptr() == found.test.images.parts[0].data_ptr()
+    for one, other in zip(part.images.parts, found.test.images.parts, strict=True):
+        assert one.data_ptr() == other.data_ptr()
     assert torch.equal(part.images[:], found.train.images[torch.tensor([4, 2])])
     for changes in ({"validation_share": 0.25}, {"train_per_class": 3}, {"split_seed": 5}):
         loader(photos.name, photos.root, **changes).load()
-    assert kept(photos, "images.u8").stat().st_size == 36 * SIZE
+    sizes = [(it / decoding.PIXELS).stat().st_size for it in kept(photos)]
+    assert len(sizes) == 8 and sum(sizes) == 36 * SIZE
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -100,7 +95,7 @@ def test_the_digest_is_the_same_in_another_folder(name, data_sets, tmp_path):
     shutil.copytree(data_sets[name], there, copy_function=shutil.copy)  # other times
     one, other = loader(name, data_sets[name]), loader(name, there)
     assert one.load().digest == other.load().digest
-    assert one.pack().folder.name != other.pack().folder.name
+    assert not {it.key for it in one.blocks()} & {it.key for it in other.blocks()}
 
 
 def test_the_digest_sees_images_labels_names_and_cuts(photos):
@@ -148,7 +143,7 @@ def test_a_file_that_changes_after_it_was_packed_is_told(photos, how):
 
 def test_a_file_that_changes_while_it_is_packed_is_told(photos, monkeypatch):
     _, attempted = attempts(after=lambda it: BLANK.save(it) if it.name == "9.png" else None)
-    monkeypatch.setattr(packing, "attempted", attempted)
+    monkeypatch.setattr(decoding, "attempted", attempted)
     with pytest.raises(Halt, match=r"/9\.png has changed while this program ran"):
         photos.load()
 
@@ -185,7 +180,7 @@ def test_undecodable_files_are_named_all_at_once_and_nothing_is_left(photos):
     first, *named = str(caught.value).splitlines()
     assert "3 image files cannot be decoded" in first and len(named) == 3
     assert all(it in str(caught.value) for it in ("cat/1.png", "eel/11.png", "dog/0.png"))
-    assert list(photos.packed.glob("*/*")) == []
+    assert len(kept(photos)) == 5  # what is whole need not be decoded again
     (photos.root / "cat/1.png").write_bytes(whole)
     for file in ("eel/11.png", "dog/0.png"):
         (photos.root / file).unlink()
@@ -195,7 +190,7 @@ def test_undecodable_files_are_named_all_at_once_and_nothing_is_left(photos):
 def test_too_small_a_disk_is_told_before_anything_is_decoded(photos, monkeypatch):
     usage = shutil.disk_usage(photos.root)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    monkeypatch.setattr(packing, "attempted", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(decoding, "attempted", lambda *_: pytest.fail("decoded"))
     with pytest.raises(ReglError, match=r"folder:photos: its decoded images need 0\.0 GB more"):
         photos.load()
 
@@ -217,75 +212,50 @@ def test_a_failing_disk_is_told_and_costs_nothing_that_was_decoded(
             raise OSError(code, os.strerror(code), str(path))
 
     with monkeypatch.context() as patch:
-        patch.setattr(packing, "attempted", attempts(failing)[1])
+        patch.setattr(decoding, "attempted", attempts(failing)[1])
         with pytest.raises(Halt, match=words):
             photos.load()
-    before = noted(photos)
-    assert "35" not in before  # where it is, the last one
+    before = kept(photos)
+    assert len(before) < 8
     photos.load()
-    assert before.items() <= noted(photos).items()
+    assert kept(photos)[: len(before)] == before
 
 
-def test_damage_is_mended_with_one_warning_and_costs_its_block_alone(photos, monkeypatch):
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[SIZE + 9] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("spoil", [flip, Path.unlink, lambda file: os.truncate(file, 9)])
+def test_damage_is_mended_with_one_warning_and_costs_its_block_alone(photos, monkeypatch, spoil):
     before = photos.load()
     known = pixels(before)
-    with kept(photos, "images.u8").open("r+b") as opened:
-        opened.seek(17 * SIZE + 9)
-        (old,) = opened.read(1)
-        opened.seek(17 * SIZE + 9)
-        opened.write(bytes([old ^ 1]))
+    spoil(kept(photos)[3] / decoding.PIXELS)
     tried, attempted = attempts()
-    monkeypatch.setattr(packing, "attempted", attempted)
-    with pytest.warns(UserWarning, match=r"damaged in 1 of 8 blocks") as told:
+    monkeypatch.setattr(decoding, "attempted", attempted)
+    with pytest.warns(UserWarning, match=r"is damaged .images\.u8 .* computed anew") as told:
         after = photos.load()
-    assert len(told) == 1 and len(tried) == 5
+    assert len(told) == 1 and len(tried) in (5, 1)
     assert after.digest == before.digest and pixels(after) == known
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         photos.load()
 
 
-@pytest.mark.parametrize("size", [None, 0, 9 * SIZE])
-def test_a_lost_or_short_file_is_packed_anew(photos, size):
-    known, file = pixels(photos.load()), kept(photos, "images.u8")
-    file.unlink() if size is None else os.truncate(file, size)
-    with pytest.warns(UserWarning, match="damaged in"):
-        assert pixels(photos.load()) == known
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"0": 3}', '{"a": ["", ""]}', '{"3": ["", ""]}'])
-@pytest.mark.filterwarnings("ignore:.*is damaged in")
-def test_a_spoilt_manifest_is_written_anew(photos, text):
-    before, manifest = photos.load(), kept(photos, "manifest.json")
-    good = manifest.read_text()
-    manifest.write_text(text)
-    assert photos.load().digest == before.digest
-    assert manifest.read_text() == good
-
-
-def test_a_manifest_cannot_name_other_files(photos):
-    before, manifest = photos.load(), kept(photos, "manifest.json")
-    good = manifest.read_text()
-    (_, files), *_ = noted(photos).values()
-    manifest.write_text(good.replace(files, files[::-1]))
-    with pytest.warns(UserWarning, match=r"damaged in 1 of 8 blocks"):
-        assert photos.load().digest == before.digest
-    assert manifest.read_text() == good
-
-
 PROGRAM = """
 import sys, time
 from pathlib import Path
 from toy_datasets import loader
-from regl_core.datasets import packing
-packing.BLOCK = 5
-slow = packing.attempted
-def attempted(root, name, side):
+from regl_core.datasets import decoding
+decoding.BLOCK = 5
+slow = decoding.attempted
+def attempted(path, side):
     time.sleep(float(sys.argv[2]))
     with open(Path(sys.argv[1]).parent / "decoded", "a") as file:
-        file.write(name + "\\n")
-    return slow(root, name, side)
-packing.attempted = attempted
+        file.write(path.name + "\\n")
+    return slow(path, side)
+decoding.attempted = attempted
 print(loader("folder:photos", Path(sys.argv[1])).load().digest)
 """
 
@@ -301,22 +271,23 @@ def started(photos, seconds: float) -> subprocess.Popen:
     )
 
 
-def test_what_was_packed_before_a_kill_is_kept_and_two_processes_pack_the_rest_once(photos):
+def test_what_was_decoded_before_a_kill_is_kept_and_two_processes_decode_the_rest_once(photos):
     process = started(photos, 0.1)
     deadline = time.monotonic() + 120
-    while not any(map(json.loads, map(Path.read_text, photos.packed.glob("*/manifest.json")))):
+    while not kept(photos):
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    before = noted(photos)
+    before = kept(photos)
     assert 0 < len(before) < 8
     log = photos.packed.parent / "decoded"
     log.unlink()
     both = [started(photos, 0.02) for _ in range(2)]
     digests = {process.communicate()[0].strip() for process in both}
     assert [process.returncode for process in both] == [0, 0]
-    left = 36 - sum(5 if block != "35" else 1 for block in before)
+    left = sum(len(it.files) for it in photos.blocks() if it.key not in {it.name for it in before})
     assert len(log.read_text().splitlines()) == left
+    assert kept(photos)[: len(before)] == before
     shutil.rmtree(photos.packed)
     assert digests == {photos.load().digest}

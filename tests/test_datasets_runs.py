@@ -59,7 +59,7 @@ def test_stages_of_every_kind_are_computed(root, tmp_path, monkeypatch):
     kinds = {stage.kind for stage in closure(targets).values()}
     assert kinds >= {"Captioned", "Tuned", "LoraImages", "Trained", "Personalized", "Updated"}
     assert kinds >= {"Distance", "Judge", "Probed", "Neighbours", "AdapterAttack", "UpdateAttack"}
-    assert len(list((tmp_path / "packed").glob("*/images.u8"))) == 1
+    assert len(list(Store(tmp_path / "packed").folders())) == 1
 
 
 @pytest.mark.parametrize("method", ["FedAvg", "ReGL (FT)"])

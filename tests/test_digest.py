@@ -205,8 +205,8 @@ def test_an_edit_while_the_program_runs_is_told(tmp_path, monkeypatch):
 def test_own_package_is_found():
     here = Path(regl_core.engine.stage.__file__).parent
     assert (here / "digest.py").is_file()
-    assert Draw(1).code() == (("toy_stages", "Draw"),)
-    assert Holder(Model()).code() == (("toy_stages", "Holder"), ("toy_stages", "Model"))
+    assert Draw(1).code == (("toy_stages", "Draw"),)
+    assert Holder(Model()).code == (("toy_stages", "Holder"), ("toy_stages", "Model"))
 
 
 def test_every_field_and_need_alters_the_key():

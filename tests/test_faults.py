@@ -199,7 +199,7 @@ def disk(tmp_path):
 
 
 FULL, LOCKED = "the disk is full, nothing more fits below", "Read-only file system; give this user"
-SMALL = "are to be written below"  # told before anything is computed
+SMALL = "disk: results need"  # told before anything is computed
 
 
 def test_a_full_and_a_read_only_disk_are_told(disk):

@@ -1,6 +1,5 @@
 """What is fresh, stale and why, or missing: artefacts, and what is put together from them."""
 
-import time
 from dataclasses import replace
 
 import nbformat
@@ -33,7 +32,6 @@ def root(tmp_path):
     (tmp_path / "figures/smoke/fig5.csv").write_text("a,b\n")
     (tmp_path / "figures/smoke/fig5.png").write_bytes(b"picture")
     (tmp_path / "figures/smoke/notebooks/fig5.html").write_text("<p>page</p>")
-    executed(tmp_path, "grid = []", "text")
     write(tmp_path, "grid = []")
     return tmp_path
 
@@ -41,14 +39,6 @@ def root(tmp_path):
 def write(root, *sources):
     cells = [new_code_cell(source) for source in (DRAWS, *sources)]
     nbformat.write(new_notebook(cells=cells), root / "notebooks/fig5.ipynb")
-
-
-def executed(root, source, said):
-    """Write the executed copy, with times of its own."""
-    times = {"execution": {"iopub.execute_input": str(time.time())}}
-    outputs = [nbformat.v4.new_output("stream", text=said)]
-    cell = new_code_cell(source, outputs=outputs, metadata=times, id="a")
-    nbformat.write(new_notebook(cells=[cell]), root / "figures/smoke/notebooks/fig5.ipynb")
 
 
 def now(root, *targets, settings=SMOKE, name="fig5"):
@@ -90,20 +80,22 @@ def test_files_that_are_not_as_made_are_named(made):
     assert said(made, now(made, Draw(1))) == ("stale", why)
 
 
+def parts(making, **others):
+    return replace(making, parts=making.parts | others)
+
+
 def test_settings_libraries_code_and_data_are_told_apart(made):
     other = load("smoke", {"training.rounds": 3})
-    assert "other settings" in said(made, now(made, Draw(1), settings=other))[1]
-    assert said(made, now(made, Draw(2)))[1] == "the data or model files have changed"
+    assert said(made, now(made, Draw(1), settings=other)) == ("stale", "changed: the settings")
+    assert said(made, now(made, Draw(2)))[1] == "changed: the data or model files"
     today = now(made, Draw(1))
-    newer = replace(today, libraries=today.libraries.replace(", torch ", ", torch 9"))
-    why = said(made, newer)[1]
-    assert why.startswith("other libraries (torch ") and "," not in why and "torch 9" not in why
-    drawn = replace(today, code=today.code | {freshness.DRAWS: "other"})
-    assert said(made, drawn)[1] == "the code that arranges and draws it was edited"
-    edited = replace(drawn, code=drawn.code | {"the code of Draw": "other"}, results="other")
-    assert said(made, edited)[1] == "the code of Draw was edited"
+    newer = parts(today, **{"library torch": "torch 9"})
+    assert said(made, newer)[1] == "changed: library torch"
+    edited = parts(today, **{freshness.DRAWS: "other", "the code of Draw": "other"})
+    why = f"changed: the code of Draw, {freshness.DRAWS}"
+    assert said(made, edited)[1] == said(made, parts(edited, **{freshness.RESULTS: "x"}))[1] == why
     write(made, "grid = [1]")
-    assert said(made, now(made, Draw(1))) == ("stale", "the notebook was edited")
+    assert said(made, now(made, Draw(1))) == ("stale", "changed: the notebook")
 
 
 def test_a_text_cell_and_outputs_do_not_count(made):
@@ -113,21 +105,6 @@ def test_a_text_cell_and_outputs_do_not_count(made):
     notebook.cells[-1].execution_count = 3
     nbformat.write(notebook, path)
     assert said(made, now(made, Draw(1))) == ("fresh", "")
-
-
-def test_the_executed_copy_and_its_page_count(made):
-    folder = made / "figures/smoke/notebooks"
-    executed(made, "grid = []", "text")
-    assert said(made, now(made, Draw(1))) == ("fresh", "")
-    executed(made, "grid = []", "another text")
-    assert said(made, now(made, Draw(1))) == ("stale", "notebooks/fig5.ipynb was altered")
-    (folder / "fig5.ipynb").write_text("[")
-    assert said(made, now(made, Draw(1))) == ("stale", "notebooks/fig5.ipynb was altered")
-    (folder / "fig5.ipynb").unlink()
-    note = "its executed copy is missing"
-    assert said(made, now(made, Draw(1))) == ("fresh", note)
-    (folder / "fig5.html").unlink()
-    assert said(made, now(made, Draw(1))) == ("stale", f"notebooks/fig5.html is missing; {note}")
 
 
 def test_the_papers_numbers_count_for_tables_alone(made, monkeypatch):
@@ -153,9 +130,9 @@ def test_data_sets_count_for_a_notebook_without_grid_alone(root):
     freshness.record("fig5", of({"digits": "1", "cub": ABSENT, "eurosat": "1"}), folder)
     # What was not at hand then was not used.
     assert said(root, of({"digits": "1", "eurosat": "1", "cub": "1"})) == ("fresh", "")
-    assert said(root, of({"digits": "2"})) == ("stale", "the data set digits has changed")
+    assert said(root, of({"digits": "2"})) == ("stale", "changed: digits")
     untold = {"eurosat": f"{ABSENT}: x"}
-    told = "cannot be told without data set eurosat"
+    told = "cannot be told without eurosat"
     assert said(root, of({"digits": "1"} | untold)) == ("unknown", told)
     assert said(root, of({"digits": "2"} | untold))[0] == "stale"
     freshness.record("fig5", of({"digits": "1"}, [Draw(1)]), folder)
@@ -164,9 +141,9 @@ def test_data_sets_count_for_a_notebook_without_grid_alone(root):
 
 def test_the_digests_of_data_sets_are_those_of_the_stages():
     found = freshness.data_sets(SMOKE, DryRun())
-    assert found == {"digits": DryRun().source("digits", SMOKE)[0].digest}
+    assert found == {"data set digits": DryRun().source("digits", SMOKE)[0].digest}
     lost = load("smoke", {"datasets": ["folder:/nowhere"]})
-    assert freshness.data_sets(lost, DryRun()) == {"folder:/nowhere": ABSENT}
+    assert freshness.data_sets(lost, DryRun()) == {"data set folder:/nowhere": ABSENT}
 
 
 def test_of_what_is_not_at_hand_it_cannot_be_told(root):
@@ -176,13 +153,13 @@ def test_of_what_is_not_at_hand_it_cannot_be_told(root):
     partition = Dirichlet(beta=0.1, clients=3)
     run = Run(dataset="eurosat", partition=partition, method="ReGL (TF)", seed=0, settings=settings)
     before = now(root, run.stage(DryRun()), settings=settings)
-    assert list(before.lacking) == ["data set eurosat", "the models"] and not before.whole
-    then = replace(before, results="of what was there", lacking=())
+    assert list(before.lacking) == ["data set eurosat", "the models"]
+    then = replace(parts(before, **{freshness.RESULTS: "of what was there"}), lacking=())
     freshness.record("fig5", then, root / "figures/smoke")
     told = "cannot be told without data set eurosat; cannot be told without the models"
     assert said(root, before) == ("unknown", told)
-    edited = replace(before, code=before.code | {freshness.NOTEBOOK: "other"})
-    assert said(root, edited) == ("stale", "the notebook was edited")
+    edited = parts(before, **{freshness.NOTEBOOK: "other"})
+    assert said(root, edited) == ("stale", "changed: the notebook")
 
 
 def test_where_every_byte_is_as_it_was_no_stage_is_asked(made, monkeypatch):
@@ -190,7 +167,7 @@ def test_where_every_byte_is_as_it_was_no_stage_is_asked(made, monkeypatch):
     assert freshness.unchanged(notebook, SMOKE, folder) == now(made, Draw(1))
     assert freshness.unchanged(notebook, load("smoke", {"seeds": [7]}), folder) is None
     for elsewhere in ({"foundation.name": "owner/none"}, {"training.device": "auto"}):
-        assert not freshness.whole(load("smoke", elsewhere), "")
+        assert not freshness.everything(load("smoke", elsewhere), "")
     with monkeypatch.context() as patch:
         patch.setattr(freshness, "_package", lambda: "edited")
         assert freshness.unchanged(notebook, SMOKE, folder) is None
@@ -218,64 +195,54 @@ def summed(tmp_path):
     return tmp_path
 
 
-def summaries(root, settings=SMOKE, **words):
+def summary(root, settings=SMOKE, **words) -> tuple[str, str]:
     """Word and reason for claims.csv and index.html; words: of artefacts that are not fresh."""
     behind = [State(name, words.get(name, "fresh")) for name in ("table2", "fig1")]
-    found = freshness.summary_states(root / "figures/smoke", settings, root, behind)
-    assert [it.artefact for it in found] == ["claims.csv", "index.html"]
-    return [(it.word, "; ".join(it.why)) for it in found]
+    found = freshness.state_of_index(root / "figures/smoke", settings, root, behind)
+    assert found.artefact == "claims.csv, index.html"
+    return found.word, "; ".join(found.why)
 
 
-def test_a_summary_is_fresh_missing_or_not_recorded(summed):
-    assert summaries(summed) == [FRESH, FRESH]
+def test_the_index_is_fresh_altered_not_recorded_or_missing(summed):
+    assert summary(summed) == FRESH
     folder = summed / "figures/smoke"
-    (folder / "claims.csv").unlink()
+    claims, page = folder / "claims.csv", folder / "index.html"
+    page.write_text(page.read_text().replace("holds", "fails", 1))
+    assert summary(summed) == ("stale", "index.html was altered")
+    claims.unlink()
+    assert summary(summed) == ("stale", "claims.csv is missing; index.html was altered")
     (folder / "notebooks/index.json").unlink()
-    unrecorded = ("stale", "it is not recorded what it was made from")
-    assert summaries(summed) == [("missing", ""), unrecorded]
+    assert summary(summed) == ("stale", "it is not recorded what it was made from")
+    page.unlink()
+    assert summary(summed) == ("missing", "")
 
 
-def test_what_a_summary_reads_and_links_counts(summed):
+def test_what_the_index_reads_counts(summed, monkeypatch):
     folder = summed / "figures/smoke"
     runs = pd.read_csv(folder / "table2.csv").assign(accuracy_pct=50.0)
     runs.to_csv(folder / "table2.csv")
-    assert summaries(summed) == [("stale", "table2.csv was altered")] * 2
+    assert summary(summed) == ("stale", "table2.csv was altered")
     build(folder, SMOKE, {}, summed)
-    assert summaries(summed) == [FRESH, FRESH]
+    assert summary(summed) == FRESH
     (folder / "fig1.png").unlink()
     (folder / "notebooks/fig1.html").touch()
     write_notebook(summed, "fig1", "Figure 1: c")
-    why = "fig1.png is missing; notebooks/fig1.html was added; text of fig1 was altered"
-    assert summaries(summed) == [FRESH, ("stale", why)]
-
-
-@pytest.mark.parametrize("file", ["claims.csv", "index.html"])
-def test_a_summary_that_was_altered_is_named(summed, file):
-    path = summed / "figures/smoke" / file
-    path.write_text(path.read_text().replace("holds", "fails", 1))
-    assert ("stale", f"{file} was altered") in summaries(summed) and FRESH in summaries(summed)
-
-
-def test_the_papers_numbers_settings_and_code_of_summaries_count(summed, monkeypatch):
+    why = "fig1.png is missing; fig1.html was added; fig1.ipynb was altered"
+    assert summary(summed) == ("stale", why)
+    build(folder, SMOKE, {}, summed)
+    assert summary(summed, load("smoke", {"seeds": [7]})) == ("stale", "changed: the settings")
     (summed / "published_tables.csv").write_text("edited")
     with monkeypatch.context() as patch:
         patch.setattr(freshness, "PUBLISHED", summed / "published_tables.csv")
-        assert summaries(summed) == [("stale", "published_tables.csv was altered")] * 2
-    assert all(
-        "other settings" in why for _, why in summaries(summed, load("smoke", {"seeds": [7]}))
-    )
+        assert summary(summed) == ("stale", "published_tables.csv was altered")
     code, page = freshness.code_digest, ("regl_core.report.page", "render")
-    with monkeypatch.context() as patch:
-        patch.setattr(freshness, "_package", lambda: "edited")
-        assert summaries(summed) == [FRESH, FRESH]  # not in what it is put together with
-        patch.setattr(freshness, "code_digest", lambda *it: "x" if page in it else code(*it))
-        edited = ("stale", "the code that puts it together was edited")
-        assert summaries(summed) == [FRESH, edited]
+    monkeypatch.setattr(freshness, "code_digest", lambda *it: "x" if page in it else code(*it))
+    assert summary(summed) == ("stale", f"changed: {freshness.DRAWS}")
 
 
 def test_what_is_made_of_something_stale_is_stale(summed):
-    stale = ("stale", "made of what is stale: table2")
-    assert summaries(summed, table2="stale") == [stale, stale]
-    assert summaries(summed, fig1="stale") == [FRESH, ("stale", "made of what is stale: fig1")]
-    unknown = ("unknown", "made of what cannot be told: table2")
-    assert summaries(summed, table2="unknown") == [unknown, unknown]
+    assert summary(summed, table2="stale") == ("stale", "made of what is stale: table2")
+    unknown = ("unknown", "made of what cannot be told: table2, fig1")
+    assert summary(summed, table2="unknown", fig1="unknown") == unknown
+    both = summary(summed, table2="unknown", fig1="stale")
+    assert both == ("stale", "made of what is stale: fig1")

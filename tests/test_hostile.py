@@ -21,7 +21,7 @@ LINES = (ROOT / "params/desk.yaml").read_text().splitlines()
 SETTING = re.compile(r"^( +)(\w+): +(?!\{)[^ #]")  # a line that gives one setting a value
 METHODS = next(i for i, line in enumerate(LINES) if line.startswith("methods:"))
 PLACES = [i for i, line in enumerate(LINES[:METHODS]) if SETTING.match(line)]  # all are needed
-WAYS = ["value", "tag", "unknown", "twice", "lost", "indent", "junk", "group", "bomb"]
+WAYS = ["value", "tag", "unknown", "twice", "lost", "indent", "junk", "group", "alias"]
 NAMES = ["method", "hyper-parameter", "prompt", "data set", "class list", "network", "model"]
 JUNK = ["}", "]", "%", "@x", "`", "\x00", ": :", "- a"]
 GROUPS = ["training: 3", "x: [", "? ?"]
@@ -55,13 +55,6 @@ ALLOWED = {
     ("workers.py", "pickle.loads"),  # from its own parent, through a pipe
     ("grids.py", "exec"),  # the repository's own notebooks
 }
-
-
-def bomb(depth: int) -> str:
-    """A list that holds 9 ** `depth` texts in a few lines."""
-    rows = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
-    rows += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, depth)]
-    return "\n".join(rows)
 
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
@@ -130,15 +123,8 @@ def malformed(draw) -> str:
         case "group":
             top = [i for i, line in enumerate(lines) if re.match(r"\w+:", line)]
             lines[draw(st.sampled_from(top))] = draw(st.sampled_from(GROUPS))
-        case "bomb":
-            rows = bomb(draw(st.integers(5, 60))).splitlines()
-            where = draw(st.sampled_from(["top", "methods", "value"]))
-            if where == "top":
-                lines += rows
-            elif where == "methods":
-                lines.insert(METHODS + 1, f"  Bomb: {{{', '.join(rows)}}}")
-            else:  # of a setting
-                lines[place] = f"{lines[place].split(':')[0]}: {{{', '.join(rows)}}}"
+        case "alias":  # nine such lines can hold a billion values
+            lines.append("a: &a [x, x]\nb: [*a, *a]")
     return "\n".join(lines)
 
 
@@ -177,7 +163,7 @@ def test_a_profile_is_a_name_and_no_path(profile, capsys):
 @pytest.mark.parametrize("key", ["name", "image_encoder"])
 def test_a_model_is_a_whole_one_or_an_error(name, key):
     named = {"name": "/etc", "captioner": "/etc", "image_encoder": "/etc"} | {key: name}
-    with pytest.raises(ReglError, match=r"foundation|given '~nobody-at-all/model'"):
+    with pytest.raises(ReglError, match="foundation"):
         Sources(load("smoke", {"foundation": named}).foundation).digest()
 
 
@@ -213,13 +199,13 @@ def test_check_refuses_what_no_run_could_be_built_from(group, changes, capsys):
 
 def test_check_refuses_settings_that_a_method_cannot_run_with(monkeypatch, capsys):
     def check(self, training):
-        if training.compile:
-            raise ReglError("FedAvg cannot be compiled")
+        if training.momentum:
+            raise ReglError("FedAvg without momentum")
 
     monkeypatch.setattr(methods.known()["FedAvg"], "check", check)
     assert cli.main(["check"]) == 0
-    assert cli.main(["check", "--set", "training.compile=true"]) == 2
-    assert "FedAvg cannot be compiled" in capsys.readouterr().err
+    assert cli.main(["check", "--set", "training.momentum=0.5"]) == 2
+    assert "FedAvg without momentum" in capsys.readouterr().err
 
 
 def test_check_passes_every_profile(capsys):

@@ -264,14 +264,6 @@ def test_segments_that_do_not_fit_are_refused():
             small(**wrong)
 
 
-def test_it_runs_where_networks_are_compiled(monkeypatch):
-    """It differentiates twice, which no compiled network can be, so its own is not."""
-    compiled = nn.Module.compile
-    monkeypatch.setattr(nn.Module, "compile", lambda net: compiled(net, backend="aot_eager"))
-    plain, other = (run(small(), compile=how).weights for how in (False, True))
-    assert same(plain, other)
-
-
 def test_a_distillation_too_large_for_the_gpu_says_what_to_lower(monkeypatch):
     def full(*_):
         raise torch.OutOfMemoryError("CUDA out of memory")

@@ -196,8 +196,8 @@ MUTATIONS = (
     ),
     (
         "global and previous networks are the same",
-        'frozen(task.start, task.state["previous"])',
-        "frozen(task.start, task.start)",
+        '(task.start, task.state["previous"])',
+        "(task.start, task.start)",
     ),
     ("no nonlinearity in the projection head", "nn.ReLU()", "nn.Identity()"),
     (

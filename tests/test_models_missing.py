@@ -50,9 +50,12 @@ def cut(file: Path) -> None:
     [
         (
             renamed(".bin"),
-            "diffusion_pytorch_model.bin is a pickle, which can run code: only safetensors",
+            "missing: not diffusion_pytorch_model.bin; rename it, or convert a pickle, which can",
         ),
-        (renamed(".fp16.safetensors"), "model.fp16.safetensors is not taken for it: rename it"),
+        (
+            renamed(".fp16.safetensors"),
+            "model.fp16.safetensors; rename it",
+        ),
         (Path.unlink, "diffusion_pytorch_model.safetensors is missing in"),
         (cut, "diffusion_pytorch_model.safetensors is damaged"),
     ],
@@ -76,7 +79,7 @@ def test_weights_that_cannot_be_read_are_named(models, harm, words):
             json.dumps({"weight_map": {"a": name}})
             for name in (
                 *("weights_1.safetensors", "../x.safetensors", "/etc/passwd", 5, None, [], ""),
-                *("model-../../x-of-1.safetensors", "model-1-of-\0.safetensors", "\ud800"),
+                *("model-../../x-of-1.safetensors", "\ud800"),
             )
         ),
     ],
@@ -91,7 +94,7 @@ def test_an_index_of_weights_is_sound_and_names_what_the_key_knows(models, text,
     (folder / f"{stem.name}.safetensors.index.json").write_text(text)
     (found,) = problems(models)
     assert found.startswith(f"foundation.{key}: ") and len(found.splitlines()) == 1
-    assert "index.json is damaged" in found or "index.json names " in found
+    assert "index.json is damaged" in found
     with pytest.raises(ReglError, match=r"index\.json"):
         Sources(naming(models).foundation).digest()
 

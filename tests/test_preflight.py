@@ -65,7 +65,7 @@ def test_a_disk_that_is_too_small(monkeypatch, tmp_path):
     two = [Heavy(name, DRAWN, 1.0, 3 * GB) for name in "ab"]
     assert problems(two[:1], root=tmp_path / "new" / "one") == problems([]) == []
     (said,) = problems(two, root=tmp_path / "new")
-    assert said.startswith(f"disk: 6.0 GB are to be written below {tmp_path / 'new'}, where 5.0 GB")
+    assert said.startswith(f"disk: results need 6.0 GB more below {tmp_path / 'new'}, where 5.0 GB")
     assert "DATASETS, SEEDS, TABLES" in said
     built = DryRun()
     built.unpacked["birds"] = 3 * GB

@@ -8,11 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 from test_store import contents
 from toy_stages import Broken, Draw, Logged, Seen, Threads
 
-from regl_core.engine import Store, run_stages, runner, workers
+from regl_core.engine import Store, run_stages
 from regl_core.engine.workers import Workers
 from regl_core.errors import Halt, Incomplete, ReglError
 from regl_core.system import machine
@@ -98,68 +97,42 @@ def test_a_failure_fails_what_needs_it_and_nothing_else(store, log):
     assert not store.has(after) and not store.has(last)
 
 
-@pytest.mark.parametrize("how", ["full", "denied"])
-def test_what_every_stage_would_meet_ends_all(store, log, how):
+def test_what_every_stage_would_meet_ends_all(store, log):
     beside = Logged(str(log), "beside", seconds=3.0)
     later = Logged(str(log), "later", after=(beside,))
     with pytest.raises(Halt, match="1 of 3 stages failed, 1 were not begun, 1 are finished"):
-        run_stages([Broken(how), later], store, workers=2, progress=False)
+        run_stages([Broken("full"), later], store, workers=2, progress=False)
     assert log.read_text().split() == ["beside"]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_killed_worker_is_told_and_replaced(store, log, workers):
+def test_a_killed_worker_is_told_and_the_others_go_on(store, log):
     beside = Logged(str(log), "beside", seconds=3.0)
     killed, more = Broken("killed"), [Logged(str(log), name) for name in "abc"]
     with pytest.raises(Incomplete, match=r"Broken\(how='killed'\).*SIGKILL.*fewer") as raised:
-        run_stages([killed, beside, *more], store, workers, progress=False)
-    assert ("Logged" in str(raised.value)) == (workers == 2)  # ran beside it
+        run_stages([killed, beside, *more], store, workers=2, progress=False)
+    assert "running beside it: Logged(" in str(raised.value)
     assert "4 are finished and kept" in str(raised.value)
     assert all(map(store.has, [beside, *more])) and not store.has(killed)
     store.sweep()
     assert not list(store.root.glob("tmp/*"))
 
 
-def test_a_worker_that_lost_its_gpu_fails_one_stage_and_is_replaced(tmp_path):
-    store = Store(tmp_path / "store")
+def test_a_worker_that_died_or_met_a_defect_is_replaced_and_one_that_gave_advice_is_kept(tmp_path):
+    """With an illegal access, say, it has lost its GPU, and would fail all that is ready."""
+    store, told = Store(tmp_path / "store"), {}
     with Workers(store, ("5",)) as pool:
-        first = pool.alive[0].process
-        told = {}
-        for stage in (Broken("lost"), Seen(1)):
+        processes = [pool.alive[0].process]
+        for stage in (Broken("advice"), Broken("lost"), Broken("killed"), Seen(1)):
             pool.start(stage)
             while pool.running:
                 told |= dict(pool.news(1))
-        (second,) = [worker.process for worker in pool.alive]
-        assert second.pid != first.pid and not first.is_alive()
+            processes.append(pool.alive[0].process)
+    first, kept, second, third, last = processes
+    assert first is kept and len({first, second, third}) == 3 and third is last
     failed = told[Broken("lost")]
-    assert failed.line.startswith("torch.AcceleratorError: CUDA error: unspecified launch failure;")
-    assert "was replaced: run again" in failed.line and "memory" not in failed.line
-    assert "\n" not in failed.line and "Compile with" in failed.traceback
+    assert failed.line == "torch.AcceleratorError: CUDA error: unspecified launch failure"
+    assert "Compile with" in failed.traceback
     assert (store.path(Seen(1)) / "sees").read_text() == "5"
-
-
-def test_a_worker_that_has_its_gpu_is_kept(tmp_path):
-    with Workers(Store(tmp_path / "store"), (None,)) as pool:
-        (first,) = [worker.process for worker in pool.alive]
-        for stage in (Broken("defect"), Broken("advice")):
-            pool.start(stage)
-            while pool.running:
-                list(pool.news(1))
-        assert [worker.process for worker in pool.alive] == [first]
-
-
-@pytest.mark.parametrize("works", [True, False])
-def test_a_gpu_is_asked_whether_it_works_still(monkeypatch, works):
-    """cuDNN and cuBLAS tell of a fault in plain errors of their own."""
-
-    def synchronize():
-        if not works:
-            raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
-
-    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
-    monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
-    lost = workers._lost(RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"))
-    assert lost == (not works)
 
 
 @pytest.mark.parametrize("how", ["kill the whole", "interrupt"])
@@ -208,8 +181,7 @@ def test_an_onlooker_hears_of_it_and_can_end_it(store, log):
         run_stages([endless], store, 1, progress=False, watch=enough)
     Path(f"{log}.hang").unlink()
     assert not store.has(endless)
-    run_stages([endless], store, 1, progress=False)  # its lock is free
-    assert store.has(endless)
+    assert store.ensure(endless)  # its lock is free
 
 
 def test_the_longest_chain_is_begun_first(store, log):
@@ -230,21 +202,9 @@ def test_the_longest_chain_is_begun_first(store, log):
     assert {0.0, 2 / 16, 8 / 16, 13 / 16, 1.0} <= set(heard)
 
 
-def test_a_stage_is_taken_to_last_as_long_as_earlier_ones_of_its_kind(store, log):
-    for name, seconds in (("a", 0.1), ("b", 0.3)):
-        store.ensure(Logged(str(log), name, seconds=seconds))
-    stages = {"next": Logged(str(log), "next", seconds=9.0), "new": Draw(1)}
-    found = runner._estimated(stages, store, None)
-    assert 0.2 <= found["next"] < 2.0 and found["new"] == 1.0
-
-
 def test_no_workers_is_an_error(store):
     with pytest.raises(ReglError, match="at least 1"):
         run_stages([Draw(1)], store, workers=0)
-
-
-def test_a_signal_without_a_name_is_told_by_its_number():
-    assert workers._signal(9) == "SIGKILL" and workers._signal(35) == "signal 35"
 
 
 def test_each_worker_has_a_gpu_of_its_own_where_stages_need_one(tmp_path, monkeypatch):
@@ -257,17 +217,11 @@ def test_each_worker_has_a_gpu_of_its_own_where_stages_need_one(tmp_path, monkey
     assert machine.places(on_gpu=True, most=2) == (None, None)  # the stages themselves will tell
 
 
-def test_a_worker_sees_the_gpu_it_was_given_and_so_does_the_one_that_replaces_it(tmp_path):
-    store, seen = Store(tmp_path / "store"), []
+def test_a_worker_sees_the_gpu_it_was_given(tmp_path):
+    store = Store(tmp_path / "store")
     with Workers(store, ("1", "0")) as pool:
         for stage in (Seen(1), Seen(2)):
             pool.start(stage)
         while pool.running:
             list(pool.news(1))
-        seen.append(sorted((store.path(Seen(n)) / "sees").read_text() for n in (1, 2)))
-        pool.alive[0].process.kill()
-        pool.alive[0].stage = Seen(3)  # as if it died of it
-        while pool.running:
-            list(pool.news(1))
-        assert sorted(worker.place for worker in pool.alive) == ["0", "1"]
-    assert seen == [["0", "1"]]
+    assert sorted((store.path(Seen(n)) / "sees").read_text() for n in (1, 2)) == ["0", "1"]

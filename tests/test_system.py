@@ -132,7 +132,7 @@ def test_a_disk_without_locks_is_told_and_nothing_marks_a_lock(code, tmp_path, m
     photos = loader("folder:photos", replica.photos(tmp_path / "photos", ["cat", "dog"]))
     with pytest.raises(Halt, match=r"no locks \(flock\)"):
         photos.load()
-    assert not list(photos.packed.glob("*/"))
+    assert not list(photos.store.folders())
 
 
 def test_an_interrupt_while_it_imports_is_held_back(capfd):

@@ -28,7 +28,6 @@ def settings(**changes) -> TrainingSettings:
         "report_rounds": 1,
         "augmentation": "none",
         "precision": "float32",
-        "compile": False,
         "device": "cpu",
     }
     return TrainingSettings(**(values | changes))

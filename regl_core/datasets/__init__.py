@@ -5,9 +5,8 @@ Adding one means adding a file to this folder, with a `FileLoader` that lists it
 `params/<profile>.yaml`.
 """
 
-from .base import FileLoader, Loader
+from .base import PACKED, FileLoader, Loader
 from .listing import Listing, Subset, Unfit
-from .packing import PACKED, packs, remove
 from .registry import check, find, known, load
 
 __all__ = [
@@ -21,6 +20,4 @@ __all__ = [
     "find",
     "known",
     "load",
-    "packs",
-    "remove",
 ]

@@ -3,18 +3,30 @@
 import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from ..engine import not_in_key
+import numpy as np
+
+from ..engine import Store
 from ..errors import Halt, ReglError
 from ..params import ROOT, DatasetSettings
-from .decoding import Originals
-from .listing import Listing, Unfit, folders_in, spread
-from .packing import Pack
+from .decoding import Decoded, Originals, blocks, mapped, missing, written
+from .listing import Listing, Unfit
 
 if TYPE_CHECKING:
     from ..data import Dataset
+
+
+PACKED = ROOT / ".store" / "packed"  # where decoded images of data sets are kept
+
+
+@lru_cache
+def _store(folder: Path) -> Store:
+    """One per process, as each reads and compares all that is in it once."""
+    return Store(folder)
 
 
 @dataclass(frozen=True)
@@ -29,7 +41,6 @@ class Loader(ABC):
     packed: Path
 
     kind: ClassVar[str]  # its name, or what its name has before a colon
-    class_lists: ClassVar[tuple[str | None, ...]] = (None,)  # what `class_list` can be
 
     @abstractmethod
     def everything(self) -> Listing:
@@ -53,9 +64,18 @@ class Loader(ABC):
         """What a split that is not official is drawn by."""
         return self.settings.split_seed, "split", self.kind
 
-    def pack(self) -> Pack | None:
-        """Where `load` keeps decoded images; None if it decodes none. Raises `Unfit`."""
-        return None
+    def blocks(self) -> tuple[Decoded, ...]:
+        """What decodes the images that `load` gives; none if it decodes none. Raises `Unfit`."""
+        return ()
+
+    @property
+    def store(self) -> Store:
+        """Where decoded images are kept."""
+        return _store(self.packed)
+
+    def bytes_missing(self) -> int:
+        """How many bytes `load` has to write first. Raises `Unfit`."""
+        return written(missing(self.blocks(), self.store))
 
     def load_same(self, digest: str) -> "Dataset":
         """What `load` gives. Halt if its digest is another: the files have changed."""
@@ -66,7 +86,6 @@ class Loader(ABC):
 
     def listed(self) -> Listing:
         """Classes and labels of what `load` gives, without an image decoded. Raises `Unfit`."""
-        self.check()
         return self.everything().cut(self.name, self.settings)
 
     def nominal(self) -> Listing:
@@ -75,7 +94,6 @@ class Loader(ABC):
         Classes without published names are numbered; where only a total is published, the images
         are spread evenly. Raises `Unfit` where nothing is published, of an image folder say.
         """
-        self.check()
         return self.published().cut(self.name, self.settings)
 
     def problems(self) -> list[str]:
@@ -88,23 +106,12 @@ class Loader(ABC):
             return [str(error)]
         return []
 
-    @not_in_key
-    def check(self) -> None:
-        """Whether `settings` can be those of such a data set, there or not. Raises `Unfit`."""
-        given = self.settings.class_list
-        if given not in self.class_lists:
-            expected = " or ".join(it or "null" for it in self.class_lists)
-            raise Unfit(
-                f"datasets.{self.name}.class_list: given {given or 'null'}, expected {expected}"
-            )
-
 
 class FileLoader(Loader):
-    """Decodes the files that `found` lists, once (`packing`), and maps the images."""
+    """Decodes the files that `found` lists, once (`decoding`), and maps the images."""
 
     source: ClassVar[str]  # where to get the data set, in words
     layout: ClassVar[str]  # what its folder holds
-    signs: ClassVar[tuple[str, ...]] = ()  # names of which its folder holds one
     numbers: ClassVar[tuple[int, int, int] | None] = None  # published: classes, training, test
 
     @abstractmethod
@@ -126,7 +133,8 @@ class FileLoader(Loader):
             raise Unfit(f"data set {self.name}: nothing is known of it before it is there")
         classes, train, test = self.numbers
         names = [f"{self.kind} {k}" for k in range(1, classes + 1)]
-        return Listing.counted(names, spread(train, classes), spread(test, classes))
+        spread = (np.bincount(np.arange(it) % classes).tolist() for it in (train, test))
+        return Listing.counted(names, *spread)
 
     @property
     def root(self) -> Path:
@@ -134,7 +142,7 @@ class FileLoader(Loader):
         given = self.settings.root
         if given is None:
             raise Unfit(f"datasets.{self.name}.root: given null, expected {self._wanted}")
-        return ROOT / Path(given).expanduser()
+        return ROOT / os.path.expanduser(given)
 
     def everything(self) -> Listing:
         root = self.root
@@ -148,7 +156,7 @@ class FileLoader(Loader):
         except Unfit as error:
             problems = error.problems
         if problems:
-            where = f"data set {self.name}: {root}{self._rather(root)}"
+            where = f"data set {self.name}: {root}"
             raise Unfit(*(f"{where}: {text}; {self.source}" for text in problems))
         return listing
 
@@ -156,8 +164,9 @@ class FileLoader(Loader):
     def place(self) -> str:
         return f"in {self.root}"
 
-    def pack(self) -> Pack:
-        return self._pack(self.listed())
+    def blocks(self) -> tuple[Decoded, ...]:
+        listing = self.listed()
+        return blocks(listing.root, listing.files, self.settings.image_side)
 
     def load(self) -> "Dataset":
         from torch import from_numpy
@@ -166,27 +175,19 @@ class FileLoader(Loader):
         from ..images import Images
 
         listing = self.listed()
-        pack = self._pack(listing)
-        mapped, sha = pack.mapped()
-        pixels = (from_numpy(mapped),)
+        decoded = blocks(listing.root, listing.files, self.settings.image_side)
+        pixels, sha = mapped(decoded, self.store, self.name)
+        its = chain.from_iterable(zip(it.files, it.stats, strict=True) for it in decoded)
+        files = [(listing.root / name, stat) for name, stat in its]
         train, test = (
             Split(
-                Images(pixels, from_numpy(part.rows)),
+                Images(tuple(map(from_numpy, pixels)), from_numpy(part.rows)),
                 from_numpy(part.labels),
-                Originals(listing.root, listing.files, pack.stats, sha, part.rows),
+                Originals(files, sha, part.rows),
             )
             for part in listing.parts
         )
         return Dataset(self.name, listing.classes, train, test)
-
-    def _pack(self, listing: Listing) -> Pack:
-        return Pack(self.name, listing.root, listing.files, self.settings.image_side, self.packed)
-
-    def _rather(self, root: Path) -> str:
-        """The folder in `root` that was probably meant, in words."""
-        places = (root, *(root / name for name in folders_in(root)))
-        found = [it for it in places if any((it / sign).exists() for sign in self.signs)]
-        return f" (did you mean {found[0]}?)" if found and found[0] != root else ""
 
     @property
     def _wanted(self) -> str:

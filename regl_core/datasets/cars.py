@@ -1,7 +1,8 @@
 """Stanford Cars: 196 makes, models and years."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -22,7 +23,6 @@ class Cars(FileLoader):
     layout: ClassVar[str] = (
         f"a folder with {META}, {', '.join(PARTS.values())}, {'/ and '.join(PARTS)}/"
     )
-    signs: ClassVar[tuple[str, ...]] = ("devkit",)
     numbers: ClassVar[tuple[int, int, int]] = (196, 8144, 8041)
     source: ClassVar[str] = (
         "Stanford's own page of the Cars data set is closed: get cars_train.tgz, cars_test.tgz, "
@@ -30,18 +30,13 @@ class Cars(FileLoader):
     )
 
     def found(self, root: Path) -> Listing:
-        tables = {
-            file: _table(root, file, field)
-            for file, field in [(META, "class_names")]
-            + [(file, "annotations") for file in PARTS.values()]
-        }
-        if problems := [text for text in tables.values() if isinstance(text, str)]:
+        names = _table(root, META, "class_names", lambda rows: list(map(str, rows)))
+        read = [_table(root, file, "annotations", _labelled) for file in PARTS.values()]
+        if problems := [it for it in (names, *read) if isinstance(it, str)]:
             raise Unfit(*problems)
-        names = [str(name) for name in tables[META]]
-        parts, problems = [], []
-        for folder, file in PARTS.items():
+        parts = []
+        for (folder, file), own in zip(PARTS.items(), read, strict=True):
             there = set(images_in(root / folder))
-            own = [(str(row["fname"]), int(row["class"]) - 1) for row in tables[file]]
             if missing := [name for name, _ in own if name not in there]:
                 problems.append(f"missing in {folder}/: {some(missing)}")
             if strange := sorted({k + 1 for _, k in own if not 0 <= k < len(names)}):
@@ -54,18 +49,15 @@ class Cars(FileLoader):
         return Listing.official(names, root, *parts)
 
 
-def _table(root: Path, file: str, field: str) -> np.ndarray | str:
-    """The rows of `field` in a MATLAB file, or in words what is wrong with it."""
+def _labelled(rows: np.ndarray) -> list[tuple[str, int]]:
+    return [(str(row["fname"]), int(row["class"]) - 1) for row in rows]
+
+
+def _table(root: Path, file: str, field: str, read: Callable[[np.ndarray], list]) -> list | str:
+    """What `read` makes of the rows of `field` in a MATLAB file, or what is wrong with it."""
     from scipy.io import loadmat
 
-    if not (root / file).is_file():
-        return f"{file} is missing"
     try:
-        found: Any = loadmat(root / file, squeeze_me=True)
+        return read(np.atleast_1d(loadmat(root / file, squeeze_me=True)[field]))
     except Exception as error:  # of many types, as files can be broken in many ways
         return f"{file} cannot be read: {error}"
-    expected = {"annotations": {"fname", "class"}, "class_names": set()}[field]
-    rows = np.atleast_1d(found.get(field, np.empty(0)))
-    if not len(rows) or not expected <= set(rows.dtype.names or ()):
-        return f"{file} has no {field}" + (f" with {', '.join(sorted(expected))}" * bool(expected))
-    return rows

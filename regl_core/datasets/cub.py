@@ -1,10 +1,13 @@
 """CUB-200-2011: 200 species of birds."""
 
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from .base import FileLoader
-from .listing import Listing, Unfit, images_in, lines, some, words
+from .listing import Listing, Unfit, images_in, some, words
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TABLES = ("images", "image_class_labels", "train_test_split", "classes")
 
@@ -20,54 +23,48 @@ class Cub(FileLoader):
         "the folder CUB_200_2011 with images.txt, image_class_labels.txt, train_test_split.txt, "
         "classes.txt and images/"
     )
-    signs: ClassVar[tuple[str, ...]] = ("images.txt",)
     numbers: ClassVar[tuple[int, int, int]] = (200, 5994, 5794)
     source: ClassVar[str] = (
         "get Caltech-UCSD Birds-200-2011 (CUB_200_2011.tgz) from its page at Caltech's vision lab"
     )
 
     def found(self, root: Path) -> Listing:
-        texts = {name: _table(root / f"{name}.txt") for name in TABLES}
-        if problems := [text for text in texts.values() if isinstance(text, str)]:
+        tables = {name: _table(root / f"{name}.txt") for name in TABLES}
+        if problems := [its for its in tables.values() if isinstance(its, str)]:
             raise Unfit(*problems)
-        images, labels, split, classes = texts.values()
+        images, labels, split, classes = tables.values()
         problems = [
             f"{name}.txt does not number the same images as images.txt"
             for name in TABLES[1:3]
-            if texts[name].keys() != images.keys()
+            if not tables[name].index.equals(images.index)
         ]
-        numbers = {key: number for number, key in enumerate(sorted(classes))}
-        if strange := sorted({label for label in labels.values() if _number(label) not in numbers}):
+        if strange := sorted({*labels} - {*map(str, classes.index)}):
             problems.append(f"image_class_labels.txt has classes without a name: {some(strange)}")
-        if strange := sorted(set(split.values()) - {"0", "1"}):
+        if strange := sorted({*split} - {"0", "1"}):
             problems.append(f"train_test_split.txt has {some(strange)}, expected 0 or 1")
         there = set(images_in(root / "images"))
-        if missing := [name for name in images.values() if name not in there]:
+        if missing := [name for name in images if name not in there]:
             problems.append(f"missing below images/: {some(missing)}")
         if problems:
             raise Unfit(*problems)
-        parts: dict[str, list[tuple[str, int]]] = {"1": [], "0": []}
-        for key in sorted(images):
-            place = f"images/{images[key]}"
-            parts[split[key]].append((place, numbers[_number(labels[key])]))
-        names = [words(classes[key]) for key in sorted(classes)]
-        return Listing.official(names, root, parts["1"], parts["0"])
+        numbers = {str(key): number for number, key in enumerate(classes.index)}
+        train, test = (
+            [(f"images/{images[key]}", numbers[labels[key]]) for key in split.index[split == part]]
+            for part in ("1", "0")
+        )
+        return Listing.official(map(words, classes), root, train, test)
 
 
-def _table(file: Path) -> dict[int, str] | str:
-    """What follows the number in each line of `file`, or in words what is wrong with it."""
-    if not file.is_file():
+def _table(file: Path) -> "pd.Series | str":
+    """What follows the number in each line of `file`, by that, or what is wrong with the file."""
+    import pandas as pd  # half a second of imports
+
+    try:
+        text = pd.read_csv(file, sep=" ", names=["key", "its"], dtype={"key": int, "its": str})
+    except FileNotFoundError:
         return f"{file.name} is missing"
-    rows = {}
-    for count, line in enumerate(lines(file), 1):
-        number, _, rest = line.strip().partition(" ")
-        if not line.strip():
-            continue
-        if _number(number) is None or not rest.strip():
-            return f"{file.name}, line {count}: {line[:60]!r}, expected a number and a text"
-        rows[int(number)] = rest.strip()
-    return rows
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() else None
+    except (OSError, ValueError) as error:
+        return f"{file.name} cannot be read: {error}".strip()
+    if text["its"].isna().any():
+        return f"{file.name} has a number without a text, after {text['its'].isna().argmax()} lines"
+    return text.set_index("key")["its"].sort_index()

@@ -1,25 +1,33 @@
-"""An image file as pixels, whatever it holds: grey, CMYK, palette, alpha, any orientation."""
+"""An image file as pixels, whatever it holds: grey, CMYK, palette, alpha, any orientation.
+
+The files of a data set are decoded once, block by block: each is a stage (`Decoded`) in a store,
+so a kill or damage costs no more than the blocks it meets, and many processes can share them.
+"""
 
 import errno
 import hashlib
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import PIL
 from PIL import ExifTags, Image, ImageOps
+from tqdm import tqdm
 
-from ..engine import code_digest, not_in_key
+from ..engine import Stage, Store, code_digest, not_in_key
 from ..errors import Halt, ReglError
+from ..system import check_room, one_thread
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+BLOCK = 1000  # images; small enough to keep many cores busy, and for a kill to cost seconds
+PIXELS, DIGEST = "images.u8", "digest.txt"
 
 _OF_THE_FILE = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR)
 
@@ -73,7 +81,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def attempted(root: Path, name: str, side: int) -> np.ndarray | str:
+def attempted(path: Path, side: int) -> np.ndarray | str:
     """`decoded`, or in words which file is wrong, and how.
 
     Raises
@@ -82,26 +90,24 @@ def attempted(root: Path, name: str, side: int) -> np.ndarray | str:
         The file system fails, as a disk or a network can: the file may be whole.
     """
     try:
-        return decoded(root / name, side)
+        return decoded(path, side)
     except Exception as error:  # of many types, as files can be broken in many ways
         if isinstance(error, OSError) and error.errno not in (None, *_OF_THE_FILE):
             raise
-        reason = str(error).replace(repr(str(root / name)), "it")
-        return f"{root / name}: {reason or type(error).__name__}"
+        reason = str(error).replace(repr(str(path)), "it")
+        return f"{path}: {reason or type(error).__name__}"
 
 
-@cache
-def decoder() -> str:
-    """SHA-256, in hex, of what decodes: this code and the version of Pillow."""
-    code = code_digest((attempted.__module__, attempted.__name__))
-    return hashlib.sha256(f"{code} {PIL.__version__}".encode()).hexdigest()
+class Undecodable(ReglError):
+    """Files cannot be decoded: `told`, a line each."""
 
-
-def undecodable(told: Sequence[str]) -> str:
-    """One message for all files that `attempted` told of."""
-    files = f"{len(told)} image files" if len(told) > 1 else "an image file"
-    lines = "\n  ".join(["", *sorted(told)])
-    return f"{files} cannot be decoded; put whole ones in their place, or remove them:{lines}"
+    def __init__(self, told: Sequence[str]) -> None:
+        self.told = told
+        files = f"{len(told)} image files" if len(told) > 1 else "an image file"
+        lines = "\n  ".join(["", *sorted(told)])
+        super().__init__(
+            f"{files} cannot be decoded; put whole ones in their place, or remove them:{lines}"
+        )
 
 
 def stat_of(path: Path) -> tuple[int, int]:
@@ -110,39 +116,128 @@ def stat_of(path: Path) -> tuple[int, int]:
     return stat.st_size, stat.st_mtime_ns
 
 
-def stats_of(root: Path, files: Sequence[str]) -> np.ndarray:
-    """`stat_of` each of `files` below `root`: int64 (n, 2)."""
-    with ThreadPoolExecutor() as pool:  # a file system far away takes its time
-        several = (files[start : start + 250] for start in range(0, len(files), 250))
-        found = pool.map(lambda names: [stat_of(root / name) for name in names], several)
-        stats = [stat for part in found for stat in part]
-    return np.array(stats, dtype=np.int64).reshape(-1, 2)
-
-
 @not_in_key
-def check_same(path: Path, stat: Sequence[int]) -> None:
+def check_same(path: Path, stat: tuple[int, int]) -> None:
     """Halt if `stat_of` the file in `path` is not `stat`: results are named by what it was."""
     try:
-        same = stat_of(path) == tuple(stat)
+        same = stat_of(path) == stat
     except FileNotFoundError:
         same = False
     if not same:
         raise Halt(f"{path} has changed while this program ran; run it again")
 
 
+@dataclass(frozen=True)
+class Decoded(Stage):
+    """Some images of a data set, decoded.
+
+    Writes images.u8: uint8 (n, 3, side, side); and digest.txt: SHA-256, in hex, of these and of
+    the bytes of their files: they are read anew where images are wanted larger, and two files can
+    be the same at `side` pixels.
+
+    files, stats : paths below `root`, and `stat_of` each; where it differs all is decoded anew
+    """
+
+    root: str
+    files: tuple[str, ...]
+    stats: tuple[tuple[int, int], ...]
+    side: int
+
+    def compute(
+        self, folder: Path, inputs: tuple[Path, ...], tick: Callable[[float], None]
+    ) -> None:
+        sha, told = hashlib.sha256(), []
+        with Path(folder, PIXELS).open("wb") as file:
+            for name, stat in zip(self.files, self.stats, strict=True):
+                path = Path(self.root, name)
+                found = attempted(path, self.side)
+                if isinstance(found, str):
+                    told.append(found)
+                    continue
+                file.write(found)
+                sha.update(found)
+                sha.update(path.read_bytes())
+                check_same(path, stat)
+        if told:
+            raise Undecodable(told)
+        Path(folder, DIGEST).write_text(sha.hexdigest())
+
+
+def blocks(root: Path, files: tuple[str, ...], side: int) -> tuple[Decoded, ...]:
+    """The stages that decode `files`, in their order, as the files are now."""
+
+    def block(start: int) -> Decoded:
+        names = files[start : start + BLOCK]
+        return Decoded(str(root), names, tuple(stat_of(root / name) for name in names), side)
+
+    with ThreadPoolExecutor() as pool:  # a file system far away takes its time
+        return tuple(pool.map(block, range(0, len(files), BLOCK)))
+
+
+def missing(several: Sequence[Decoded], store: Store) -> list[Decoded]:
+    """Those that `store` lacks; what is there is compared with its checksums."""
+    with ThreadPoolExecutor() as pool:
+        there = pool.map(store.has, several)
+        return [block for block, found in zip(several, there, strict=True) if not found]
+
+
+def mapped(several: Sequence[Decoded], store: Store, name: str) -> tuple[list[np.ndarray], str]:
+    """The images of all blocks, mapped into memory, and a SHA-256, in hex, of their digests.
+
+    What is missing is decoded first, a block per thread. Any number of processes may ask at once.
+
+    Raises
+    ------
+    ReglError
+        Files cannot be decoded (all are named), or the disk is too small, for data set `name`.
+    """
+    if lacking := missing(several, store):
+        check_room(written(lacking), store.root, f"data set {name}: its decoded images")
+        _decode(lacking, store, name)
+    folders = [store.path(block) for block in several]
+    every = "".join((folder / DIGEST).read_text() for folder in folders)
+    # Mode c: writable without ever reaching the file; torch warns of what is not writable.
+    pixels = [
+        np.memmap(folder / PIXELS, np.uint8, "c", shape=(len(it.files), 3, it.side, it.side))
+        for folder, it in zip(folders, several, strict=True)
+    ]
+    return pixels, hashlib.sha256(every.encode()).hexdigest()
+
+
+def written(several: Sequence[Decoded]) -> int:
+    """How many bytes decoding them writes."""
+    return sum(3 * block.side**2 * len(block.files) for block in several)
+
+
+def _decode(several: Sequence[Decoded], store: Store, name: str) -> None:
+    def wrong(block: Decoded) -> Sequence[str]:
+        try:
+            store.ensure(block)
+            return ()
+        except Undecodable as error:
+            return error.told
+
+    Image.init()  # before threads find the formats half known
+    try:
+        with one_thread(), ThreadPoolExecutor() as pool:
+            found = tqdm(pool.map(wrong, several), f"decoding {name}", len(several), unit=" blocks")
+            if told := [line for its in found for line in its]:
+                raise ReglError(f"data set {name}: {Undecodable(told)}")
+    except OSError as error:
+        what = f"data set {name}: {error}; see to it and run again"
+        raise Halt(f"{what}: what is decoded is kept") from error
+
+
 @dataclass(frozen=True, eq=False)
 class Originals:
-    """The image files behind a split (`data.Origin`).
+    """The image files behind a split.
 
-    root, files : all files of the data set, by their path below a folder
-    stats : int64 (m, 2), their sizes and times when their digest was known (`stats_of`)
-    sha : of their bytes and decoded images (`Pack.mapped`)
+    files : all of the data set, and `stat_of` each when their digest was known
+    sha : of their bytes and decoded images (`mapped`)
     rows : int64 (n,), which of them are the split's
     """
 
-    root: Path
-    files: Sequence[str]
-    stats: np.ndarray
+    files: Sequence[tuple[Path, tuple[int, int]]]
     sha: str
     rows: np.ndarray
 
@@ -153,7 +248,7 @@ class Originals:
         Stages see this in place of that code: they read images anew through `pictures`.
         """
         code = code_digest((__name__, type(self).__name__))
-        sha = hashlib.sha256(f"{self.sha} {decoder()} {code}".encode())
+        sha = hashlib.sha256(f"{self.sha} {code} {PIL.__version__}".encode())
         sha.update(self.rows.tobytes())
         return sha.hexdigest()
 
@@ -168,11 +263,11 @@ class Originals:
         """
         from torch import from_numpy
 
-        rows = self.rows[index.numpy()].tolist()
+        files = [self.files[row] for row in self.rows[index.numpy()].tolist()]
         with ThreadPoolExecutor() as pool:
-            found = list(pool.map(lambda row: attempted(self.root, self.files[row], side), rows))
+            found = list(pool.map(lambda it: attempted(it[0], side), files))
         if told := [it for it in found if isinstance(it, str)]:
-            raise ReglError(undecodable(told))
-        for row in rows:  # after reading: what changes meanwhile is seen too
-            check_same(self.root / self.files[row], self.stats[row])
+            raise Undecodable(told)
+        for path, stat in files:  # after reading: what changes meanwhile is seen too
+            check_same(path, stat)
         return from_numpy(np.array(found, dtype=np.uint8).reshape(-1, 3, side, side))

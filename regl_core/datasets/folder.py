@@ -51,20 +51,15 @@ class Folder(FileLoader):
         file = root / NAMES
         if not file.is_file():
             return list(map(words, folders))
-        problems, names = [], {}
-        for count, line in enumerate(lines(file), 1):
-            folder, *rest = (it.strip() for it in re.split(r"[\t,]", line, maxsplit=1))
-            if not line.strip():
-                continue
-            if not rest or not rest[0]:
-                problems.append(f"{NAMES}, line {count}: expected a folder, a tab or comma, a name")
-            elif folder in names:
-                problems.append(f"{NAMES}, line {count}: {folder} stands there twice")
-            elif folder not in folders:
-                problems.append(f"{NAMES}, line {count}: there is no folder {folder}")
-            names[folder] = rest[0] if rest else ""
-        if missing := [it for it in folders if it not in names]:
-            problems.append(f"{NAMES} has no name for {some(missing)}")
-        if problems:
-            raise Unfit(*problems)
+        rows = [re.split(r"[\t,]", line, maxsplit=1) for line in lines(file) if line.strip()]
+        names = {row[0].strip(): row[-1].strip() for row in rows if len(row) == 2}
+        wrong = [f"no folder {some(strange)}"] if (strange := sorted({*names} - {*folders})) else []
+        if missing := [it for it in folders if not names.get(it)]:
+            wrong.append(f"no name for {some(missing)}")
+        if wrong or len(names) < len(rows):
+            wrong = wrong or ["lines that are twice there"]
+            raise Unfit(
+                f"{NAMES}: {', '.join(wrong)}; expected in each line a folder, a tab or comma, "
+                "and its name"
+            )
         return [names[it] for it in folders]

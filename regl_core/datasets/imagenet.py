@@ -20,7 +20,6 @@ class ImageNet(FileLoader):
     """
 
     layout: ClassVar[str] = "a folder with train/ and val/, each with a folder for each synset id"
-    signs: ClassVar[tuple[str, ...]] = ("train",)
     source: ClassVar[str] = (
         "get ILSVRC 2012 (ILSVRC2012_img_train.tar, ILSVRC2012_img_val.tar) from ImageNet's page, "
         "and sort its validation images into folders, as torchvision.datasets.ImageNet does"
@@ -79,11 +78,10 @@ class ImageNet100(ImageNet):
     or those of federated generative learning (Zhang et al. 2023)."""
 
     kind: ClassVar[str] = "imagenet100"
-    class_lists: ClassVar[tuple[str, ...]] = ("cmc", "fgl")
 
     @property
     def list_name(self) -> str:
-        return f"imagenet100_{self.settings.class_list}"
+        return f"imagenet100_{self.settings.class_list or 'cmc'}"
 
 
 def synsets(name: str) -> list[str]:

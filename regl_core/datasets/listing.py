@@ -163,11 +163,6 @@ def _share(share: float, of_class: int) -> int:
     return max(1, round(share * of_class))
 
 
-def spread(total: int, classes: int) -> list[int]:
-    """`total` images over `classes`, as evenly as it goes."""
-    return [total // classes + (k < total % classes) for k in range(classes)]
-
-
 def lines(file: Path) -> list[str]:
     """Those of a text file. Raises `Unfit` where it is no text in UTF-8."""
     try:
@@ -178,24 +173,13 @@ def lines(file: Path) -> list[str]:
 
 
 def images_in(folder: Path) -> list[str]:
-    """The image files in `folder` and below it, by their path in it, sorted.
-
-    Raises `Unfit` where a link leads back to a folder above it: there is no end below that.
-    """
-    found = []
-    above: dict[str, tuple[str, ...]] = {}  # by its path, a folder and those above it
-    for place, _, names in os.walk(folder, followlinks=True):
-        own, outer = os.path.realpath(place), above.get(os.path.dirname(place), ())
-        if own in outer:
-            raise Unfit(f"{place} is a link to a folder that it lies in: remove it")
-        above[place] = (*outer, own)
-        inner = Path(place).relative_to(folder)
-        found += [
-            (inner / name).as_posix()
-            for name in names
-            if not name.startswith(".") and name.lower().endswith(SUFFIXES)
-        ]
-    return sorted(found)
+    """The image files in `folder` and below it, by their path in it, sorted."""
+    return sorted(
+        (Path(place).relative_to(folder) / name).as_posix()
+        for place, _, names in os.walk(folder, followlinks=True)
+        for name in names
+        if not name.startswith(".") and name.lower().endswith(SUFFIXES)
+    )
 
 
 def folders_in(folder: Path) -> list[str]:

@@ -1,36 +1,23 @@
 """The data sets by name: found, loaded, and those of a profile looked at (`make data`)."""
 
-import importlib
-import pkgutil
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import Halt, ReglError
 from ..params import DatasetSettings, Settings
-from ..settings import in_one, nearest, shown
+from ..settings import defined, in_one, nearest, shown
 from ..system import check_room
-from .base import Loader
-from .packing import PACKED
+from .base import PACKED, Loader
 
 if TYPE_CHECKING:
     from ..data import Dataset
 
 
+@cache
 def known() -> dict[str, type[Loader]]:
     """Every loader defined in a file of this folder, by its `kind`."""
-    found: dict[str, type[Loader]] = {}
-    for file in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        module = importlib.import_module(f"{__package__}.{file.name}")
-        for it in vars(module).values():
-            own = isinstance(it, type) and it.__module__ == module.__name__
-            if own and issubclass(it, Loader) and "kind" in vars(it):
-                if it.kind in found:
-                    raise ReglError(
-                        f"datasets: {it.__module__} and {found[it.kind].__module__} both define "
-                        f"{it.kind!r}; rename one"
-                    )
-                found[it.kind] = it
-    return found
+    return defined(__package__, Loader, "kind")
 
 
 def find(name: str, settings: DatasetSettings, packed: Path = PACKED) -> Loader:
@@ -74,39 +61,29 @@ def check(settings: Settings, packed: Path = PACKED) -> None:
         are whole; that is told before the first is decoded.
     """
     loaders = [find(name, its, packed) for name, its in settings.datasets.items()]
-    whole = [loader for loader in loaders if _found(loader)]
-    needed = sum(pack.bytes_missing() for loader in whole if (pack := loader.pack()))
+    wrong = {it.name: problems for it in loaders if (problems := it.problems())}
+    for name, problems in wrong.items():
+        print(f"{name}: cannot be used\n  {in_one(problems)}", flush=True)
+    whole = [loader for loader in loaders if loader.name not in wrong]
+    needed = sum(loader.bytes_missing() for loader in whole)
     check_room(needed, packed, "the decoded images", ", or choose less: DATASETS=…")
-    decoded = [loader for loader in whole if _decoded(loader)]
-    if lost := [loader.name for loader in loaders if loader not in decoded]:
+    for loader in whole:
+        try:
+            found = loader.load()
+        except Halt:
+            raise
+        except ReglError as error:
+            wrong[loader.name] = [str(error)]
+            print(error, flush=True)
+            continue
+        print(
+            f"{loader.name}: {len(found.train):,} training and {len(found.test):,} test images of "
+            f"{len(found.classes)} classes {loader.place}, each of them whole; digest "
+            f"{found.digest[:12]}",
+            flush=True,
+        )
+    if wrong:
         raise ReglError(
-            f"{len(lost)} of {len(loaders)} data sets cannot be used: {', '.join(lost)}; what is "
+            f"{len(wrong)} of {len(loaders)} data sets cannot be used: {', '.join(wrong)}; what is "
             "wrong stands above"
         )
-
-
-def _found(loader: Loader) -> bool:
-    """Whether `loader` has all it needs; says so."""
-    if problems := loader.problems():
-        print(f"{loader.name}: cannot be used\n  {in_one(problems)}", flush=True)
-        return False
-    listing = loader.listed()
-    print(
-        f"{loader.name}: {len(listing.train):,} training and {len(listing.test):,} test images of "
-        f"{len(listing.classes)} classes {loader.place}",
-        flush=True,
-    )
-    return True
-
-
-def _decoded(loader: Loader) -> bool:
-    """Whether all images of `loader` can be decoded; says which cannot."""
-    try:
-        digest = loader.load().digest
-    except Halt:
-        raise
-    except ReglError as error:
-        print(error, flush=True)
-        return False
-    print(f"{loader.name}: every image is whole, digest {digest[:12]}", flush=True)
-    return True

@@ -21,7 +21,12 @@ CHECKPOINT = "checkpoint"  # a folder in that of a stage: what lies there outliv
 EVERY = 30.0  # seconds; least time between two saves
 LONG = 3.0  # seconds; what takes longer to save is saved that much less often
 DIGITS = 64  # of a checksum, a SHA-256 in hex
-DAMAGED = (OSError, ValueError, pickle.UnpicklingError)  # what is raised where a file is not whole
+DAMAGED = (
+    OSError,
+    ValueError,
+    LookupError,
+    pickle.UnpicklingError,
+)  # raised by such a file
 
 
 class Checkpoint:
@@ -30,9 +35,9 @@ class Checkpoint:
     A value is made of None, bools, numbers, texts, tensors, dicts, tuples, lists and the
     dataclasses in `kinds`; the file cannot make anything else of itself when it is read. It is
     replaced whole, so a kill at any moment leaves the one before. Instances of what is in
-    `lasting`, which never change once they are made, lie in files of their own in a folder beside,
-    and are written once: of two hundred clients' models, those alone that are new since the last
-    save.
+    `lasting`, which never change once they are made, lie in a folder beside, in files that have
+    their checksums for names, and are written once: of two hundred clients' models, those alone
+    that are new since the last save.
     """
 
     kinds: ClassVar[tuple[type, ...]] = ()
@@ -43,10 +48,10 @@ class Checkpoint:
         self._folder, self._name, self._every = folder, name, every
         self._path = Path(folder, CHECKPOINT, f"{name}.pt")
         self._saved, self._took = time.monotonic(), 0.0
-        # Files of what lasts, name and checksum by the identity of the value; a weak reference
-        # tells it from another that came to lie in its place.
+        # The file of what lasts, by the identity of the value; a weak reference tells it from
+        # another that came to lie in its place.
         self._apart = self._path.with_suffix(".lasting")
-        self._known: dict[int, tuple[weakref.ref, str, str]] = {}
+        self._known: dict[int, tuple[weakref.ref, str]] = {}
 
     def __truediv__(self, name: str) -> "Checkpoint":
         """Saves another value, in a file beside the one of this."""
@@ -64,22 +69,18 @@ class Checkpoint:
 
     def load(self, device: "torch.device | str" = "cpu") -> Any:
         """What was saved last, on `device`; None if nothing was or, with a warning, if damaged."""
-        found: dict[str, Any] = {}
-
-        def apart(name: str, total: str) -> Any:
-            if name not in found:
-                path = self._apart / Path(name).name
-                value, its = _read(path, self.kinds, device)
-                if its != total:
-                    raise ValueError(f"{path} is not the file that belongs to it")
-                found[name] = value
-                self._known[id(value)] = weakref.ref(value), name, total
-            return found[name]
-
         if not self._path.exists():
             return None
+        lasting: dict[str, Any] = {}
         try:
-            return _read(self._path, self.kinds, device, apart)[0]
+            for path in self._apart.glob("*.pt"):
+                value = _loaded(path.read_bytes(), path.stem, self.kinds, device)
+                lasting[path.stem] = value
+                self._known[id(value)] = weakref.ref(value), path.stem
+            content = self._path.read_bytes()
+            its, total = content[DIGITS:], content[:DIGITS].decode()
+            named = lasting.__getitem__, f"{__name__}.{_elsewhere.__name__}"
+            return _loaded(its, total, (*self.kinds, named), device)
         except DAMAGED as error:
             warnings.warn(f"{self._path} is damaged ({error}); starting over", stacklevel=2)
             return None
@@ -94,73 +95,52 @@ class Checkpoint:
         started = time.monotonic()
         named: set[str] = set()
 
-        def apart(part: Any) -> tuple[str, str] | None:
+        def apart(part: Any) -> Any:
             if not isinstance(part, self.lasting):
-                return None
-            found = self._put_apart(part)
-            named.add(found[0])
-            return found
+                return NotImplemented
+            known = self._known.get(id(part))
+            if known is None or known[0]() is not part:
+                its, name = _dumped(part)
+                put({f"{name}.pt": its}, self._apart, synced=True)
+                known = self._known[id(part)] = weakref.ref(part), name
+            named.add(known[1])
+            return _elsewhere, known[1:]
 
-        _write(self._path, value, apart)
+        content, total = _dumped(value, apart)
+        put({self._path.name: total.encode() + content}, self._path.parent, synced=True)
         for path in self._apart.glob("*"):
-            if path.name not in named:
+            if path.stem not in named:
                 path.unlink()
         self._known = {key: known for key, known in self._known.items() if known[1] in named}
         self._saved = time.monotonic()
         self._took = self._saved - started
 
-    def _put_apart(self, value: Any) -> tuple[str, str]:
-        """The name of the file of a value that lasts, and its checksum."""
-        known = self._known.get(id(value))
-        if known is None or known[0]() is not value:
-            taken = (int(path.stem) for path in self._apart.glob("*.pt") if path.stem.isdecimal())
-            name = f"{max(taken, default=0) + 1}.pt"
-            known = weakref.ref(value), name, _write(self._apart / name, value)
-            self._known[id(value)] = known
-        return known[1:]
 
-
-def _elsewhere(name: str, total: str) -> None:
+def _elsewhere(name: str) -> None:
     """Stands in a file for a value that lies in another."""
 
 
-def _write(
-    path: Path, value: Any, apart: Callable[[Any], tuple[str, str] | None] = lambda part: None
-) -> str:
-    """Write a file that holds `value`, but for what is kept `apart`; its checksum, SHA-256."""
+def _dumped(
+    value: Any, apart: Callable[[Any], Any] = lambda part: NotImplemented
+) -> tuple[bytes, str]:
+    """What `torch.save` makes of `value`, and its SHA-256 (hex). `apart`: a `reducer_override`."""
     import torch
 
     class Pickler(pickle.Pickler):
-        def reducer_override(self, part: Any) -> Any:
-            found = apart(part)
-            return NotImplemented if found is None else (_elsewhere, found)
+        reducer_override = staticmethod(apart)
 
-    content = io.BytesIO(bytes(DIGITS))
-    content.seek(DIGITS)
+    content = io.BytesIO()
     torch.save(value, content, SimpleNamespace(__name__="pickle", Pickler=Pickler))
-    total = hashlib.sha256(content.getbuffer()[DIGITS:]).hexdigest()
-    content.getbuffer()[:DIGITS] = total.encode()
-    put({path.name: content.getbuffer()}, path.parent, synced=True)
-    return total
+    return content.getvalue(), hashlib.sha256(content.getbuffer()).hexdigest()
 
 
-def _read(
-    path: Path,
-    kinds: tuple[type, ...],
-    device: "torch.device | str",
-    apart: Callable[[str, str], Any] = _elsewhere,
-) -> tuple[Any, str]:
-    """The value in the file, and its checksum. One of `DAMAGED` if the file is not whole."""
+def _loaded(
+    content: bytes, total: str, known: tuple[Any, ...], device: "torch.device | str"
+) -> Any:
+    """The value that `content` holds. One of `DAMAGED` if that is not of the checksum `total`."""
     import torch
 
-    with path.open("rb") as file:
-        total, content = file.read(DIGITS), file.read()
-    if hashlib.sha256(content).hexdigest().encode() != total:
+    if hashlib.sha256(content).hexdigest() != total:
         raise ValueError("it has changed since it was written")
-    known = [*kinds, (apart, f"{__name__}.{_elsewhere.__name__}")]
-    outer = torch.serialization.get_safe_globals()
-    with torch.serialization.safe_globals(known):
-        value = torch.load(io.BytesIO(content), device, weights_only=True)
-    # Leaving the block also takes away what the reading of the file around this one allows.
-    torch.serialization.add_safe_globals(outer)
-    return value, total.decode()
+    with torch.serialization.safe_globals(list(known)):
+        return torch.load(io.BytesIO(content), device, weights_only=True)

@@ -12,12 +12,12 @@ too, with what they do when they are imported.
 import ast
 import functools
 import hashlib
-import importlib.util
 import platform
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
+from importlib.util import find_spec, resolve_name
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,6 +25,7 @@ from ..errors import ReglError
 
 PACKAGE = __name__.partition(".")[0]
 WHOLE = "*"  # in the place of a name in a module: all that stands there
+NOTHING = ""  # and: what it does at any rate, in statements that bind no name
 # Beside those that compute: tokenizers makes a prompt into numbers, pillow scales what captioner
 # and image encoder see, and scipy has the distribution behind `leakage`. Not among them are
 # safetensors, which stores the bits it is given, accelerate and huggingface-hub, which only bring
@@ -40,7 +41,7 @@ def not_in_key(function: Marked) -> Marked:
     """Marks what gives nothing that a result is made of.
 
     What is asked before anything is computed: how much it is, whether it can be done. The words of
-    an error. How often progress is saved, and where a compiler keeps its code. A digest of code
+    an error. How often progress is saved. A digest of code
     leaves it out: a better estimate, or one more refusal, makes no result stale.
     """
     return function
@@ -72,19 +73,15 @@ def code_digest(*names: tuple[str, str], program: str = "") -> str:
         When a module has no source file, as classes defined in a notebook have none.
     """
     _source.cache_clear()  # files may have come or gone since the last call
-    names = (*names, *_imports("__main__", _statements(program), frozenset({PACKAGE})))
-    packages = frozenset({PACKAGE, *(module.partition(".")[0] for module, _ in names)})
+    names = (*names, *_imports("__main__", _statements(program)))
     wanted: dict[str, set[str]] = defaultdict(set)
     waiting = list(names)
     while waiting:
         module, name = waiting.pop()
-        for package in _packages(module):
-            if package not in wanted:
-                wanted[package] = set()  # no name of it: what it does at any rate
-                waiting += _imports(package, _reached(_module(package)), packages)
         if name not in wanted[module]:
             wanted[module].add(name)
-            waiting += _imports(module, _reached(_module(module), name), packages)
+            waiting += _imports(module, _reached(_module(module), name))
+            waiting += [(package, NOTHING) for package in _packages(module)]
     digests = {
         module: _hashed(_reached(_module(module), *roots)) for module, roots in wanted.items()
     }
@@ -111,7 +108,7 @@ def check_unchanged(names: Iterable[tuple[tuple[str, str], ...]]) -> None:
 def _source(module: str) -> Path | None:
     """The file of `module`, found by its path alone so that nothing is imported."""
     top, *rest = module.split(".")
-    spec = None if top == "__main__" else importlib.util.find_spec(top)
+    spec = None if top == "__main__" else find_spec(top)
     if spec is None or not (rest or spec.origin):
         return None
     if not rest:
@@ -152,15 +149,11 @@ def _statements(source: str | bytes) -> tuple[ast.stmt, ...]:
     return tuple(_Bare().visit(ast.parse(source)).body)
 
 
-def _stub(name: str) -> ast.FunctionDef:
-    """In the place of a marked function: its name is still found, and nothing is behind it."""
-    arguments = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
-    return ast.FunctionDef(name, arguments, [ast.Pass()], decorator_list=[])
-
-
 class _Bare(ast.NodeTransformer):
     def visit_Module(self, node: ast.Module) -> ast.Module:
-        found = [_stub(it.name) if _marked(it) else it for it in node.body]
+        # In the place of a marked function its name is still found, and nothing is behind it.
+        stubs = (ast.parse(f"def {it.name}(): pass").body[0] for it in node.body if _marked(it))
+        found = [next(stubs) if _marked(it) else it for it in node.body]
         return self.generic_visit(ast.Module(found, []))
 
     def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
@@ -174,8 +167,14 @@ class _Bare(ast.NodeTransformer):
     def visit_Raise(self, node: ast.Raise) -> ast.Raise:
         # The type of an error and when it is raised count, what it says does not. A name that
         # begins with a small letter may be a function that goes by its text.
-        if isinstance(node.exc, ast.Call) and _last_name(node.exc.func)[:1].isupper():
-            node.exc.args = [_Speechless().visit(argument) for argument in node.exc.args]
+        called = isinstance(node.exc, ast.Call) and ast.unparse(node.exc.func)
+        if called and called.rpartition(".")[2][0].isupper():
+            for part in (part for its in node.exc.args for part in ast.walk(its)):
+                match part:
+                    case ast.Constant(value=str()):
+                        part.value = ""
+                    case ast.JoinedStr():
+                        part.values = []
         return self.generic_visit(node)
 
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
@@ -196,20 +195,6 @@ def _marked(node: ast.stmt) -> bool:
     return any(isinstance(mark, ast.Name) and mark.id == not_in_key.__name__ for mark in marks)
 
 
-class _Speechless(ast.NodeTransformer):
-    """Leaves no text in an expression, nor what is put into one."""
-
-    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
-        return ast.Constant("") if isinstance(node.value, str) else node
-
-    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.Constant:
-        return ast.Constant("")
-
-
-def _last_name(node: ast.expr) -> str:
-    return getattr(node, "attr", getattr(node, "id", ""))
-
-
 @functools.cache
 def _hashed(statements: tuple[ast.stmt, ...]) -> str:
     return hashlib.sha256("\n".join(map(ast.dump, statements)).encode()).hexdigest()
@@ -223,14 +208,14 @@ def _reached(statements: tuple[ast.stmt, ...], *roots: str) -> tuple[ast.stmt, .
     name stands in a text (a quoted annotation, ``getattr``). Where a root is not found at the top
     level, all of them can.
     """
-    binding = defaultdict(list)
+    binding = defaultdict(list, {NOTHING: []})
     for statement in statements:
-        for name in _bound(statement) or ("",):
+        for name in _bound(statement) or (NOTHING,):
             binding[name].append(statement)
     if not binding.keys() >= set(roots):
         return statements
     reached: set[ast.stmt] = set()
-    waiting = [statement for name in ("", *roots) for statement in binding[name]]
+    waiting = [statement for name in (NOTHING, *roots) for statement in binding[name]]
     while waiting:
         statement = waiting.pop()
         if statement not in reached:
@@ -242,16 +227,14 @@ def _reached(statements: tuple[ast.stmt, ...], *roots: str) -> tuple[ast.stmt, .
 
 @functools.cache
 def _mentioned(statement: ast.stmt) -> frozenset[str]:
-    return frozenset(name for node in ast.walk(statement) for name in _named(node))
-
-
-def _named(node: ast.AST) -> list[str]:
-    match node:
-        case ast.Name(id=name, ctx=ast.Load()):
-            return [name]
-        case ast.Constant(value=str(text)):
-            return re.findall(r"\w+", text)
-    return []
+    found: list[str] = []
+    for node in ast.walk(statement):
+        match node:
+            case ast.Name(id=name, ctx=ast.Load()):
+                found.append(name)
+            case ast.Constant(value=str(text)):
+                found += re.findall(r"\w+", text)
+    return frozenset(found)
 
 
 def _bound(statement: ast.stmt) -> set[str]:
@@ -268,33 +251,24 @@ def _bound(statement: ast.stmt) -> set[str]:
 
 
 @functools.cache
-def _imports(
-    module: str, statements: tuple[ast.stmt, ...], packages: frozenset[str]
-) -> tuple[tuple[str, str], ...]:
-    """What `statements` of `module` import from `packages`, inside functions too: module, name."""
-    imports = []
-    for node in _import_statements(statements):
-        name = node.names[0].name
-        found = [(name, WHOLE)]
-        if isinstance(node, ast.ImportFrom):
-            base = _base(module, node)
-            # `from package import name` means a module of that name where there is one.
-            found = [(f"{base}.{name}", WHOLE), (base, name)]
-        found = [(it, part) for it, part in found if it.partition(".")[0] in packages]
-        imports += [(it, part) for it, part in found if _source(it)][:1]
+def _imports(module: str, statements: tuple[ast.stmt, ...]) -> tuple[tuple[str, str], ...]:
+    """What `statements` of `module` import, inside functions too: module, name.
+
+    Of this package and of the one that `module` lies in; others are libraries.
+    """
+    source, imports = _source(module), []
+    inside = source is not None and source.name == "__init__.py"
+    package = module if inside else module.rpartition(".")[0]
+    for node in (node for statement in statements for node in ast.walk(statement)):
+        match node:
+            case ast.Import(names=[alias]):
+                found = [(alias.name, WHOLE)]
+            case ast.ImportFrom(names=[alias]):
+                base = resolve_name("." * node.level + (node.module or ""), package)
+                # `from package import name` means a module of that name where there is one.
+                found = [(f"{base}.{alias.name}", WHOLE), (base, alias.name)]
+            case _:
+                continue
+        own = (it for it in found if it[0].partition(".")[0] in (PACKAGE, module.partition(".")[0]))
+        imports += [it for it in own if _source(it[0])][:1]
     return tuple(imports)
-
-
-@functools.cache
-def _import_statements(statements: tuple[ast.stmt, ...]) -> list[ast.Import | ast.ImportFrom]:
-    nodes = (node for statement in statements for node in ast.walk(statement))
-    return [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
-
-
-def _base(module: str, node: ast.ImportFrom) -> str:
-    """The absolute name of what `node`, standing in `module`, imports from."""
-    if not node.level:
-        return node.module or ""
-    source = _source(module)
-    above = node.level - (source is not None and source.name == "__init__.py")
-    return ".".join([*module.split(".")[: -above or None], *filter(None, [node.module])])

@@ -3,10 +3,9 @@
 import errno
 import hashlib
 import json
-import stat
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from ..system import machines, sync
 from .digest import library_versions
@@ -26,10 +25,7 @@ def write(stage: Stage, folder: Path, seconds: float) -> None:
         "kind": stage.kind,
         "key": stage.key,
         "fields": described(stage),
-        "files": {
-            name: {"sha256": _sha256(path), "bytes": path.stat().st_size}
-            for name, path in _files(folder).items()
-        },
+        "files": {name: _sha256(path) for name, path in _files(folder).items()},
         "seconds": seconds,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "libraries": library_versions(),
@@ -44,17 +40,14 @@ def read(folder: Path) -> dict[str, Any]:
     """The content of entry.json. Raises Damage where it is not as it was written."""
     path = Path(folder, ENTRY)
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # who opens a pipe waits for ever
-            raise Damage(f"{ENTRY} is no file")
-        text = path.read_bytes().decode()
-        entry = json.loads(text)
-        if text == _rendered({name: entry[name] for name in entry if name != "checksum"}):
-            return entry
-    except OSError as error:
-        _refuse(ENTRY, error)
-    except (ValueError, TypeError, LookupError, RecursionError):
-        pass  # neither text nor JSON, or of another form
-    raise Damage(f"{ENTRY} has changed")
+        if path.is_file():  # who opens a pipe waits for ever
+            text = path.read_bytes().decode()
+            entry = json.loads(text)
+            if text == _rendered({name: entry[name] for name in entry if name != "checksum"}):
+                return entry
+    except (FileNotFoundError, ValueError, TypeError, LookupError, RecursionError):
+        pass  # neither text nor JSON, of another form, or deleted this very moment
+    raise Damage(f"{ENTRY} is missing or has changed")
 
 
 def verify(folder: Path, key: str, seen: Seen) -> None:
@@ -63,41 +56,24 @@ def verify(folder: Path, key: str, seen: Seen) -> None:
     A file in `seen` is not read again; one that is found intact is added to it.
     """
     entry, found = read(folder), _files(folder)
-    try:  # an older version of this program may have written it
-        of, expected = (
-            entry["key"],
-            {k: (v["bytes"], v["sha256"]) for k, v in entry["files"].items()},
-        )
-    except (LookupError, TypeError, AttributeError):
-        raise Damage(f"{ENTRY} is of another form") from None
-    if of != key:
+    if entry.get("key") != key:
         raise Damage(f"{ENTRY} is of another stage")
-    for name in sorted(expected.keys() ^ found.keys()):
-        raise Damage(f"{name} is {'missing' if name in expected else 'foreign'}")
-    for name, path in found.items():
+    # An older version of this program may have written it.
+    expected = entry["files"] if isinstance(entry.get("files"), dict) else {}
+    for name in sorted(expected.keys() | found.keys()):
+        path = folder / name
         try:
             now = path.stat()
-            size, sha = expected[name]
-            identity = path, now.st_mtime_ns, now.st_size, sha
+            identity = path, now.st_mtime_ns, now.st_size, str(expected.get(name))
             if identity not in seen:
-                alike = stat.S_ISREG(now.st_mode) and now.st_size == size
-                if not alike or _sha256(path) != sha:
+                if not path.is_file() or _sha256(path) != expected.get(name):
                     raise Damage(f"{name} has changed")
                 seen.add(identity)
         except OSError as error:
-            _refuse(name, error)
-
-
-def _refuse(name: str, error: OSError) -> NoReturn:
-    """Raise Damage where `error` says that `name` is not there; else `error` itself.
-
-    A disk that cannot be read, or may not be, says nothing of the entry.
-    """
-    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR):
-        raise Damage(f"{name} is missing") from None
-    if error.errno == errno.ELOOP:
-        raise Damage(f"{name} is a link to itself") from None
-    raise error
+            # A disk that cannot be read, or may not be, says nothing of the entry.
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                raise
+            raise Damage(f"{name} is missing") from None
 
 
 def _rendered(entry: dict[str, Any]) -> str:

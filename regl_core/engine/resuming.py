@@ -1,25 +1,17 @@
 """Loops that go on where a kill ended them, bit for bit."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from .checkpoints import Checkpoint
 
 Made = TypeVar("Made")
 
 
-class Stateful(Protocol):
-    """A network, an optimiser or a schedule: what holds a state and can be given one."""
-
-    def state_dict(self) -> Mapping[str, Any]: ...
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any: ...
-
-
 def stepwise(
     step: Callable[[int], Made],
     count: int,
-    parts: Sequence[Stateful] = (),
+    parts: Sequence[Any] = (),
     checkpoint: Checkpoint | None = None,
     tick: Callable[[float], None] = lambda fraction: None,
 ) -> list[Made]:
@@ -30,6 +22,8 @@ def stepwise(
     step
         Changes `parts` and nothing else that a later step sees; it draws by its number. What it
         returns is a value as a `Checkpoint` keeps it.
+    parts
+        Networks, optimisers, schedules: what has a `state_dict` and can load one.
     checkpoint
         Where to go on from and to save to, after any step; None: neither.
     tick

@@ -2,8 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from statistics import mean
+from graphlib import TopologicalSorter
 
 from tqdm import tqdm
 
@@ -12,28 +11,10 @@ from ..system import places
 from .digest import check_unchanged
 from .stage import Stage
 from .store import Store
-from .workers import Failed, Finished, Progress, Workers
+from .workers import Failed, Workers
 
 Watch = Callable[[float, str], None]  # gets the share of the work done, and what is running
 Seconds = Callable[[Stage], float]  # an estimate of how long a stage takes
-
-
-@dataclass(frozen=True)
-class Todo:
-    """Missing stages by key, each after those it needs, and the estimated seconds of each."""
-
-    stages: dict[str, Stage]
-    seconds: dict[str, float]
-
-    def chains(self) -> dict[str, float]:
-        """For each stage the seconds of the longest chain of stages that begins with it."""
-        chains = dict(self.seconds)
-        for key, stage in reversed(self.stages.items()):
-            for need in stage.inputs:
-                if need.key in chains:
-                    longer = self.seconds[need.key] + chains[key]
-                    chains[need.key] = max(chains[need.key], longer)
-        return chains
 
 
 def run_stages(
@@ -42,7 +23,7 @@ def run_stages(
     workers: int | None = None,
     progress: bool = True,
     watch: Watch = lambda fraction, running: None,
-    seconds: Seconds | None = None,
+    seconds: Seconds = lambda stage: 1.0,
 ) -> None:
     """Have every one of `targets` in `store`, computing with `workers` processes what is missing.
 
@@ -51,8 +32,7 @@ def run_stages(
     What a target that is there was made from is not asked for. `progress` shows one bar.
     The results are the same for any number of workers. `watch` is called at least once a second
     while there is something to compute; what it raises kills the workers and leaves from here.
-    `seconds` estimates a stage, for the bar and the order alone; None: what earlier ones of its
-    kind took in this store on average, else 1.
+    `seconds` estimates a stage, for the bar and the order alone.
 
     Raises
     ------
@@ -66,79 +46,71 @@ def run_stages(
     """
     if workers is not None and workers < 1:
         raise ReglError(f"workers is {workers}; expected at least 1")
-    check_unchanged({stage.code() for stage in closure(targets).values()})
+    check_unchanged({stage.code for stage in closure(targets).values()})
     lacking = closure(targets, store.has)
     if not lacking:
         return
-    todo = Todo(lacking, _estimated(lacking, store, seconds))
+    took = {key: max(seconds(stage), 1e-3) for key, stage in lacking.items()}
     store.sweep()
     where = places(any(stage.on_gpu for stage in lacking.values()), workers)[: len(lacking)]
-    with Workers(store, where) as pool, _bar(todo, progress) as bar:
-        failures, unfinished = _drive(todo, pool, bar, watch)
+    with Workers(store, where) as pool, _bar(len(lacking), sum(took.values()), progress) as bar:
+        failures, finished = _drive(lacking, took, pool, bar, watch)
     if failures:
         halted = any(failed.halts for _, failed in failures)
-        raise (Halt if halted else Incomplete)(_report(failures, len(todo.stages), unfinished))
+        raise (Halt if halted else Incomplete)(_report(failures, len(lacking), finished))
 
 
 def _drive(
-    todo: Todo, pool: Workers, bar: tqdm, watch: Watch
+    stages: dict[str, Stage], took: dict[str, float], pool: Workers, bar: tqdm, watch: Watch
 ) -> tuple[list[tuple[Stage, Failed]], int]:
-    """Compute what is to do, the longest chain first; the failures, how many are unfinished.
+    """Compute `stages`, the longest chain first; which failed, and how many are finished.
 
     What needs a stage that failed is not begun, and after a failure that halts nothing is.
     """
-    chains = todo.chains()
-    waiting = sorted(todo.stages, key=lambda key: -chains[key])
-    needs = {key: {need.key for need in stage.inputs} for key, stage in todo.stages.items()}
-    unfinished = set(todo.stages)
-    fractions = dict.fromkeys(todo.stages, 0.0)
+    needs = {key: [it.key for it in its.inputs if it.key in stages] for key, its in stages.items()}
+    chains = dict(took)  # seconds of the longest chain of stages that begins with one
+    for key in reversed(stages):
+        for need in needs[key]:
+            chains[need] = max(chains[need], took[need] + chains[key])
+    order = TopologicalSorter(needs)
+    order.prepare()
+    ready: list[str] = []
+    fractions, finished = dict.fromkeys(stages, 0.0), 0
     failures: list[tuple[Stage, Failed]] = []
     while True:
-        halted = any(failed.halts for _, failed in failures)
-        ready = [key for key in waiting if needs[key].isdisjoint(unfinished) and not halted]
-        for key in ready[: len(pool.idle)]:
-            waiting.remove(key)
-            pool.start(todo.stages[key])
+        ready = sorted([*ready, *order.get_ready()], key=chains.get)
+        while ready and pool.idle and not any(failed.halts for _, failed in failures):
+            pool.start(stages[ready.pop()])
         kinds = "+".join(sorted({stage.kind for stage in pool.running})) or "stages"
-        finished = len(fractions) - len(unfinished)
-        running = f"{kinds} {finished}/{len(fractions)}"
+        running = f"{kinds} {finished}/{len(stages)}"
         bar.set_description_str(running, refresh=False)
-        done = sum(todo.seconds[key] * fraction for key, fraction in fractions.items())
+        done = sum(took[key] * fraction for key, fraction in fractions.items())
         bar.update(max(done - bar.n, 0.0))
-        watch(done / sum(todo.seconds.values()), running)
+        watch(done / sum(took.values()), running)
         if not pool.running:
             break
         for stage, news in pool.news(seconds=1.0):
-            match news:
-                case Progress(fraction):
-                    fractions[stage.key] = max(fractions[stage.key], min(fraction, 1.0))
-                case Finished():
-                    fractions[stage.key] = 1.0
-                    unfinished.remove(stage.key)
-                case Failed():
-                    failures.append((stage, news))
-    if ready:
+            if isinstance(news, Failed):
+                failures.append((stage, news))
+            else:
+                fraction = 1.0 if news is None else min(news, 1.0)
+                fractions[stage.key] = max(fractions[stage.key], fraction)
+            if news is None:
+                finished += 1
+                order.done(stage.key)
+    if ready and not pool.alive:
         raise ReglError("every worker process was killed; run again with fewer workers")
-    return failures, len(unfinished)
+    return failures, finished
 
 
-def _report(failures: list[tuple[Stage, Failed]], count: int, unfinished: int) -> str:
+def _report(failures: list[tuple[Stage, Failed]], count: int, finished: int) -> str:
     """A summary in one line, a line for each failure, and the tracebacks of defects."""
     lines = [f"{stage} failed: {failed.line}" for stage, failed in failures]
     summary = (
-        f"{len(failures)} of {count} stages failed, {unfinished - len(failures)} were not begun, "
-        f"{count - unfinished} are finished and kept; run again to go on from there"
+        f"{len(failures)} of {count} stages failed, {count - finished - len(failures)} were not "
+        f"begun, {finished} are finished and kept; run again to go on from there"
     )
     return "\n".join([summary, *lines, *(failed.traceback for _, failed in failures)]).rstrip()
-
-
-def _estimated(stages: dict[str, Stage], store: Store, seconds: Seconds | None) -> dict[str, float]:
-    """Seconds of each of `stages`, by the same keys, as for `run_stages`."""
-    if seconds is None:
-        kinds = {stage.kind for stage in stages.values()}
-        past = {kind: [entry["seconds"] for entry in store.entries(kind)] for kind in kinds}
-        return {key: mean(past[stage.kind] or [1.0]) for key, stage in stages.items()}
-    return {key: max(seconds(stage), 1e-3) for key, stage in stages.items()}
 
 
 def closure(
@@ -161,10 +133,10 @@ def closure(
     return found
 
 
-def _bar(todo: Todo, progress: bool) -> tqdm:
+def _bar(count: int, seconds: float, progress: bool) -> tqdm:
     return tqdm(
-        desc=f"stages 0/{len(todo.stages)}",
-        total=sum(todo.seconds.values()),
+        desc=f"stages 0/{count}",
+        total=seconds,
         disable=not progress,
         bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}",
         smoothing=0,  # the mean speed so far: stages differ too much for the last one to tell

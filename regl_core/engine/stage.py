@@ -66,7 +66,7 @@ class Stage(ABC):
             "kind": self.kind,
             "fields": described(self),
             "inputs": [stage.key for stage in self.inputs],
-            "code": code_digest(*self.code()),
+            "code": code_digest(*self.code),
             "libraries": library_versions(),
         }
         return hashlib.sha256(canonical(parts).encode()).hexdigest()
@@ -77,12 +77,9 @@ class Stage(ABC):
         own = _values(self, stages=True)
         return any(getattr(value, "device", "").startswith("cuda") for value in own)
 
+    @cached_property
     def code(self) -> tuple[tuple[str, str], ...]:
         """(module, name) of this class, then of the class of every value in its fields."""
-        return self._code
-
-    @cached_property
-    def _code(self) -> tuple[tuple[str, str], ...]:
         kinds = dict.fromkeys([type(self), *map(type, _values(self))])
         return tuple((kind.__module__, kind.__qualname__) for kind in kinds)
 

@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from filelock import Timeout
 
@@ -90,12 +89,6 @@ class Store:
             with suppress(FileNotFoundError):  # finished or cleared this very moment
                 return path.read_text()
         return None
-
-    def entries(self, kind: str) -> Iterator[dict[str, Any]]:
-        """The content of every intact entry.json of this kind of stage, whatever its code."""
-        for path in self.root.glob(f"{kind}/*/*"):
-            with suppress(entry.Damage):
-                yield entry.read(path)
 
     def folders(self) -> Iterator[Path]:
         """The folder of every entry, intact or not; its name is the key, the topmost the kind."""

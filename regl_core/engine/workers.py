@@ -24,47 +24,26 @@ from .stage import Stage
 from .store import Store
 
 INTERVAL = 0.2  # least seconds between two messages about progress
-PATIENCE = 10.0  # seconds for a process to end that is killed; a broken driver may hold it
 ENVIRONMENT = {
     **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")},
     # glibc gives large arrays back to the system after each use and asks for them anew. Kept,
     # and on large pages, they make a stage about a twentieth faster.
-    "GLIBC_TUNABLES": ":".join(
-        f"glibc.malloc.{name}={value}"
-        for name, value in {
-            "hugetlb": 1,
-            "mmap_threshold": 2**30,
-            "trim_threshold": 2**32,
-            "top_pad": 2**27,
-        }.items()
-    ),
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824:"
+    "glibc.malloc.trim_threshold=4294967296:glibc.malloc.top_pad=134217728",
 }
-
-
-@dataclass(frozen=True)
-class Progress:
-    """A fraction of a stage, 0 to 1, is done."""
-
-    fraction: float
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A stage is in the store."""
 
 
 @dataclass(frozen=True)
 class Failed:
     """A stage failed: one line that says why, and the traceback where that is a defect.
 
-    halts: whether any other stage would fail for the same reason. lost: whether any other would in
-    this process, whose GPU does nothing more for it.
+    halts: whether any other stage would fail for the same reason. ends: its process ends with it.
     """
 
     line: str
     traceback: str = ""
     halts: bool = False
-    lost: bool = False
+    ends: bool = False
 
 
 @dataclass
@@ -81,8 +60,8 @@ class Worker:
 class Workers:
     """A process for each of `places` within a ``with`` block; an error that leaves it kills them.
 
-    One that is killed while it computes, or can use its GPU no more, is replaced. places: of each
-    the one GPU that it sees, as CUDA_VISIBLE_DEVICES names it; None leaves that variable as it is.
+    One that is killed while it computes, or meets a defect, is replaced. places: of each the one
+    GPU that it sees, as CUDA_VISIBLE_DEVICES names it; None leaves that variable as it is.
     """
 
     store: Store
@@ -124,73 +103,60 @@ class Workers:
         with suppress(BrokenPipeError):  # it is dead, which `news` will tell
             worker.pipe.send((stage, stage.key))
 
-    def news(self, seconds: float) -> Iterator[tuple[Stage, Progress | Finished | Failed]]:
-        """What has happened to running stages; waits for it, but not longer than `seconds`."""
+    def news(self, seconds: float) -> Iterator[tuple[Stage, float | Failed | None]]:
+        """Of running stages the share done, None at the end, or why they failed.
+
+        Waits for it, but not longer than `seconds`.
+        """
         ready = wait([worker.pipe for worker in self.alive], seconds)
         for worker in [worker for worker in self.alive if worker.pipe in ready]:
             stage = worker.stage
             try:
                 message = worker.pipe.recv()
             except (EOFError, OSError):
-                self.alive.remove(worker)
                 message = self._death(worker)
+            if not isinstance(message, float):
+                worker.stage = None
+            if isinstance(message, Failed) and message.ends:
+                self.alive.remove(worker)
+                worker.pipe.close()
+                worker.process.kill()  # and not waited for: a broken driver may hold it
                 if stage is not None:  # else it could not even start, nor could the next
                     self._add(worker.place)
-            if isinstance(message, Failed) and message.lost:
-                # Idle at once, it would be given, and would fail, all that is ready.
-                self._end(worker)
-                self._add(worker.place)
-            if not isinstance(message, Progress):
-                worker.stage = None
             if stage is not None:
                 yield stage, message
-
-    def _end(self, worker: Worker) -> None:
-        self.alive.remove(worker)
-        worker.pipe.close()
-        worker.process.kill()
-        worker.process.join(PATIENCE)
 
     def _death(self, worker: Worker) -> Failed:
         worker.process.join()
         code = worker.process.exitcode or 0
-        cause = f"was killed by {_signal(-code)}" if code < 0 else f"ended with {code}"
-        beside = ", ".join(map(str, self.running)) or "nothing"
-        return Failed(
+        names = {it.value: it.name for it in signal.Signals}
+        cause = f"was killed by {names.get(-code, -code)}" if code < 0 else f"ended with {code}"
+        others = [str(it.stage) for it in self.alive if it.stage and it is not worker]
+        line = (
             f"its worker process {cause}; most often memory has run out: run again with fewer "
-            f"workers than {len(self.places)} (running beside it: {beside})"
+            f"workers than {len(self.places)} (running beside it: {', '.join(others) or 'nothing'})"
         )
-
-
-def _signal(number: int) -> str:
-    """Its name, or its number where it has none, as real-time signals."""
-    with suppress(ValueError):
-        return signal.Signals(number).name
-    return f"signal {number}"
+        return Failed(line, ends=True)
 
 
 def _work(pipe: Connection, root: Path) -> None:
     """The life of a worker: compute what comes through `pipe` until that is closed."""
     heed(signal.SIG_IGN)  # the parent says what an interrupt means
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    # Not at the top: the parent imports this module without having to load torch.
-    import torch
-
-    torch.set_num_threads(1)
     store = Store(root)
     with suppress(EOFError, BrokenPipeError):
         while True:
             pipe.send(_attempt(pipe.recv_bytes(), store, pipe))
 
 
-def _attempt(task: bytes, store: Store, pipe: Connection) -> Finished | Failed:
+def _attempt(task: bytes, store: Store, pipe: Connection) -> Failed | None:
     last = 0.0
 
     def tick(fraction: float) -> None:
         nonlocal last
         if time.monotonic() - last >= INTERVAL:
             last = time.monotonic()
-            pipe.send(Progress(fraction))
+            pipe.send(float(fraction))
 
     try:
         stage, key = pickle.loads(task)
@@ -203,32 +169,11 @@ def _attempt(task: bytes, store: Store, pipe: Connection) -> Finished | Failed:
     except ReglError as error:
         return Failed(str(error), halts=isinstance(error, Halt))
     except Exception as error:
-        line = traceback.format_exception_only(error)[-1].strip()
-        if lost := _lost(error):
-            line = (  # CUDA's errors go on with advice for programmers
-                f"{line.splitlines()[0]}; after such an error nothing more can be computed on the "
-                "GPU in the same process, so its worker process was replaced: run again, and if it "
-                "comes again, have that GPU checked (nvidia-smi -q, dmesg)"
-            )
-        return Failed(line, traceback.format_exc(), lost=lost)
-    return Finished()
-
-
-def _lost(error: Exception) -> bool:
-    """Whether this process can use its GPU no more, as after an illegal access or a fault in it.
-
-    Libraries on top of CUDA say that in errors of their own, so the GPU itself is asked too.
-    """
-    import torch
-
-    if isinstance(error, torch.AcceleratorError):
-        return True
-    try:
-        if torch.cuda.is_initialized():
-            torch.cuda.synchronize()
-    except RuntimeError:
-        return True
-    return False
+        # After an illegal access a process can use its GPU no more, whichever library says so.
+        # Idle, it would be given, and would fail, all that is ready: it ends.
+        line = traceback.format_exception_only(error)[-1].strip().splitlines()[0]
+        return Failed(line, traceback.format_exc(), ends=True)
+    return None
 
 
 def _die_with_parent() -> None:
@@ -239,13 +184,11 @@ def _die_with_parent() -> None:
 @contextmanager
 def _environment(changes: dict[str, str]) -> Iterator[None]:
     """Environment variables changed for processes started within the block."""
-    before = {name: os.environ.get(name) for name in changes}
+    before = {name: os.environ[name] for name in changes if name in os.environ}
     os.environ.update(changes)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        for name in changes.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)

@@ -31,7 +31,6 @@ PLAIN_SGD = {
     "report_rounds": 1,
     "augmentation": "none",
     "precision": "float32",
-    "compile": False,
     "device": "cpu",
 }
 

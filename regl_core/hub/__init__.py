@@ -4,8 +4,8 @@
 downloads what is missing. No weights are read here, and only `fetch` asks the network.
 """
 
-from .components import FILES, SHIPPED, Component, is_id, snapshot
+from .components import FILES, SHIPPED, Component
 from .fetching import fetch
 from .sources import SUMS, Sources
 
-__all__ = ["FILES", "SHIPPED", "SUMS", "Component", "Sources", "fetch", "is_id", "snapshot"]
+__all__ = ["FILES", "SHIPPED", "SUMS", "Component", "Sources", "fetch"]

@@ -9,6 +9,7 @@ libraries load what no key knows of.
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -100,16 +101,22 @@ class Component:
     @property
     def path(self) -> Path | None:
         """The folder that `name` is, None where it is none."""
-        # A relative folder that does not exist would be taken for a hub id.
-        folder = Path(self.name or "").expanduser()
-        # `Path.is_dir` raises where a name is too long to be one.
-        return folder.resolve() if self.name and os.path.isdir(folder) else None
+        # A relative folder that does not exist would be taken for a hub id. `Path.is_dir` raises
+        # where a name is too long to be one.
+        folder = os.path.expanduser(self.name or "")
+        return Path(folder).resolve() if os.path.isdir(folder) else None
 
     @property
     def on_hub(self) -> bool:
-        """Whether `name` is no folder and can be an id on the hub."""
-        given = self.name or "."
-        return not self.path and not given.startswith((".", "~", "/")) and is_id(given)
+        """Whether `name` is no folder and can be an id on the hub, owner/name."""
+        if self.path:
+            return False
+        from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+        with suppress(HFValidationError):
+            validate_repo_id(self.name)
+            return self.name.count("/") == 1
+        return False
 
     @not_in_key
     def check(self) -> None:
@@ -127,14 +134,17 @@ class Component:
         self.check()
         if self.path:
             return self.path
-        found = snapshot(self.name, self.revision, self.files.entry)
-        if found is None:
+        from huggingface_hub import constants, try_to_load_from_cache
+
+        cache, entry = constants.HF_HUB_CACHE, self.files.entry
+        found = try_to_load_from_cache(self.name, entry, cache_dir=cache, revision=self.revision)
+        if not isinstance(found, str):
             asked = f" at revision {self.revision!r}" if self.revision else ""
             raise ReglError(
                 f"{self.key}: {self.name}{asked} ({self.kind}) is not in the hub's local cache, "
                 "and no run downloads; make models with the same PROFILE does, or name its folder"
             )
-        return found
+        return Path(found).parent  # whose name is the commit
 
     def missing(self) -> list[str]:
         """What is not there or damaged, a line each, told from names and headers."""
@@ -172,30 +182,6 @@ class Component:
             return {}
 
 
-def is_id(name: str) -> bool:
-    """Whether `name` can be the id of a model on the hub, owner/name."""
-    from huggingface_hub.utils import HFValidationError, validate_repo_id
-
-    try:
-        validate_repo_id(name)
-    except HFValidationError:
-        return False
-    return name.count("/") == 1
-
-
-def snapshot(name: str, revision: str | None, entry: str) -> Path | None:
-    """The folder of the model `name` in the hub's local cache; its own name is the commit.
-
-    `revision`: a branch, tag or commit; None: the branch that was downloaded without one. None is
-    returned where it has no file `entry` in the cache; nothing is downloaded.
-    """
-    from huggingface_hub import constants, try_to_load_from_cache
-
-    cache = constants.HF_HUB_CACHE
-    found = try_to_load_from_cache(name, entry, cache_dir=cache, revision=revision)
-    return Path(found).parent if isinstance(found, str) else None
-
-
 def _missing(files: ModelFiles, folder: Path) -> Iterator[str]:
     """What keeps a model in `folder` from being loaded."""
     for choice in ((files.entry,), *files.needed):
@@ -227,31 +213,23 @@ def _mapping(path: Path) -> dict[str, Any] | None:
 
 def _unread(stem: Path) -> Iterator[tuple[Path, str]]:
     """Which files of the weights `stem` cannot be read, and why."""
-    whole = stem.with_name(f"{stem.name}.safetensors")
-    index = stem.with_name(f"{stem.name}.safetensors.index.json")
+    name = stem.name
+    whole, index = (stem.with_name(f"{name}.safetensors{end}") for end in ("", ".index.json"))
     shards = [whole] if whole.is_file() else []
     if index.is_file():  # diffusers goes by it even where all is in one file too
-        named = (_mapping(index) or {}).get("weight_map")
-        if not isinstance(named, dict) or not named:
-            yield index, "is damaged: expected a weight_map from tensors to files"
-            return
         # Whatever it names would be loaded, so it must be one of the files that digests know.
-        pattern = f"{stem.name}-*-of-*.safetensors"
-        for name in named.values():
-            if not isinstance(name, str) or {*"/\0"} & {*name} or not fnmatch(name, pattern):
-                yield index, f"names {shown(name)}, expected {pattern} beside it"
-                return
-        shards += [stem.with_name(name) for name in sorted(set(named.values()))]
+        pattern, named = f"{name}-*-of-*.safetensors", (_mapping(index) or {}).get("weight_map")
+        names = [*named.values()] if isinstance(named, dict) else []
+        sound = (isinstance(it, str) and fnmatch(it, pattern) and "/" not in it for it in names)
+        if not names or not all(sound):
+            yield index, f"is damaged, expected a weight_map from tensors to {pattern} beside it"
+            return
+        shards += [stem.with_name(it) for it in sorted(set(names))]
     if not shards:
-        others = sorted(path.name for path in stem.parent.glob("*") if path.is_file())
-        half = [it for it in others if fnmatch(it, f"{stem.name}.*.safetensors")]
-        pickles = [it for it in others if it.endswith((".bin", ".ckpt", ".pt", ".pth"))]
-        why = ""
-        if half:
-            why = f", and {half[0]} is not taken for it: rename it"
-        elif pickles:
-            why = f", and {pickles[0]} is a pickle, which can run code: only safetensors are read"
-        yield whole, f"is missing{why}"
+        ends = ".safetensors", ".bin", ".ckpt", ".pt", ".pth"
+        others = sorted(it.name for it in stem.parent.glob("*") if it.suffix in ends)
+        why = f": not {', '.join(others)}; rename it, or convert a pickle, which can run code"
+        yield whole, f"is missing{why if others else ''}"
     for shard in shards:
         try:
             with safe_open(shard, framework="np"):  # reads the header; "pt" would import torch

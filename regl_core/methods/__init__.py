@@ -5,34 +5,22 @@ and a line below `methods:` or `personal_methods:` in `params/<profile>.yaml`.
 one that most derive from. A method is asked for by name (`get`), with its hyper-parameters.
 """
 
-import importlib
-import pkgutil
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from ..errors import ReglError
-from ..settings import nearest, shown
+from ..settings import defined, nearest, shown
 from .base import Method, Round, Server, State, Task, Update
 from .fedavg import FedAvg
 
 __all__ = ["FedAvg", "Method", "Round", "Server", "State", "Task", "Update", "get", "known"]
 
 
+@cache
 def known() -> dict[str, type[Method]]:
     """Every method defined in a file of this folder, by its `name`."""
-    found: dict[str, type[Method]] = {}
-    for file in pkgutil.iter_modules(__path__):
-        module = importlib.import_module(f"{__name__}.{file.name}")
-        for kind in vars(module).values():
-            own = isinstance(kind, type) and kind.__module__ == module.__name__
-            if own and issubclass(kind, Method) and "name" in vars(kind):
-                if kind.name in found:
-                    raise ReglError(
-                        f"methods: {kind.__module__} and {found[kind.name].__module__} both define "
-                        f"{kind.name!r}; rename one"
-                    )
-                found[kind.name] = kind
-    return found
+    return defined(__name__, Method, "name")
 
 
 def get(name: str, hyperparameters: Mapping[str, Any]) -> Method:

@@ -149,7 +149,6 @@ class Method(Frozen):
     uploads: ClassVar[tuple[str, ...]] = ()  # names of what an Update holds besides weights
     masks: ClassVar[tuple[str, ...]] = ()  # those of `uploads` that are weights' masks, bool
     personalized: ClassVar[bool] = False  # each client personalises the last global model
-    looks_inside: ClassVar[bool] = False  # at layers, or differentiates twice: not compiled
 
     @not_in_key
     def check(self, training: TrainingSettings) -> None:

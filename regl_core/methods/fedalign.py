@@ -47,7 +47,6 @@ class FedAlign(FedAvg):
     """
 
     name = "FedAlign"
-    looks_inside = True
     candidates = ("mu", (0.15, 0.45, 1.0, 2.0))
     mu: float = Field(0.45, ge=0, description="the term's size as a share of CE; the paper")
     width: float = Field(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..errors import ReglError
 from ..seeds import derive
-from ..weights import Live, Weights
+from ..weights import Weights
 from .base import State, Task, Update, single
 from .fedavg import FedAvg
 
@@ -75,7 +75,11 @@ class Moon(FedAvg):
         """The frozen networks, global and previous; None before there is a previous one."""
         if "previous" not in task.state:
             return None
-        return task.now.net.frozen(task.start, task.state["previous"])
+        frozen = []
+        for weights in (task.start, task.state["previous"]):
+            frozen.append(copy.deepcopy(task.now.net).eval().requires_grad_(False))
+            weights.into(frozen[-1])
+        return frozen
 
     def loss(self, net: nn.Module, images: Tensor, labels: Tensor, context: Any) -> Tensor:
         z = net.project(images)
@@ -102,8 +106,6 @@ class Projected(nn.Module):
     def __init__(self, body: nn.Module, projection: nn.Module, fc: nn.Linear) -> None:
         super().__init__()
         self.body, self.projection, self.fc = body, projection, fc
-        # A tuple's networks are no part of this one.
-        self._frozen: tuple[tuple[nn.Module, Live], ...] = ()
 
     def project(self, images: Tensor) -> Tensor:
         """z, float (n, projection_size)."""
@@ -111,16 +113,3 @@ class Projected(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.fc(self.project(images))
-
-    def frozen(self, *weights: Weights) -> Sequence[nn.Module]:
-        """Networks like this one, with these weights until the next call, which uses them again.
-
-        To copy a small network takes as long as a batch.
-        """
-        if len(self._frozen) != len(weights):
-            self._frozen = ()
-            like = [copy.deepcopy(self).eval().requires_grad_(False) for _ in weights]
-            self._frozen = tuple((net, Live.of(net)) for net in like)
-        for (_, live), one in zip(self._frozen, weights, strict=True):
-            live.become(one)
-        return [net for net, _ in self._frozen]

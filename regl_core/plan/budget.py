@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 
+from tabulate import tabulate
+
 from ..engine import Stage, Store, closure
 from ..hub import Sources
 from ..params import Settings
@@ -113,9 +115,6 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
 
     Empty without more than a head.
     """
-    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
-        [first.ljust(wide[0]), *map(str.rjust, middle, wide[1:-1]), last]
-        for first, *middle, last in rows
-    )
-    return "\n".join(map("  ".join, lines)) if rows[1:] else ""
+    align = ("left", *["right"] * (len(rows[0]) - 2), "left")
+    plain = {"tablefmt": "plain", "disable_numparse": True, "colalign": align}
+    return tabulate(rows[1:], rows[0], **plain) if rows[1:] else ""

@@ -3,7 +3,6 @@
 What does not fit into a memory says so when it happens, with what to lower.
 """
 
-import shutil
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
@@ -13,14 +12,15 @@ import torch
 from .. import foundation
 from ..data import Dataset, Split
 from ..datasets import PACKED, Loader, Subset
-from ..engine import Stage, Store, closure
+from ..engine import Stage
 from ..errors import ReglError
 from ..hub import Sources
 from ..params import FoundationSettings, Settings
 from ..pipeline import Pipeline
-from ..settings import in_one
 from ..stages import Models, Size, Source
+from ..system import check_room
 from .counts import BYTE, of, total
+from .validity import into
 
 ABSENT = "not at hand"  # in the place of a digest, which no stored result has in its key
 
@@ -38,16 +38,6 @@ class DryRun(Pipeline):
         self.lacking: list[str] = []
         self.unpacked: dict[str, int] = {}
 
-    def ensure(self, targets: Iterable[Stage], settings: Settings, store: Store) -> None:
-        """Make sure that `targets`, built here, can be computed and kept in `store`.
-
-        Takes milliseconds where nothing is missing and no GPU is asked for.
-        Raises ReglError with all that is in the way, and what to do about it.
-        """
-        missing = closure(targets, store.has).values()
-        if found := self.problems(missing, settings, store.root):
-            raise ReglError(in_one(found))
-
     def problems(self, stages: Iterable[Stage], settings: Settings, root: Path) -> list[str]:
         """What keeps `stages` from being computed into a store at `root`, a line each.
 
@@ -58,25 +48,18 @@ class DryRun(Pipeline):
         if any(unit.model and not unit.side for unit in work):
             found += foundation.problems(settings.foundation, settings.lora.visual_token)
         if any(unit.side for unit in work):
-            try:
+            with into(found, "training."):
                 foundation.pick_device(settings.training.device)
-            except ReglError as error:
-                found.append(f"training.{error}")
-        place = next(it for it in (root, *root.absolute().parents) if it.exists())
-        needed = work.get(BYTE, 0) + sum(self.unpacked.values())
-        if needed > (free := shutil.disk_usage(place).free):
-            found.append(
-                f"disk: {needed / 1e9:,.1f} GB are to be written below {root}, where "
-                f"{free / 1e9:,.1f} GB are free: free some, move this folder to a larger disk, or "
-                "ask for less (DATASETS, SEEDS, TABLES)"
-            )
+        with into(found, "disk: "):
+            needed = work.get(BYTE, 0) + sum(self.unpacked.values())
+            check_room(needed, root, "results", " or ask for less (DATASETS, SEEDS, TABLES)")
         return list(dict.fromkeys(found))
 
     def _read(self, loader: Loader) -> tuple[Source, Dataset]:
         if problems := loader.problems():
             self.lacking += problems
             listing, said = loader.nominal(), "not whole here: planned with its published numbers"
-        elif (pack := loader.pack()) and pack.bytes_missing():
+        elif loader.bytes_missing():
             listing, said = loader.listed(), "to be decoded first"
         else:
             return super()._read(loader)

@@ -23,15 +23,15 @@ def check(settings: Settings) -> None:
     training = settings.training
     for group in ("methods", "personal_methods"):
         for name, hyperparameters in getattr(settings, group).items():
-            with _into(found, f"{group}: "):
+            with into(found, f"{group}: "):
                 methods.get(name, hyperparameters).check(training)
     for name, own in settings.datasets.items():
-        with _into(found):
-            find(name, own).check()
-        with _into(found):
+        with into(found):
+            find(name, own)
+        with into(found):
             models.check(training.model, training.width, own.image_side)
     for component in Sources(settings.foundation).components():
-        with _into(found):
+        with into(found):
             component.check()
     if found:
         where = f"params/{settings.profile}.yaml"
@@ -39,7 +39,7 @@ def check(settings: Settings) -> None:
 
 
 @contextmanager
-def _into(found: list[str], group: str = "") -> Iterator[None]:
+def into(found: list[str], group: str = "") -> Iterator[None]:
     """Goes on after a ReglError, whose message it adds to `found`."""
     try:
         yield

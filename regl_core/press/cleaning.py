@@ -1,6 +1,5 @@
 """`make clean-store`: what the store holds that no notebook asks for, and deleting it."""
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..datasets import find, packs, remove
+from ..datasets import find
 from ..engine import Store, closure
 from ..errors import ReglError
 from ..hub import Sources
@@ -46,7 +45,9 @@ def clean(
     what unfinished ones have saved, and decoded images of data sets are shown. ask :
     gets the question, returns the answer; what is neither "unused" nor "all" deletes nothing.
     """
-    held = _held(store, *_used(profile, changes, store.root / "packed", root))
+    decoded = Store(store.root / "packed")
+    keys = _used(profile, changes, decoded.root, root)
+    held = [it for place in (store, decoded) for it in _held(place, keys)]
     unused, wanted = ([it for it in held if it.used is used] for used in (False, True))
     print(_shown("no notebook asks for", unused), _shown("notebooks ask for", wanted), sep="\n\n")
     question = f"\ndelete the {len(unused)} unused ones, all, or nothing? [unused/all/nothing] "
@@ -58,38 +59,35 @@ def clean(
     gone = [it for it in chosen if it.remove(it.folder)]
     if chosen:
         store.sweep()
+        decoded.sweep()
     left = f", {len(chosen) - len(gone)} are being computed and stay" if gone != chosen else ""
     print(f"{len(gone)} deleted{left}")
 
 
-def _held(store: Store, keys: Collection[str], decoded: Collection[Path]) -> list[Held]:
-    """All there is. keys, decoded : what notebooks ask for."""
+def _held(store: Store, keys: Collection[str]) -> list[Held]:
+    """All there is. keys : of what notebooks ask for."""
     return [
         *(Held(it.parts[-3], it, it.name in keys, store.remove) for it in sorted(store.folders())),
         *(
             Held("unfinished", it, store.key_of(it) in keys, store.remove)
             for it in sorted(store.unfinished())
         ),
-        *(Held("decoded images", it, it in decoded, remove) for it in packs(store.root / "packed")),
     ]
 
 
-def _used(
-    profile: str, changes: Mapping[str, Any], packed: Path, root: Path
-) -> tuple[set[str], set[Path]]:
-    """Keys of all that the notebooks of `root` ask for and of what that needs; and the packs.
+def _used(profile: str, changes: Mapping[str, Any], packed: Path, root: Path) -> set[str]:
+    """Keys of all that the notebooks of `root` ask for and of what that needs.
 
     What is not at hand is printed: nothing can be known of results that were made with it.
     """
     keys: set[str] = set()
-    decoded: set[Path] = set()
     for name in profiles():
         own = changes if name == profile else {}
         try:
             settings = load(name, own)
             loaders = [find(it, its, packed) for it, its in settings.datasets.items()]
             there = [loader for loader in loaders if not loader.problems()]
-            decoded |= {pack.folder for loader in there if (pack := loader.pack())}
+            keys |= {block.key for loader in there for block in loader.blocks()}
             absent = [loader.name for loader in loaders if loader not in there]
             absent += ["its models"] * bool(Sources(settings.foundation).problems())
             if absent:
@@ -102,7 +100,7 @@ def _used(
             if name == profile:
                 raise
             print(f"profile {name}: cannot be asked, {_UNUSED}: {str(error).splitlines()[0]}")
-    return keys, decoded
+    return keys
 
 
 _UNUSED = "so what was made with it counts as unused"
@@ -110,32 +108,14 @@ _UNUSED = "so what was made with it counts as unused"
 
 def _shown(what: str, held: Sequence[Held]) -> str:
     """How many there are of each kind, how large, and when the last of them was made."""
-    rows: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    rows = []
     for it in held:
         with suppress(FileNotFoundError):  # finished or deleted this very moment
-            found = _size(it.folder), it.folder.stat().st_mtime
-            rows[it.kind].append(found)
+            size = sum(path.stat().st_size for path in it.folder.rglob("*") if path.is_file())
+            made = pd.Timestamp(it.folder.stat().st_mtime, unit="s")
+            rows.append((it.kind, size / 1e6, f"{made:%Y-%m-%d}"))
+    kinds = pd.DataFrame(rows, columns=["kind", "MB", "last"]).groupby("kind", sort=False)
+    table = kinds.agg(entries=("MB", "size"), MB=("MB", "sum"), last=("last", "max")).reset_index()
+    text = table.to_string(index=False, float_format="{:.1f}".format)
     title = f"{what}: {len(held)} entries"
-    if not rows:
-        return title
-    frame = pd.DataFrame(
-        {
-            "kind": kind,
-            "entries": len(found),
-            "MB": sum(size for size, _ in found) / 1e6,
-            "last": pd.Timestamp(max(time for _, time in found), unit="s").strftime("%Y-%m-%d"),
-        }
-        for kind, found in rows.items()
-    )
-    total = f"{frame['MB'].sum():.1f} MB"
-    table = frame.to_string(index=False, float_format="{:.1f}".format)
-    return f"{title}, {total}\n{table}"
-
-
-def _size(folder: Path) -> int:
-    """Bytes of all files below it that are still there."""
-    total = 0
-    for path in folder.rglob("*"):
-        with suppress(FileNotFoundError):
-            total += path.stat().st_size * path.is_file()
-    return total
+    return f"{title}, {table['MB'].sum():.1f} MB\n{text}" if rows else title

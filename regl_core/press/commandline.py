@@ -3,12 +3,11 @@
 import argparse
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from ..errors import ReglError
-from ..params import ROOT, load
+from ..params import ROOT, Settings, load
 from ..settings import parse
 from ..system import explained
 
@@ -19,9 +18,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0, 2 after an error, 130 when interrupted (Ctrl-C), 143 when terminated (SIGTERM).
     """
     options = _parser().parse_args(arguments)
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        with _terminable(), explained(ROOT):
-            options.act(options, _changes(options))
+        with explained(ROOT):
+            changes = _changes(options)
+            _act(options, load(options.profile, changes), changes)
     except ReglError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -30,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         what = "terminated" if terminated else "interrupted"
         print(f"{what}; what was computed is kept, run it again to go on", file=sys.stderr)
         return 128 + (signal.SIGTERM if terminated else signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return 0
 
 
@@ -37,93 +40,61 @@ class _Terminated(KeyboardInterrupt):
     """SIGTERM came: all that an interrupt ends must end."""
 
 
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Within the block SIGTERM ends the program as Ctrl-C does, its processes first."""
-
-    def end(*_: object) -> None:
-        raise _Terminated
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _terminate(*_: object) -> None:
+    raise _Terminated
 
 
-def _run(options: argparse.Namespace, changes: dict[str, Any]) -> None:
-    from .making import make
+def _act(options: argparse.Namespace, settings: Settings, changes: dict[str, Any]) -> None:
+    """Do what the command says. Imports take seconds, for which no error should wait."""
+    profile = options.profile
+    match options.command:
+        case "run":
+            from .making import make
 
-    make(options.names, options.profile, changes)
+            make(options.names, profile, changes)
+        case "report":
+            from .making import report
 
+            report(profile, changes)
+        case "plan":
+            from .notebooks import find, known
 
-def _report(options: argparse.Namespace, changes: dict[str, Any]) -> None:
-    from .making import report
+            names = options.names or [name for name in known() if name.startswith("table")]
+            find(names)
 
-    report(options.profile, changes)
+            from ..engine import Store
+            from ..plan import DryRun, told
+            from ..runs import STORE
+            from .grids import grids
 
+            store, built = Store(STORE), DryRun(STORE / "packed")
+            asked = grids(names, profile, changes, pipeline=built)
+            stages = {name: grid.stages for name, grid in asked.items()}
+            print(told(stages, built, settings, store, options.calibrate))
+        case "status":
+            from .status import status
 
-def _plan(options: argparse.Namespace, changes: dict[str, Any]) -> None:
-    from .notebooks import find, known
+            print(status(profile, changes))
+        case "clean-store":
+            from ..engine import Store
+            from ..runs import STORE
+            from .cleaning import clean
 
-    settings = load(options.profile, changes)
-    names = options.names or [name for name in known() if name.startswith("table")]
-    find(names)
+            clean(profile, changes, Store(STORE))
+        case "data":
+            from ..datasets import check as data
 
-    from ..engine import Store
-    from ..plan import DryRun, told  # takes seconds, for which no error should wait
-    from ..runs import STORE
-    from .grids import grids
+            data(settings)
+        case "models":
+            from ..hub import fetch
 
-    store = Store(STORE)
-    built = DryRun(store.root / "packed")
-    asked = grids(names, options.profile, changes, pipeline=built)
-    stages = {name: grid.stages for name, grid in asked.items()}
-    print(told(stages, built, settings, store, options.calibrate))
+            fetch(settings)
+        case "check":
+            from ..plan import check
 
-
-def _status(options: argparse.Namespace, changes: dict[str, Any]) -> None:
-    load(options.profile, changes)
-
-    from .status import status  # takes seconds, for which no error should wait
-
-    print(status(options.profile, changes))
-
-
-def _clean(options: argparse.Namespace, changes: dict[str, Any]) -> None:
-    load(options.profile, changes)
-
-    from ..engine import Store
-    from ..runs import STORE
-    from .cleaning import clean  # takes seconds, for which no error should wait
-
-    clean(options.profile, changes, Store(STORE))
-
-
-def _data(options: argparse.Namespace, changes: dict[str, Any]) -> None:
-    settings = load(options.profile, changes)
-
-    from ..datasets import check  # takes seconds, for which no error should wait
-
-    check(settings)
-
-
-def _models(options: argparse.Namespace, changes: dict[str, Any]) -> None:
-    settings = load(options.profile, changes)
-
-    from ..hub import fetch  # takes seconds, for which no error should wait
-
-    fetch(settings)
-
-
-def _check(options: argparse.Namespace, changes: dict[str, Any]) -> None:
-    settings = load(options.profile, changes)
-
-    from ..plan import check  # takes seconds, for which no error should wait
-
-    check(settings)
-    for key, value in _leaves(settings.model_dump()):
-        print(f"{key} = {value}")
+            check(settings)
+            for key, value in _leaves(settings.model_dump()):
+                print(f"{key} = {value}")
 
 
 def _leaves(tree: dict[str, Any], group: str = "") -> list[tuple[str, Any]]:
@@ -155,44 +126,26 @@ def _changes(options: argparse.Namespace) -> dict[str, Any]:
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--profile", default="desk", help="params/<profile>.yaml (default: desk)")
-    common.add_argument(
-        "--set",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="KEY=VALUE",
-        help="single settings to alter, values as in YAML: training.rounds=3 seeds=[0,1]",
-    )
-    common.add_argument(
-        "--datasets",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="NAME",
-        help="these data sets alone; folder:/path is an image folder (default: the profile's)",
-    )
-    common.add_argument(
-        "--seeds",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="SEED",
-        help="these random seeds (default: the profile's)",
-    )
+    for name, what, text in (
+        ("set", "KEY=VALUE", "settings to alter, values as in YAML: training.rounds=3 seeds=[0,1]"),
+        ("datasets", "NAME", "these data sets alone; folder:/path is an image folder"),
+        ("seeds", "SEED", "these random seeds (default: the profile's)"),
+    ):
+        several = {"nargs": "+", "action": "extend", "default": []}
+        common.add_argument(f"--{name}", metavar=what, help=text, **several)
     parser = argparse.ArgumentParser(prog="python -m regl_core", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, act, count, text in (
-        ("run", _run, "+", "run notebooks, which make the tables and figures"),
-        ("report", _report, None, "make every table and figure, and one page that shows them all"),
-        ("plan", _plan, "*", "say what running them would compute, and how long it would take"),
-        ("status", _status, None, "say of every table and figure: fresh, stale (and why), missing"),
-        ("clean-store", _clean, None, "show what stored results could go, and delete as told"),
-        ("data", _data, None, "say which data sets are there and which are missing; decode them"),
-        ("models", _models, None, "say which models are there, and download the others"),
-        ("check", _check, None, "validate the settings and print them"),
+    commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND")
+    for name, count, text in (
+        ("run", "+", "run notebooks, which make the tables and figures"),
+        ("report", None, "make every table and figure, and one page that shows them all"),
+        ("plan", "*", "say what running them would compute, and how long it would take"),
+        ("status", None, "say of every table and figure: fresh, stale (and why), missing"),
+        ("clean-store", None, "show what stored results could go, and delete as told"),
+        ("data", None, "say which data sets are there and which are missing; decode them"),
+        ("models", None, "say which models are there, and download the others"),
+        ("check", None, "validate the settings and print them"),
     ):
         command = commands.add_parser(name, parents=[common], help=text, description=text)
-        command.set_defaults(act=act)
         if count:
             every = " (default: all tables)" if count == "*" else ""
             command.add_argument("names", nargs=count, help=f"notebooks, as table2{every}")

@@ -1,25 +1,24 @@
 """Running notebooks through papermill: a failure is kept and shown, and the others run."""
 
-import os
-import signal
+import io
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import papermill
+import psutil
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
 from ..errors import ReglError
 from ..params import ROOT, load
 from ..system import explained, put
-from .notebooks import cells, find
+from .notebooks import find
 
 
 class ThisPython(AsyncKernelManager):
@@ -31,11 +30,9 @@ class ThisPython(AsyncKernelManager):
 
     transport = "ipc"
     variables: Mapping[str, str]  # of their environment, besides those of this process
-    started: "list[ThisPython]"
 
     @property
     def kernel_spec(self) -> KernelSpec:
-        self.started.append(self)
         quiet = "--log-level=CRITICAL"  # else it calls the stop after a failure an error
         argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", quiet]
         return KernelSpec(argv=argv, language="python", env=dict(self.variables))
@@ -53,11 +50,10 @@ def execute(
 ) -> None:
     """Run the notebooks `names` of `folder`, several `at_once`, with this very Python.
 
-    What a notebook prints appears as it is printed, by whole lines where another runs beside
-    it. The executed copy is `out`/<name>.ipynb; that of a notebook which failed, or did not come
-    to its end, is `out`/<name>.failed.ipynb. The working directory is the root of the repository.
-    `done` is called with the name of each notebook that has come to its end. `variables`
-    are added to the environment of kernels, by the name of the notebook.
+    What a notebook has printed is printed at its end. The executed copy is `out`/<name>.ipynb; that
+    of a notebook which failed is `out`/<name>.failed.ipynb. The working directory is the root of
+    the repository. `done` is called with the name of each notebook that has come to its end.
+    `variables` are added to the environment of kernels, by the name of the notebook.
 
     Raises
     ------
@@ -66,20 +62,23 @@ def execute(
         at the end, when notebooks failed. The others have run all the same.
     """
     load(profile, changes)
-    paths = find(names, folder)
+    paths, failed = find(names, folder), []
     out.mkdir(parents=True, exist_ok=True)
-    running = _Running({"profile": profile, "changes": dict(changes)}, out, variables)
-    failed = []
+    given = {"profile": profile, "changes": dict(changes)}
     with ThreadPoolExecutor(at_once) as pool:
-        futures = {pool.submit(running.attempt, path): path.stem for path in paths}
+        futures = {
+            pool.submit(_attempt, path, out, given, variables.get(path.stem, {})): path.stem
+            for path in paths
+        }
         try:
             for future in as_completed(futures):
                 (done if future.result() else failed.append)(futures[future])
         except BaseException:
-            running.stopped = True
             pool.shutdown(wait=False, cancel_futures=True)
             while wait(futures, timeout=0.1).not_done:
-                running.kill()
+                for process in psutil.Process().children(recursive=True):  # kernels, and theirs
+                    with suppress(psutil.NoSuchProcess):
+                        process.kill()
             raise
     if failed:
         told = ", ".join(sorted(failed, key=names.index))
@@ -89,98 +88,44 @@ def execute(
         )
 
 
-@dataclass
-class _Running:
-    """The names of the notebooks that run now, all kernels there have been, and what they get."""
+def _attempt(
+    path: Path, out: Path, parameters: Mapping[str, Any], variables: Mapping[str, str]
+) -> bool:
+    """Run one notebook and tell how it went; whether it came to its end.
 
-    parameters: Mapping[str, Any]
-    out: Path
-    variables: Mapping[str, Mapping[str, str]]
-    names: set[str] = field(default_factory=set)
-    kernels: list[ThisPython] = field(default_factory=list)
-    stopped: bool = False
-
-    def attempt(self, path: Path) -> bool:
-        """Run one notebook and tell how it went; whether it came to its end."""
-        start, name, copy = time.monotonic(), path.stem, self.out / path.name
-        print(f"{name}: runs at profile {self.parameters['profile']}", flush=True)
-        self.names.add(name)
-        streams = [_Lines(self.names, stream) for stream in ("stdout", "stderr")]
-        try:
-            with explained(self.out), TemporaryDirectory(prefix="regl-") as private:
-                self._run(path, copy, Path(private), *streams)
-        except ReglError as error:
-            if not self.stopped:
-                print(f"{name}: {error}", file=sys.stderr, flush=True)
-            return False
-        finally:
-            self.names.remove(name)
-            for stream in streams:
-                stream.write("\n" * bool(stream.begun))
-        print(f"{name}: done in {time.monotonic() - start:.0f} s, {copy}", flush=True)
-        return True
-
-    def kill(self) -> None:
-        """End every kernel, and what it has started."""
-        for kernel in self.kernels:
-            with suppress(AttributeError, ProcessLookupError, TypeError):  # not there, or ended
-                os.killpg(kernel.provisioner.pgid, signal.SIGKILL)
-
-    def _run(self, path: Path, copy: Path, private: Path, *streams: "_Lines") -> None:
-        """Execute one notebook; `copy` appears only if it comes to its end.
-
-        Else what there is of it goes into <name>.failed.ipynb beside `copy`. Each appears whole:
-        another process may run the same notebook.
-        """
-        side, failed = private / path.name, copy.with_suffix(".failed.ipynb")
-        own = {"connection_file": str(private / "kernel.json"), "started": self.kernels}
-        own["variables"] = self.variables.get(path.stem, {})
+    Its copy appears whole: another process may run the same notebook.
+    """
+    start, name, said, why = time.monotonic(), path.stem, io.StringIO(), ""
+    print(f"{name}: runs at profile {parameters['profile']}", flush=True)
+    copy, failed = out / path.name, out / f"{name}.failed.ipynb"
+    with explained(out), TemporaryDirectory(prefix="regl-") as private:
+        side = Path(private, path.name)
+        own = {"connection_file": f"{private}/kernel.json", "variables": variables}
         try:
             papermill.execute_notebook(
                 *(str(it.resolve()).replace("{", "{{").replace("}", "}}") for it in (path, side)),
-                self.parameters,
+                parameters,
                 kernel_name="python3",
                 language="python",
                 progress_bar=False,
                 start_timeout=300,  # seconds; a busy machine needs many
-                stdout_file=streams[0],
-                stderr_file=streams[1],
+                stdout_file=said,
+                stderr_file=said,
                 resources={"metadata": {"path": str(ROOT)}},  # the working directory
                 kernel_manager_class=type("Own", (ThisPython,), own),
                 shutdown_kernel="immediate",
             )
         except papermill.PapermillExecutionError as error:
-            where, what = error.exec_count, f"{error.ename}: {error.evalue}"
+            why = f"failed in cell [{error.exec_count}]: {error.ename}: {error.evalue}"
         except Exception as error:  # a kernel that died or never started
-            where, what = _begun(side), f"{type(error).__name__}: {error}"
-        else:
-            put({copy.name: side.read_bytes()}, self.out)
-            failed.unlink(missing_ok=True)
-            return
-        if side.exists() and not self.stopped:
-            put({failed.name: side.read_bytes()}, self.out)
-        raise ReglError(f"failed in cell [{where}]: {what}\n  see {failed}")
-
-
-@dataclass
-class _Lines:
-    """A file for papermill to write to: shows what comes, by whole lines where others run."""
-
-    running: set[str]
-    stream: str  # of `sys`
-    begun: str = ""
-
-    def write(self, text: str) -> None:
-        text = self.begun + text
-        end = text.rfind("\n") + 1 if len(self.running) > 1 else len(text)
-        self.begun = text[end:]
-        print(text[:end], end="", file=getattr(sys, self.stream), flush=True)
-
-    def flush(self) -> None:
-        pass
-
-
-def _begun(copy: Path) -> int:
-    """Number of the cells of an executed notebook that were begun, thus that of the last one."""
-    code = [it for it in cells(copy) if it.code and it.source.strip()] if copy.exists() else []
-    return sum(bool(it.metadata["papermill"]["start_time"]) for it in code)
+            why = f"failed: {type(error).__name__}: {error}"
+        if side.exists():
+            put({(failed if why else copy).name: side.read_bytes()}, out)
+    if text := said.getvalue().rstrip():
+        print(f"{text}\n", end="", flush=True)  # in one piece, as another may print too
+    if why:
+        print(f"{name}: {why}\n  see {failed}", file=sys.stderr, flush=True)
+        return False
+    failed.unlink(missing_ok=True)
+    print(f"{name}: done in {time.monotonic() - start:.0f} s, {copy}", flush=True)
+    return True

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -20,21 +20,15 @@ from ..system import machines
 from .notebooks import Cell, cells
 
 
-class Item(Protocol):
-    """What a grid lists: something that knows the stage which computes it."""
-
-    def stage(self, pipeline: Pipeline) -> Stage: ...
-
-
 @dataclass(frozen=True)
 class Grid:
-    """What a notebook asks for, and the stage of each of these."""
+    """What a notebook asks for, runs as a rule, and the stage that computes each of these."""
 
-    items: Sequence[Item]
+    items: Sequence[Any]
     stages: Sequence[Stage]
 
 
-def grid_of(notebook: Path, profile: str, changes: Mapping[str, Any]) -> Sequence[Item]:
+def grid_of(notebook: Path, profile: str, changes: Mapping[str, Any]) -> Sequence[Any]:
     """The runs that `notebook` asks for: what its cells up to the one tagged "grid" build.
 
     Of these cells only that is executed which the grid is made of, and not the imports of what
@@ -122,7 +116,7 @@ def checked(
 ) -> dict[str, Grid]:
     """What `grids` gives, once it is sure that it can be computed here and kept in `store`.
 
-    Raises ReglError as `DryRun.ensure` and `grids`, before anything is decoded or computed.
+    Raises ReglError with all that is in the way, before anything is decoded or computed.
     """
     packed = store.root / "packed"
     built = DryRun(packed)
@@ -131,7 +125,9 @@ def checked(
     except ReglError as error:
         own = getattr(error, "problems", [str(error)])
         raise ReglError(in_one(dict.fromkeys([*built.lacking, *own]))) from None
-    built.ensure(targets(asked), settings, store)
+    missing = closure(targets(asked), store.has).values()
+    if found := built.problems(missing, settings, store.root):
+        raise ReglError(in_one(found))
     if not built.notes:
         return asked
     return grids(names, settings.profile, changes, folder, Pipeline(packed))  # decodes

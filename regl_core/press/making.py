@@ -60,7 +60,7 @@ def make(names: Sequence[str], profile: str, changes: Mapping[str, Any], root: P
             own = makings[name]
             if name not in asked:  # what it read of data sets has been decoded only now
                 found = freshness.data_sets(settings, DryRun(store.root / "packed"))
-                own = replace(own, data=found)
+                own = replace(own, parts=own.parts | found)
             freshness.record(name, own, folder)
 
         with TemporaryDirectory(prefix="regl-") as private:
@@ -105,8 +105,7 @@ def build(folder: Path, settings: Settings, changes: Mapping[str, Any], root: Pa
     made = provenance.trace("index", settings)
     text = page.render(folder, settings, changes, found, made, root)
     put({"index.html": text.encode()}, folder)
-    for name in freshness.SUMMARIES:
-        freshness.record(name, freshness.of_summary(name, folder, settings, root), folder)
+    freshness.record(freshness.INDEX, freshness.of_index(folder, settings, root), folder)
     return folder / "index.html"
 
 

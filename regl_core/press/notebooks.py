@@ -6,8 +6,8 @@ Every notebook takes the same two parameters, in a cell tagged "parameters":
     changes: dict = {}  # single settings to alter, e.g. {"training.rounds": 3}
 """
 
-import ast
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,21 +70,10 @@ def _checked(name: str, folder: Path) -> Path:
             f"{', '.join(names)}: the files {folder.name}/<name>.ipynb"
         )
     tagged = [cell.source for cell in cells(path) if "parameters" in cell.tags]
-    try:
-        found = [_assigned(source) for source in tagged]
-    except SyntaxError as error:
-        raise ReglError(f"{path}: cannot be read as a notebook: {error}") from None
+    found = [sorted(re.findall(r"^(\w+) *[:=]", source, re.MULTILINE)) for source in tagged]
     if found != [PARAMETERS]:
         raise ReglError(
             f"{path}: expected one cell tagged 'parameters' that sets profile and changes "
             f"and nothing else, found {found or 'none'}"
         )
     return path
-
-
-def _assigned(source: str) -> list[str]:
-    """The names that the statements of a cell assign to, in alphabetical order."""
-    targets = []
-    for statement in ast.parse(source).body:
-        targets += getattr(statement, "targets", None) or [getattr(statement, "target", statement)]
-    return sorted(ast.unparse(target) for target in targets)

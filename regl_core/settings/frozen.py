@@ -1,7 +1,6 @@
 """Frozen values that check themselves and say, in one message, all that is wrong with them."""
 
 import difflib
-import re
 import reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -98,7 +97,7 @@ def _problem(details: Any, kind: type[BaseModel]) -> Problem:
         text = f"given {shown(given)}, expected a group of settings"
     elif message.startswith("Input should be "):
         expected = message.removeprefix("Input should be ")
-        text = f"given {shown(given)}, expected {expected}{_hint(given, sort)}"
+        text = f"given {shown(given)}, expected {expected}"
     else:
         text = f"given {shown(given)}: {message}"
     return Problem(key, text)
@@ -113,19 +112,3 @@ def _fields(kind: Any, path: list[int | str]) -> list[str]:
         else:
             kind = (get_args(kind) or (None,))[-1]
     return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
-
-
-@not_in_key
-def _hint(given: object, sort: str) -> str:
-    """How to write a number that YAML took for a text."""
-    if not isinstance(given, str) or sort not in ("float_type", "int_type"):
-        return ""
-    number = re.fullmatch(r"([+-]?\d+)(\.\d*)?(?:[eE]([+-]?)(\d+))?", given.strip())
-    if not number:
-        return ""
-    whole, fraction, sign, power = number.groups()
-    if power is None:
-        return f", without quotes: {whole}{fraction or ''}"
-    if sort == "int_type":
-        return ", written out: 1000, not 1e3, which YAML reads as text"
-    return f": YAML reads this as text, write {whole}{fraction or '.0'}e{sign or '+'}{power}"

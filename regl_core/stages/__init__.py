@@ -11,7 +11,7 @@ key depends on the code it runs and on no other. Beside them stand those that fi
 
 from .captioned import Captioned
 from .embedded import Distance, Embedded, EmbeddedReal, EmbeddedTest
-from .inputs import Loads, Models, Size, Source, Tick
+from .inputs import Models, Size, Source, Tick
 from .lora_images import LoraImages
 from .personalized import Personalized
 from .trained import Trained, final, network, plain
@@ -25,7 +25,6 @@ __all__ = [
     "Embedded",
     "EmbeddedReal",
     "EmbeddedTest",
-    "Loads",
     "LoraImages",
     "Models",
     "Personalized",

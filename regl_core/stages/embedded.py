@@ -3,15 +3,13 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from safetensors.torch import load_file, save_file
 
 from .. import conditions
-from ..data import Dataset, Split
 from ..engine import Checkpoint, Stage
-from ..foundation import Foundation
-from ..images import Images
 from . import distances
 from .inputs import Models, Source, Tick
 from .lora_images import LoraImages
@@ -29,7 +27,8 @@ class Embedded(Stage):
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         images = load_images(inputs[0])
-        found = seen(self.images.models.load(), images.flatten(0, 1), folder)
+        loaded, checkpoint = self.images.models.load(), Checkpoint(folder, "features")
+        found = conditions.features(loaded, images.flatten(0, 1), checkpoint)
         shaped = found.unflatten(0, images.shape[:2]).contiguous()
         save_file({"features": shaped}, folder / "features.safetensors")
 
@@ -40,14 +39,11 @@ class EmbeddedReal(Stage):
 
     models: Models
     source: Source
-
-    def looked_at(self, dataset: Dataset) -> Split:
-        """The images."""
-        return dataset.train
+    part: ClassVar[str] = "train"
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
-        images = self.looked_at(self.source.load()).images
-        found = seen(self.models.load(), images, folder)
+        images = getattr(self.source.load(), self.part).images
+        found = conditions.features(self.models.load(), images, Checkpoint(folder, "features"))
         save_file({"features": found}, folder / "features.safetensors")
 
 
@@ -55,13 +51,7 @@ class EmbeddedReal(Stage):
 class EmbeddedTest(EmbeddedReal):
     """The same of all test images."""
 
-    def looked_at(self, dataset: Dataset) -> Split:
-        return dataset.test
-
-
-def seen(foundation: Foundation, images: torch.Tensor | Images, folder: Path) -> torch.Tensor:
-    """`conditions.features`, whose batches outlive a kill of the stage that writes `folder`."""
-    return conditions.features(foundation, images, Checkpoint(folder, "features"))
+    part: ClassVar[str] = "test"
 
 
 @dataclass(frozen=True)

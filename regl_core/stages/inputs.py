@@ -3,42 +3,27 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from ..data import Dataset
 from ..foundation import Foundation, opened
 from ..params import FoundationSettings
 
+if TYPE_CHECKING:  # how they find what the digest names has no part in keys
+    from ..datasets import Loader
+    from ..hub import Sources
+
 Tick = Callable[[float], None]
 
 
-class Loads(Protocol):
-    """A way to a data set; hashable."""
-
-    def load_same(self, digest: str) -> Dataset:
-        """The data set with that digest. Halt if it is no more there."""
-
-
 @lru_cache(maxsize=4)
-def _opened(loader: Loads, digest: str) -> Dataset:
+def _opened(loader: "Loader", digest: str) -> Dataset:
     """The data set, loaded once per process; every user leaves it as it was."""
     return loader.load_same(digest)
 
 
-class Finds(Protocol):
-    """A way to a foundation; hashable."""
-
-    @property
-    def settings(self) -> FoundationSettings:
-        """What names it."""
-
-    def same(self, digest: str) -> tuple[Path, ...]:
-        """The folders of its models. Halt if their digest is another."""
-
-
 @lru_cache(maxsize=1)
-def _resident(sources: Finds, digest: str) -> Foundation:
+def _resident(sources: "Sources", digest: str) -> Foundation:
     """The foundation, loaded once per process; every user leaves it as it was."""
     settings = sources.settings
     return opened(sources.same(digest), settings.dtype, settings.device)
@@ -70,7 +55,7 @@ class Source:
 
     kind: str
     digest: str
-    loader: Loads = field(metadata={"key": False})
+    loader: "Loader" = field(metadata={"key": False})
     size: Size = field(metadata={"key": False})  # for `make plan`
 
     def load(self) -> Dataset:
@@ -88,7 +73,7 @@ class Models:
 
     digest: str
     device: str
-    sources: Finds = field(metadata={"key": False})
+    sources: "Sources" = field(metadata={"key": False})
 
     @property
     def settings(self) -> FoundationSettings:

@@ -9,7 +9,6 @@ from safetensors.torch import load_file
 
 from .. import conditions, generation, tuning
 from ..engine import Checkpoint, Stage
-from ..seeds import torch_generator
 from .inputs import Models, Tick
 from .tuned import Tuned, tokens
 from .vanilla_images import noise, save_images
@@ -46,17 +45,14 @@ class LoraImages(Stage):
         tuned, captioned = inputs
         like, source = self.tuned.vanilla, self.tuned.captioned.source
         foundation = like.models.load()
-        labels = source.load().train.labels[list(self.tuned.captioned.indices)].tolist()
+        labels = source.load().train.labels[list(self.tuned.captioned.indices)]
         texts = json.loads((captioned / "captions.json").read_text())
-        prompts: list[str] = []
-        count = like.synthesis.per_stage
-        for k, name in enumerate(like.classes):
-            # An owned class borrows the captions of its own images, a missing one any caption.
-            own = [text for text, label in zip(texts, labels, strict=True) if label == k]
-            pool = own or texts
-            generator = torch_generator(like.seed, "captions", like.client, name, self.start)
-            drawn = torch.randint(len(pool), (count,), generator=generator)
-            prompts += [conditions.multimodal_prompt(name, pool[i]) for i in drawn.tolist()]
+        count, path = like.synthesis.per_stage, (like.seed, "captions", like.client)
+        prompts = [
+            conditions.multimodal_prompt(name, text)
+            for k, name in enumerate(like.classes)
+            for text in conditions.borrowed(texts, labels, k, count, *path, name, self.start)
+        ]
         visual = conditions.ClassFeatures(**load_file(tuned / "visual.safetensors"))
         of_class = torch.arange(len(like.classes)).repeat_interleave(count)
         path = like.seed, "features", like.client, self.start

@@ -20,7 +20,6 @@ from ..methods import Method
 from ..params import TrainingSettings
 from ..partition import test_split
 from ..system import put
-from ..training import compiled
 from ..weights import Weights
 from .inputs import Source, Tick
 from .lora_images import LoraImages
@@ -120,7 +119,7 @@ def network(dataset: Dataset, training: TrainingSettings, seed: int) -> nn.Modul
     net = models.build(training.model, len(dataset.classes), training.width, side, seed)
     # Tensor cores want the channels last; on a CPU `ResNetSmall` sees to it itself.
     layout = torch.channels_last if device.type == "cuda" else torch.preserve_format
-    return compiled(net.to(device, memory_format=layout), training)
+    return net.to(device, memory_format=layout)
 
 
 def final(folder: Path, net: nn.Module) -> Weights:

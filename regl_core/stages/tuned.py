@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -25,9 +26,6 @@ class Enlarged:
     split: Split
     indices: torch.Tensor
     side: int
-
-    def __len__(self) -> int:
-        return len(self.indices)
 
     def __getitem__(self, part: slice) -> torch.Tensor:
         return self.split.pictures(self.indices[part], self.side)
@@ -63,9 +61,7 @@ class Tuned(Stage):
         save_file(vars(visual), folder / "visual.safetensors")
         names, path = dataset.classes, (self.vanilla.seed, "lora", self.vanilla.client)
 
-        def lesson(
-            images: tuning.Pictures, labels: torch.Tensor, texts: Sequence[str]
-        ) -> tuning.Lesson:
+        def lesson(images: Any, labels: torch.Tensor, texts: Sequence[str]) -> tuning.Lesson:
             said = [
                 conditions.multimodal_prompt(names[k], text)
                 for k, text in zip(labels.tolist(), texts, strict=True)

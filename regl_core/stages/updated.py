@@ -41,7 +41,13 @@ class Updated(Stage):
     trained: Trained
 
     def __post_init__(self) -> None:
-        _as_in_fedavg(self.trained)
+        kind = type(self.trained.method)
+        own = ("network", "answer", "start", "prepare", "phases", "loss", "correct")
+        if any(getattr(kind, name) is not getattr(FedAvg, name) for name in own):
+            raise ReglError(
+                f"method {kind.name!r} has a local update of its own, expected FedAvg's, as "
+                "FedAvg and ReGL have: what it carries between rounds is not stored"
+            )
 
     def needs(self) -> tuple[Stage, ...]:
         return self.trained, *self.trained.needs()
@@ -106,16 +112,6 @@ def once_more(
         local_sgd(net, own, how.training, path, phases, checkpoint=checkpoint)
 
 
-def _as_in_fedavg(how: Trained) -> None:
-    kind = type(how.method)
-    own = ("network", "answer", "start", "prepare", "phases", "loss", "correct")
-    if any(getattr(kind, name) is not getattr(FedAvg, name) for name in own):
-        raise ReglError(
-            f"method {how.method.name!r} has a local update of its own, expected FedAvg's, as "
-            "FedAvg and ReGL have: what it carries between rounds is not stored"
-        )
-
-
 @torch.inference_mode()
 def judged(
     net: nn.Module, data: ClientData, precision: str = "float32", size: int = 512
@@ -136,7 +132,7 @@ def judged(
             found = [(net(x).argmax(1) == y).cpu() for x, y in data.in_turn(size, device)]
         return torch.cat(found), torch.cat(seen)
 
-    return Fitting("classifying an image", device).tried(every, size)
+    return Fitting("classifying an image").tried(every, size)
 
 
 def by_class(right: Tensor, labels: Tensor, classes: int) -> Tensor:

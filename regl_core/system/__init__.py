@@ -8,25 +8,22 @@ from .machine import (
     cores,
     gpus,
     heed,
-    keep_private,
     machines,
     one_thread,
     places,
     resolved,
     spawned,
 )
-from .memory import Fitting, advised, exhausted
+from .memory import Fitting, advised
 
 __all__ = [
     "Fitting",
     "advised",
     "check_room",
     "cores",
-    "exhausted",
     "explained",
     "gpus",
     "heed",
-    "keep_private",
     "locked",
     "machines",
     "one_thread",

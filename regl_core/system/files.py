@@ -32,21 +32,16 @@ def put(files: Mapping[str, bytes], folder: Path, synced: bool = False) -> None:
             sides[name].write_bytes(content)
             if synced:
                 sync(sides[name])
-            _tidy(folder, name, sides[name].stat().st_mtime)
+            now = sides[name].stat().st_mtime  # by the clock that gave others their times
+            for left in folder.glob(f".{name}.*"):
+                with suppress(FileNotFoundError):  # another process tidies too
+                    if left.stat().st_mtime < now - STALE:
+                        left.unlink()
         for name, side in sides.items():
             os.replace(side, folder / name)
     finally:
         for side in sides.values():
             side.unlink(missing_ok=True)
-
-
-def _tidy(folder: Path, name: str, now: float) -> None:
-    """Delete stale files beside `name`; `now` is by the clock that gave them their times."""
-    start = f".{name}."
-    for path in folder.iterdir():
-        with suppress(FileNotFoundError):  # another process tidies too
-            if path.name.startswith(start) and path.stat().st_mtime < now - STALE:
-                path.unlink()
 
 
 def sync(path: Path) -> None:
@@ -82,10 +77,9 @@ def explained(folder: Path) -> Iterator[None]:
         raise
 
 
-def check_room(needed: int, folder: Path, what: str, otherwise: str = "") -> None:
+def check_room(needed: float, folder: Path, what: str, otherwise: str = "") -> None:
     """Make sure that `what` can write `needed` bytes below `folder`. ReglError if it cannot."""
-    there = next(it for it in (folder, *folder.parents) if it.exists())
-    free = shutil.disk_usage(there).free
+    free = shutil.disk_usage(_there(folder)).free
     if needed > free:
         raise ReglError(
             f"{what} need {needed / 1e9:.1f} GB more below {folder}, where {free / 1e9:.1f} GB are "
@@ -98,9 +92,13 @@ def writable(folder: Path) -> None:
 
     Nothing is left behind: who has asked may yet find that there is nothing to write.
     """
-    there = next(it for it in (folder, *folder.parents) if it.exists())
-    with explained(folder), tempfile.TemporaryFile(dir=there) as file:
+    with explained(folder), tempfile.TemporaryFile(dir=_there(folder)) as file:
         file.write(b"x")
+
+
+def _there(folder: Path) -> Path:
+    """`folder`, or the innermost one around it that exists."""
+    return next(it for it in (folder, *folder.absolute().parents) if it.exists())
 
 
 @contextmanager

@@ -45,7 +45,6 @@ def sections(machine: Machine) -> list[Section]:
         Section("image features", 1, models.embedded),
         Section("single passes", 1, models.passes),
         Section("captions", 2, models.captioned, models.forget),
-        Section("a compiled network", 2, federation.compiled),
     ]
 
 

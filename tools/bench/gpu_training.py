@@ -36,7 +36,7 @@ class Training:
     ) -> None:
         """`side`: of the images, in pixels. Of `settings` an epoch and two rounds are enough."""
         self._machine, self._side, self._amounts = machine, side, amounts
-        fixed = {"rounds": 2, "report_rounds": 1, "local_epochs": 1, "compile": False}
+        fixed = {"rounds": 2, "report_rounds": 1, "local_epochs": 1}
         self._settings = settings.model_copy(update=fixed)
         self._size = f"{settings.model} {side}"
 
@@ -99,20 +99,12 @@ class Training:
         for name, (way, how) in tries.items():
             yield self._way(name, way, seconds / len(tries), **how)
 
-    def compiled(self, seconds: float) -> Iterator[Line]:
-        """The bare loop with a compiled network, compiling not counted."""
-        backend = "eager" if self._machine.tiny else "inductor"
-        way = Way("bfloat16", backend=backend)
-        yield self._way("bfloat16, channels last, compiled", way, seconds)
-
     def _way(
         self, name: str, way: Way, seconds: float, layout: torch.memory_format = torch.channels_last
     ) -> Line:
         data = [self._data(self._amounts.counts[0], self._machine.device)]
         usual = self._net()
         other = copy.deepcopy(usual).to(memory_format=layout)
-        if way.backend:
-            other.compile(backend=way.backend)
         steps = self._settings.model_copy(update={"rounds": 1})
 
         def passes(net: nn.Module, how: Way) -> None:

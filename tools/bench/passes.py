@@ -77,7 +77,6 @@ class Way:
 
     precision: str = "float32"  # of autocast
     tf32: bool = True  # for convolutions in float32, on GPUs that have it
-    backend: str | None = None  # of a compiled network
     benchmark: bool = False  # cuDNN tries its kernels and takes the fastest
     deterministic: bool = False  # cuDNN's kernels that give the same bits every time
 

@@ -110,7 +110,7 @@ def in_memory(
             "caption_processor": _caption_processor(sizes),
         }
     # Not within: the sampler's own noise levels belong on the CPU, where it computes with numpy.
-    return foundation.frozen(**parts, device=device)
+    return foundation.frozen(foundation.Foundation(**parts), device)
 
 
 def _sizes(true_size: bool) -> Sizes:
