@@ -5,6 +5,8 @@ import fcntl
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -18,6 +20,7 @@ from toy_stages import Draw
 
 from regl_core.engine import Store
 from regl_core.errors import Halt
+from regl_core.params import ROOT
 from regl_core.system import locked, put, spawned, writable
 from regl_core.system.files import STALE
 from tools.replica import datasets as replica
@@ -153,3 +156,22 @@ def test_its_death_ends_the_pipe_and_the_parent_hears_interrupts_as_before():
     with pytest.raises(EOFError):
         pipe.recv()
     process.join()
+
+
+def test_a_script_that_starts_processes_is_not_run_by_them(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from regl_core.system import spawned\n"
+        "from toy_slow import ignore\n"
+        "process, pipe = spawned(ignore)\n"
+        "print(pipe.recv(), __file__, flush=True)\n"
+        "process.kill()\n"
+    )
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    done = subprocess.run(
+        [sys.executable, script],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.stdout == f"here {script}\n", done.stderr

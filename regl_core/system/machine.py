@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -84,9 +85,17 @@ def spawned(target: Callable[..., None], *arguments: Any) -> tuple[BaseProcess, 
     process = context.Process(target=target, args=(there, *arguments))
     resource_tracker.ensure_running()  # starting it would let signals come again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    # A process would first run the script that started it, and all that this starts, once more.
+    script = {"__spec__": None, "__file__": None}
+    main = vars(sys.modules["__main__"])
+    was = {name: main[name] for name in script if name in main}
+    main |= script
     try:
         process.start()
     finally:
+        for name in script:
+            del main[name]
+        main |= was
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     there.close()
     return process, here
