@@ -1,10 +1,7 @@
 """Models by id and revision: found in the local cache, told apart by commit, downloaded."""
 
 import hashlib
-import os
 import shutil
-import subprocess
-import sys
 from collections import namedtuple
 from pathlib import Path
 
@@ -17,7 +14,6 @@ from toy_models import IDS, Hub, cache, cached, naming, pictures
 from regl_core import conditions, foundation
 from regl_core.errors import Halt, ReglError
 from regl_core.hub import Sources, fetch
-from regl_core.params import ROOT
 from regl_core.pipeline import Pipeline
 from regl_core.press import main
 from regl_core.stages import Vanilla
@@ -196,17 +192,3 @@ def test_folders_are_never_downloaded(hub, cache, models, tmp_path):
     with pytest.raises(ReglError, match=r"model_index\.json is missing"):
         fetch(naming({**models, "name": broken}))
     assert not hub.told
-
-
-def test_the_command_looks_where_hf_home_says(models, tmp_path):
-    for key, folder in models.items():
-        cached(tmp_path / "home" / "hub", IDS[key], folder, COMMITS[0])
-    env = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "regl_core", "models", "--profile", "smoke", "--set", *NAMED],
-        env={**env, "HF_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count(f"at commit {COMMITS[0]}") == 3

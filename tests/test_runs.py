@@ -117,43 +117,33 @@ def test_settings_that_change_the_images_change_the_key(key) -> None:
     assert run(settings=other).stage(Pipeline()).key != run().stage(Pipeline()).key
 
 
-def test_no_method_depends_on_the_number_of_workers(tmp_path: Path) -> None:
+def test_results_repeat_and_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
+    """Of every method: one after the other in this process, and by three others."""
     grid = [
         run(method, Pooled() if method == "Centralized" else SKEWED) for method in SETTINGS.methods
     ]
     shared = {key: value for key, value in run() if key != "method"}
-    grid += [PersonalRun(**shared, method=name) for name in SETTINGS.personal_methods]
-    one, three = Store(tmp_path / "one"), Store(tmp_path / "three")
-    results, again = run_all(grid, one, workers=1), run_all(grid, three, workers=3)
-    assert [vars(r) | {"run": None} for r in results] == [vars(r) | {"run": None} for r in again]
+    personal = [PersonalRun(**shared, method=name) for name in SETTINGS.personal_methods]
+    one, three, pipeline = Store(tmp_path / "one"), Store(tmp_path / "three"), Pipeline()
+    results = run_all([*grid, *personal], three, workers=3)
+    for it in (*grid, *personal):
+        one.ensure(it.stage(pipeline))
     assert contents(one.root) == contents(three.root)
 
-
-def test_results_repeat_and_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
-    grid = [run(method) for method in ("FedAvg", "ReGL (TF)", "ReGL (FT)")]
-    one, two = Store(tmp_path / "one"), Store(tmp_path / "two")
-    results = run_all(grid, one, workers=1)
-    again = run_all(grid, two, workers=2)
-    assert [r.accuracy for r in results] == [r.accuracy for r in again]
-    assert contents(one.root) == contents(two.root)
-    before = {path: path.stat().st_mtime_ns for path in one.root.rglob("*") if path.is_file()}
-    run_all(grid, one, workers=1)
-    after = {path: path.stat().st_mtime_ns for path in one.root.rglob("*") if path.is_file()}
+    # What is there is read, and nothing written.
+    before = {path: path.stat().st_mtime_ns for path in three.root.rglob("*") if path.is_file()}
+    assert run_all([*grid, *personal], three, workers=1) == results
+    after = {path: path.stat().st_mtime_ns for path in three.root.rglob("*") if path.is_file()}
     assert {k: v for k, v in after.items() if "locks" not in k.parts} == {
         k: v for k, v in before.items() if "locks" not in k.parts
     }
-    for result in results:
+    for result in results[: len(grid)]:
         assert len(result.accuracy) == SETTINGS.training.rounds
         assert 0 <= result.accuracy_pct <= 100
-
-    # Personalisation goes on from there, on the same store.
-    personal = [PersonalRun(**dict(run)) for run in (grid[0], grid[2])]
-    as_is, tuned = run_all(personal, one, workers=1)
-    assert personal[0].stage(Pipeline()).key == grid[0].stage(Pipeline()).key
-    for result, length in (
-        (as_is, SETTINGS.training.rounds),
-        (tuned, SETTINGS.personalization.epochs),
-    ):
+    assert personal[1].stage(pipeline).key == grid[1].stage(pipeline).key  # FedAvg's
+    for result in results[len(grid) :]:
+        tuned = result.run.method.startswith("ReGL")
+        length = SETTINGS.personalization.epochs if tuned else SETTINGS.training.rounds
         curves = [curve for curve in result.clients if curve is not None]
         assert len(result.clients) == 2 and curves
         assert all(len(curve) == length for curve in curves)
