@@ -120,7 +120,7 @@ def test_several_at_once_compute_once_and_give_the_same_files(tmp_path, undistur
     begun = watched(root, [*both, notebook])
     assert [run.end() for run in both] == [0, 0], [run.said for run in both]
     assert notebook.wait() == 0, (tmp_path / "lab.txt").read_text()
-    report = ("claims.csv", "index.html")
+    report = ("claims.csv", "index.html", "README.md")
     files = {name: data for name, data in undisturbed.files.items() if name not in report}
     assert artefacts(root) == files
     assert len(begun) == len(set(begun)) and set(begun) <= undisturbed.kinds.keys()

@@ -194,7 +194,7 @@ def summary(root, settings=SMOKE, **words) -> tuple[str, str]:
     """Word and reason for claims.csv and index.html; words: of artefacts that are not fresh."""
     behind = [State(name, words.get(name, "fresh")) for name in ("table2", "fig1")]
     found = freshness.state_of_index(root / "figures/smoke", settings, root, behind)
-    assert found.artefact == "claims.csv, index.html"
+    assert found.artefact == "claims.csv, index.html, README.md"
     return found.word, "; ".join(found.why)
 
 

@@ -208,3 +208,12 @@ rows = [("digits", "beta=0.01", "FedAvg", 0, 30.0 + settings.training.rounds)]
     text = (folder / "index.html").read_text()
     assert "33.0" in text and "training.rounds" in text
     assert all((folder / f"notebooks/{name}.html").exists() for name in ("table2", "fig1"))
+
+
+def test_a_forge_shows_the_same_of_the_folder(made):
+    folder = made / "figures/smoke"
+    text = (folder / "README.md").read_text()
+    table = (folder / "table2.md").read_text().split("\n\n")[0]
+    assert table in text and "Claim 2." in text and "![Figure 1" in text
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert links and all((folder / link).exists() for link in links if "fig2" not in link)

@@ -17,7 +17,8 @@ PLACES_AND_SIZES = {
     *("foundation.name", "foundation.image_encoder", "foundation.captioner", "foundation.device"),
     *("synthesis.sampling_steps", "synthesis.per_stage", "lora.steps", "personalization.epochs"),
     *("training.model", "training.width", "training.rounds", "training.device"),
-    "vanilla_pool",  # in the second place alone
+    *("training.precision",),
+    *("training.local_epochs", "vanilla_pool"),  # in the second place alone
 }
 
 

@@ -53,7 +53,7 @@ def recorded(root, changes) -> None:
 def test_every_word_and_reason_stands_there_once(root, monkeypatch):
     recorded(root, {})
     told = status("smoke", {}, root, root / "packed")
-    assert told == "fresh    fig3, table2\nmissing  claims.csv, index.html"
+    assert told == "fresh    fig3, table2\nmissing  claims.csv, index.html, README.md"
     # The same is told by all stages behind them.
     monkeypatch.setattr(freshness, "unchanged", lambda *_: None)
     assert status("smoke", {}, root, root / "packed") == told

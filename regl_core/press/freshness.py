@@ -26,7 +26,7 @@ from .notebooks import cells
 if TYPE_CHECKING:
     from ..pipeline import Pipeline
 
-INDEX, ITS_FILES = "index", ("claims.csv", "index.html")
+INDEX, ITS_FILES = "index", ("claims.csv", "index.html", "README.md")
 # What `making.build` calls, that itself being reached from too much else.
 ITS_CODE = (
     ("regl_core.report.claims", "judge"),

@@ -91,7 +91,7 @@ def report(profile: str, changes: Mapping[str, Any], root: Path = ROOT) -> None:
 
 
 def build(folder: Path, settings: Settings, changes: Mapping[str, Any], root: Path = ROOT) -> Path:
-    """Make claims.csv and index.html of what lies in `folder`; the latter.
+    """Make claims.csv, README.md and index.html of what lies in `folder`; the last.
 
     root : where notebooks/ lie.
     """
@@ -103,8 +103,8 @@ def build(folder: Path, settings: Settings, changes: Mapping[str, Any], root: Pa
     found = sorted((it for own in verdicts.values() for it in own), key=lambda it: it.claim)
     provenance.write_csv(claims.claims_frame(found), "claims", settings, folder)
     made = provenance.trace("index", settings)
-    text = page.render(folder, settings, changes, found, made, root)
-    put({"index.html": text.encode()}, folder)
+    pages = page.render(folder, settings, changes, found, made, root)
+    put({name: text.encode() for name, text in pages.items()}, folder)
     freshness.record(freshness.INDEX, freshness.of_index(folder, settings, root), folder)
     return folder / "index.html"
 

@@ -13,7 +13,7 @@ ORDER = (
 )
 DRAWN = "fig2"
 ENDINGS = ("csv", "md", "tex", "png", "pdf")  # of what a notebook makes
-PAGE = ("index.html", "claims.csv", "notebooks")
+PAGE = ("index.html", "README.md", "claims.csv", "notebooks")
 
 
 def artefacts(known: Iterable[str]) -> list[str]:

@@ -1,7 +1,8 @@
 """One page with everything that was made: the verdicts, then each table and figure.
 
-It is put together from the files in figures/<profile> alone and holds its pictures and styles:
-it can be sent, printed and read without a network.
+It is put together from the files in figures/<profile> alone. As HTML it holds its pictures and
+styles: it can be sent, printed and read without a network. As Markdown it is what a forge shows of
+the folder.
 """
 
 import base64
@@ -21,6 +22,8 @@ from .provenance import COLUMNS, Provenance
 from .rows import spoken
 from .tables import beside
 
+MARKS = {"holds": "✔", "does not hold": "✘", "not decided": "?"}
+
 
 def render(
     folder: Path,
@@ -29,29 +32,30 @@ def render(
     verdicts: Sequence[Verdict],
     made: Provenance,
     root: Path = ROOT,
-) -> str:
-    """The page on what lies in `folder`, as HTML. `made` is what it is made with."""
+) -> dict[str, str]:
+    """The page on what lies in `folder`, by file. `made` is what it is made with."""
     notebooks = sorted(path.stem for path in root.glob("notebooks/*.ipynb"))
     made_here = catalogue.artefacts(notebooks)
     names = [n for n in catalogue.ORDER if n in made_here or n == catalogue.DRAWN]
     sections = [section for n in names if (section := _section(n, folder, settings, root))]
     claims = [(claim, [v for v in verdicts if v.claim == claim.number]) for claim in CLAIMS]
     pages = {name: f"notebooks/{name}.html" for name in notebooks if name not in made_here}
-    return render_template(
-        "index.html.j2",
-        profile=settings.profile,
-        changes=json.dumps(dict(changes), sort_keys=True) if changes else "",
-        claims=[(claim, own) for claim, own in claims if own],
-        counts=Counter(verdict.verdict for verdict in verdicts),
-        sections=sections,
-        beside=[
+    shown = {
+        "profile": settings.profile,
+        "changes": json.dumps(dict(changes), sort_keys=True) if changes else "",
+        "claims": [(claim, own) for claim, own in claims if own],
+        "counts": Counter(verdict.verdict for verdict in verdicts),
+        "marks": MARKS,
+        "sections": sections,
+        "beside": [
             (_opening(root / f"notebooks/{name}.ipynb", name)[0], page)
             for name, page in pages.items()
             if (folder / page).exists()
         ],
-        made={column: getattr(made, column) for column in COLUMNS},
-        full_name=catalogue.full_name,
-    )
+        "made": {column: getattr(made, column) for column in COLUMNS},
+        "full_name": catalogue.full_name,
+    }
+    return {name: render_template(f"{name}.j2", **shown) for name in ("index.html", "README.md")}
 
 
 def _section(name: str, folder: Path, settings: Settings, root: Path) -> dict[str, Any] | None:
@@ -80,6 +84,7 @@ def _section(name: str, folder: Path, settings: Settings, root: Path) -> dict[st
         "title": title,
         "lead": lead,
         "caption": _caption(files["md"]) if "md" in files else "",
+        "table": _table(files["md"]) if "md" in files else "",
         "grid": grid,
         "picture": base64.b64encode(files["png"].read_bytes()).decode() if "png" in files else "",
         "drawing": _inline(drawing.read_text(encoding="utf-8")) if drawing.exists() else "",
@@ -97,6 +102,11 @@ def _opening(notebook: Path, otherwise: str) -> tuple[str, str]:
     heading, *paragraphs = nbformat.read(notebook, as_version=4).cells[0].source.split("\n\n")
     text = paragraphs[0] if paragraphs and not paragraphs[0].startswith("|") else ""
     return heading.lstrip("# ").replace("\n", " "), markdown2html(text)
+
+
+def _table(file: Path) -> str:
+    """A table in Markdown with what stands below it, but for what made it."""
+    return file.read_text(encoding="utf-8").split("<!--")[0].strip()
 
 
 def _caption(table: Path) -> str:
