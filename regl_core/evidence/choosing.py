@@ -100,22 +100,20 @@ def candidates(trials: Sequence[Trial]) -> pd.DataFrame:
     return pd.DataFrame({"values": values, "runs": found.size()}).reset_index()
 
 
-def conclusion(rows: pd.DataFrame) -> str:
-    """What `scores` say, as Markdown: of each method the best value, its lead, where it lies."""
-    lines = []
-    for (_, method), own in means(rows).groupby(["group", "method"], sort=False):
-        best = own.iloc[0]
-        if len(own) == 1:
-            lines.append(f"- {method}: {best['parameter']} = {best['value']:g}, the only one tried")
-            continue
-        second = own.iloc[1]
-        lead = best["validation_accuracy_pct"] - second["validation_accuracy_pct"]
-        at_end = best["value"] in (own["value"].min(), own["value"].max())
-        lines.append(
-            f"- {method}: **{best['parameter']} = {best['value']:g}**, {lead:.1f} points above "
-            f"{second['value']:g}" + (", at an end of the values tried" if at_end else "")
-        )
-    return "\n".join(lines)
+def conclusion(rows: pd.DataFrame) -> pd.DataFrame:
+    """What `scores` say: of each method the best value, and its lead over the second in points.
+
+    at_an_end : of the values tried, so that one beyond might be better.
+    """
+    found = means(rows).groupby(TRIAL[:3], sort=False)
+    table = found.agg(
+        best=("value", "first"),
+        lead=("validation_accuracy_pct", lambda own: own.iloc[0] - own.iloc[:2].iloc[-1]),
+        end=("value", lambda own: own.iloc[0] in (own.min(), own.max())),
+    )
+    return (
+        table.round({"lead": 1}).rename(columns={"end": "at an end of those tried"}).reset_index()
+    )
 
 
 def means(rows: pd.DataFrame) -> pd.DataFrame:
