@@ -152,7 +152,7 @@ def test_in_bfloat16_all_runs_and_adapters_are_of_float32(tmp_path, model_folder
     assert features.dtype == torch.float32
     assert F.cosine_similarity(features, conditions.features(whole, images)).min() > 0.99
 
-    how = SMOKE.lora.model_copy(update={"steps": 5, "rate": 1e-4})
+    how = SMOKE.lora.model_copy(update={"steps": 8, "rate": 1e-4})
     losses = tuning.tune(half, lesson(half), None, how, tmp_path / "half", (0, "lora"))
     exact = tuning.tune(whole, lesson(whole), None, how, tmp_path / "whole", (0, "lora"))
     assert losses == pytest.approx(exact, rel=0.05)
