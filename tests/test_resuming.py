@@ -1,6 +1,7 @@
 """Killed at any moment and run again: the same bytes, and nothing done twice."""
 
 import multiprocessing
+import shutil
 import signal
 import time
 from functools import partial
@@ -234,9 +235,10 @@ def test_a_tuning_killed_from_outside_goes_on(tmp_path):
     stage = run(Run, "ReGL (FT)", {"lora.steps": steps}).stage(Pipeline()).needs()[0].tuned
     assert isinstance(stage, Tuned)
     whole, store = Store(tmp_path / "whole"), Store(tmp_path / "killed")
-    whole.ensure(stage)
     for need in stage.needs():
         store.ensure(need)
+    shutil.copytree(store.root, whole.root)
+    whole.ensure(stage)
 
     arguments = store.root, stage, torch.get_num_threads()
     process = multiprocessing.get_context("spawn").Process(target=_compute, args=arguments)

@@ -162,8 +162,8 @@ def test_a_script_that_starts_processes_is_not_run_by_them(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         "from regl_core.system import spawned\n"
-        "from toy_slow import ignore\n"
-        "process, pipe = spawned(ignore)\n"
+        "from toy_slow import answer\n"
+        "process, pipe = spawned(answer, 'here')\n"
         "print(pipe.recv(), __file__, flush=True)\n"
         "process.kill()\n"
     )

@@ -95,29 +95,21 @@ def build(folder: Path, settings: Settings, changes: Mapping[str, Any], root: Pa
 
     root : where notebooks/ lie.
     """
-    from ..report import claims, page, provenance
+    import pandas as pd
+
+    from ..report import COLUMNS, claims, page, provenance
     from . import freshness
 
     catalogue.check(folder, known(root / "notebooks"))
-    verdicts = judge(folder, settings)
-    found = sorted((it for own in verdicts.values() for it in own), key=lambda it: it.claim)
+    found: list[Verdict] = []
+    for file in (folder / f"{name}.csv" for name in catalogue.ORDER):
+        if file.exists():
+            runs = pd.read_csv(file).drop(columns=list(COLUMNS), errors="ignore")
+            found += claims.judge(file.stem, runs, settings)
+    found.sort(key=lambda it: it.claim)
     provenance.write_csv(claims.claims_frame(found), "claims", settings, folder)
     made = provenance.trace("index", settings)
     pages = page.render(folder, settings, changes, found, made, root)
     put({name: text.encode() for name, text in pages.items()}, folder)
     freshness.record(freshness.INDEX, freshness.of_index(folder, settings, root), folder)
     return folder / "index.html"
-
-
-def judge(folder: Path, settings: Settings) -> "dict[str, list[Verdict]]":
-    """The verdicts on the claims about each artefact whose CSV lies in `folder`."""
-    import pandas as pd
-
-    from ..report import COLUMNS, claims
-
-    verdicts = {}
-    for name in catalogue.ORDER:
-        if (file := folder / f"{name}.csv").exists():
-            runs = pd.read_csv(file).drop(columns=list(COLUMNS), errors="ignore")
-            verdicts[name] = claims.judge(name, runs, settings)
-    return verdicts
