@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterator
 
+from ..comparison import FT, REGL, Scores
 from ..rows import spoken
-from ..scores import FT, REGL, Scores
 from .judging import FEW, WIDE, Verdict, claim, rises, value_of
 
 TASKS = "FedAvg (generalization)", "FedAvg (personalization)"
