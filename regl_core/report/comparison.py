@@ -193,10 +193,6 @@ class Scores:
         """That `one` leads every baseline."""
         return [self.lead(setting, one, other, above) for other in self.baselines(setting)]
 
-    def fall(self, what: str, method: str, start: str, end: str, above: float = 0.0) -> Comparison:
-        """That `method` is more than `above` higher in the setting `start` than in `end`."""
-        return self.compare(what, [(start, method)], [(end, method)], above)
-
     def lead_falls(self, what: str, one: str, other: str, start: str, end: str) -> Comparison:
         """That `one` is further above `other` in the setting `start` than in `end`."""
         return self.compare(what, [(start, one), (end, other)], [(start, other), (end, one)])

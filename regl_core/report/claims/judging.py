@@ -125,7 +125,7 @@ def rises(
         f"{first} to {value_of(last)}",
         [
             scores.slope("accuracy rises", method, levels, per),
-            scores.fall(ends, method, last, first),
+            scores.compare(ends, [(last, method)], [(first, method)]),
         ],
         part=method,
         after=[*_steps(scores, method, levels), *after],
