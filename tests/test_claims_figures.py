@@ -48,19 +48,6 @@ def test_tuned_images_lie_closer(tf, ft, expected):
     assert outcome(judged("fig6", distances(tf, ft))[""]) == expected
 
 
-def test_distances_are_told_and_the_kernel_decides():
-    verdict = judged("fig6", distances((0.5, 0.5, 0.5), (0.25, 0.25, 0.25), frechet=(4.0, 9.0)))[""]
-    assert verdict.verdict == "holds"
-    assert verdict.evidence == (
-        "kernel distance of ReGL (FT) smaller than of ReGL (TF) in 3 of 3 seeds "
-        "(mean difference +0.25, 95 % interval +0.25 to +0.25, all equal)",
-        "kernel distance: mean 0.5 (ReGL (TF)), 0.25 (ReGL (FT))",
-        "besides, Fréchet distance of ReGL (FT) smaller than of ReGL (TF) in 0 of 3 seeds "
-        "(mean difference −5, 95 % interval −5 to −5, all equal)",
-        "Fréchet distance: mean 4 (ReGL (TF)), 9 (ReGL (FT))",
-    )
-
-
 # 13: a local update
 
 REAL = (9, 0, 0, 0, 9, 9)  # of two clients and three classes: they lack three pairs

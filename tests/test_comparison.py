@@ -8,7 +8,7 @@ from scipy import stats
 from toy_results import NO_PAPER, frame
 
 from regl_core.report import Comparison
-from regl_core.report.scores import Scores
+from regl_core.report.comparison import Scores
 
 quick = settings(max_examples=60, deadline=None)
 

@@ -8,7 +8,7 @@ import torch
 from regl_core.params import load
 from regl_core.partition import IID, Dirichlet, SingleLabel
 from regl_core.report import RUN, ClientImagesRun, DistanceRun, UpdateRun, figure_data
-from regl_core.report.analyses import Distances, LocalUpdates
+from regl_core.report.figure_data import Distances, LocalUpdates
 
 SMOKE = load("smoke")
 MILD, SKEWED = Dirichlet(beta=0.5, clients=3), Dirichlet(beta=0.01, clients=4)

@@ -89,7 +89,7 @@ HARMLESS = [
     ("engine/entry.py", "indent=1", "indent=2"),
     ("system/files.py", "poll_interval=0.1", "poll_interval=0.2"),
     ("__init__.py", '__version__ = "0', '__version__ = "1'),
-    ("report/provenance.py", "DPI = 150", "DPI = 300"),
+    ("report/provenance.py", "dpi=150", "dpi=300"),
     ("report/tables.py", "with a caption", "with a title"),
     ("errors.py", "class Halt(ReglError)", "class Stop(ReglError)"),
     ("press/commandline.py", "return 128 + ", "return 129 + "),

@@ -215,15 +215,15 @@ def _alone(name: str, **hyperparameters: Any) -> Callable[[], Pairs]:
     return sides
 
 
-def _unmoved(name: str, key: str) -> Callable[[], Pairs]:
-    """What a client starts from after aggregation, and what it keeps itself, under `key`."""
+def _unmoved(name: str) -> Callable[[], Pairs]:
+    """What a client starts from after aggregation, and what it keeps itself."""
 
     def sides() -> Pairs:
         method = get(name, {})
         history = _run(method)
         net = method.network(small_network(), 0)
         for number, state in enumerate(history.clients):
-            kept = state[key]
+            kept = state["own"]
             names = kept.params.keys() | kept.buffers.keys()
             method.start(method.answer(history.server, number), state).into(net)
             yield Weights.of(net).select(names.__contains__), kept
@@ -260,8 +260,8 @@ IDENTITIES = (
     ),
     Identity("ReGL (TF)", "no synthetic images: FedAvg", _like_fedavg("ReGL (TF)")),
     Identity("ReGL (FT)", "no synthetic images: FedAvg", _like_fedavg("ReGL (FT)")),
-    Identity("FedRep", "aggregation leaves every head alone", _unmoved("FedRep", "own")),
-    Identity("FedBN", "aggregation leaves every BatchNorm alone", _unmoved("FedBN", "own")),
+    Identity("FedRep", "aggregation leaves every head alone", _unmoved("FedRep")),
+    Identity("FedBN", "aggregation leaves every BatchNorm alone", _unmoved("FedBN")),
     Identity("FedBN", "no BatchNorm: FedAvg", _like_fedavg("FedBN", norm=False)),
     Identity("FedAMP", "λ = 0: Separate", _alone("FedAMP", regularization=0.0)),
     Identity(

@@ -1,15 +1,14 @@
 """From results to what a reader sees: tables beside the paper's, figures, verdicts, one page.
 
-    results → rows → layout → formats → tables        rows → scores → comparison → claims
+    results → rows → formats → tables        rows → comparison → claims
     results → figure_data → drawing                   provenance, catalogue, page: the files
 
 Importing this loads neither torch nor what draws: that is done where it is needed.
 """
 
-from .analyses import ClientImagesRun, DistanceRun, UpdateRun
 from .catalogue import ENDINGS, ORDER, artefacts, check
 from .claims import CLAIMS, Verdict, claims_frame, judge, verdicts
-from .comparison import MIN_SEEDS, Comparison
+from .comparison import FT, MIN_SEEDS, TF, Comparison
 from .drawing.accuracies import accuracy_bars, accuracy_by_volume, accuracy_curves
 from .drawing.clients import local_update, named, ownership_maps, recovery
 from .drawing.image_grids import agreement, image_grid
@@ -18,6 +17,9 @@ from .drawing.palette import method_styles
 from .drawing.scatter import scatter_by_class, scatter_together
 from .drawing.style import CLASSES, MARKERS, heat_map, panels
 from .figure_data import (
+    ClientImagesRun,
+    DistanceRun,
+    UpdateRun,
     accuracy_per_class,
     class_names,
     image_distances,
@@ -31,7 +33,6 @@ from .notebook_page import write_page
 from .page import render
 from .provenance import COLUMNS, commit, digest, libraries, save_figure, trace, write_csv
 from .rows import RUN, by_clients, by_epochs, by_task, by_volume, gather, spoken
-from .scores import FT, TF
 from .tables import table
 
 # Of notebooks.

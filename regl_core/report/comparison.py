@@ -5,16 +5,30 @@ contribute. That a difference exceeds a threshold is decided by the two-sided 95
 its mean, from at least three seeds; while the interval contains the threshold, nothing is.
 """
 
+from __future__ import annotations
+
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import stdev
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+from .rows import POOLED
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MIN_SEEDS = 3  # with two, the 95 % interval is 18 standard deviations wide
 CONFIDENCE = 0.95
 
 Outcome = Literal["holds", "does not hold", "not decided"]
+
+REGL = FT, TF = "ReGL (FT)", "ReGL (TF)"
+COLUMN = ["setting", "method"]
+
+Key = tuple[str, str]  # setting and method
+Levels = Mapping[float, str]  # settings by a number in which alone they differ, ascending
 
 
 @dataclass(frozen=True)
@@ -84,3 +98,119 @@ class Comparison:
         if not math.isnan(self.paper):
             facts.append(f"paper {self.told(self.paper)}")
         return f"{self.what} in {met} of {n} seed{'s' * (n != 1)} ({', '.join(facts)})"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One number per run on one data set.
+
+    runs : rows of that data set, as a CSV holds them; paper : the published ones beside them.
+    value : the column of `runs` compared; of several rows of one run, their mean.
+    unit : of a difference between two of them.
+    """
+
+    dataset: str
+    runs: pd.DataFrame
+    paper: pd.DataFrame
+    value: str = "accuracy_pct"
+    unit: str = "points"
+
+    def of(self, value: str, unit: str = "", **columns: pd.Series) -> Scores:
+        """Those of another column, which can be one of the new `columns`."""
+        runs = self.runs.assign(**columns)
+        return replace(self, runs=runs, value=value, unit=unit)
+
+    @cached_property
+    def ours(self) -> pd.DataFrame:
+        """A row per seed, columns (setting, method) in the order in which they were run."""
+        means = self.runs.groupby(["seed", *COLUMN])[self.value].mean().unstack(COLUMN)
+        return means[list(self.runs[COLUMN].drop_duplicates().itertuples(index=False, name=None))]
+
+    @cached_property
+    def published(self) -> pd.DataFrame:
+        """One row, columns as those of `ours`."""
+        return self.paper.set_index(COLUMN)[["accuracy_pct"]].T.astype(float)
+
+    @property
+    def settings(self) -> list[str]:
+        return [setting for setting in dict.fromkeys(s for s, _ in self.ours) if setting != POOLED]
+
+    @property
+    def betas(self) -> list[str]:
+        """Settings that are nothing but a Dirichlet partition, the most skewed first."""
+        return list(self.along("beta").get("", {}).values())
+
+    def along(self, name: str) -> dict[str, Levels]:
+        """Settings ``<rest>;<name>=<number>`` by their rest and, ascending, their number."""
+        found: dict[str, dict[float, str]] = {}
+        for setting in self.settings:
+            rest, _, last = setting.rpartition(";")
+            key, _, number = last.partition("=")
+            if key == name:
+                found.setdefault(rest, {})[float(number.rstrip("%"))] = setting
+        return {rest: dict(sorted(levels.items())) for rest, levels in found.items()}
+
+    def baselines(self, *settings: str) -> list[str]:
+        """Rivals of ReGL that were run; FedAvg if none was, so that no claim holds by default."""
+        return _rivals(self.ours, settings) or ["FedAvg"]
+
+    def coverage(self, *settings: str) -> list[str]:
+        """How many of the paper's baselines stand behind "every baseline", unless it is all."""
+        known, run = set(_rivals(self.published, settings)), set(_rivals(self.ours, settings))
+        if known <= run:
+            return []
+        return [f"With {len(known & run)} of the paper's {len(known)} baselines run"]
+
+    def contrast(
+        self, what: str, weights: Mapping[Key, float], above: float = 0.0, **told: str
+    ) -> Comparison:
+        """Compare the weighted sum of scores with `above`, in the seeds that have them all.
+
+        told : name and unit of what is compared.
+        """
+
+        def total(frame: pd.DataFrame) -> pd.Series:
+            columns = frame.T.reindex(list(weights)).T
+            return (columns * list(weights.values())).sum(axis=1, skipna=False).dropna()
+
+        # Rounded, so that no rounding error of a float decides.
+        ours, paper = total(self.ours).round(9), total(self.published)
+        published = paper.sum() if len(paper) else math.nan
+        return Comparison(what, tuple(ours), published, above, **{"unit": self.unit, **told})
+
+    def compare(
+        self, what: str, plus: list[Key], minus: list[Key], above: float = 0.0
+    ) -> Comparison:
+        """Compare sum of `plus` - sum of `minus` with `above`, in the seeds that have them all."""
+        return self.contrast(what, dict.fromkeys(plus, 1.0) | dict.fromkeys(minus, -1.0), above)
+
+    def lead(self, setting: str, one: str, other: str, above: float = 0.0) -> Comparison:
+        """That `one` leads `other`, by more than `above` points."""
+        what = f"{one} more than {above:.0f} points above {other}" if above else f"{one} > {other}"
+        return self.compare(what, [(setting, one)], [(setting, other)], above)
+
+    def leads(self, setting: str, one: str, above: float = 0.0) -> list[Comparison]:
+        """That `one` leads every baseline."""
+        return [self.lead(setting, one, other, above) for other in self.baselines(setting)]
+
+    def lead_falls(self, what: str, one: str, other: str, start: str, end: str) -> Comparison:
+        """That `one` is further above `other` in the setting `start` than in `end`."""
+        return self.compare(what, [(start, one), (end, other)], [(start, other), (end, one)])
+
+    def slope(self, what: str, method: str, levels: Levels, per: str) -> Comparison:
+        """That the least-squares line through the scores of `method` rises; needs two levels.
+
+        per : of the slope, whose unit is "points <per>".
+        """
+        middle = sum(levels) / len(levels)
+        squares = sum((level - middle) ** 2 for level in levels)
+        weights = {(its, method): (level - middle) / squares for level, its in levels.items()}
+        return self.contrast(what, weights, name="slope", unit=f"points {per}")
+
+    def mean(self, setting: str, method: str) -> float:
+        """Over the seeds that were run; NaN if none was."""
+        return self.ours[setting, method].mean() if (setting, method) in self.ours else math.nan
+
+
+def _rivals(frame: pd.DataFrame, settings: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(m for own, m in frame if own in settings and m not in REGL))

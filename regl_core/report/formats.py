@@ -1,16 +1,81 @@
-"""The formats in which a table is written: Markdown and LaTeX."""
+"""Tables with our numbers beside the paper's: rows, columns and cells, and two formats of them."""
+
+from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from .layout import Cell, TableLayout
-from .rows import POOLED, spoken
+from .rows import CELL, POOLED, spoken
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _ESCAPES = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     | {"<": r"\textless{}", ">": r"\textgreater{}", "β": r"$\beta$", "±": r"$\pm$"}
 )
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Mean and standard deviation over the seeds in %, ours and the paper's; NaN for none."""
+
+    mean: float
+    std: float  # n - 1 in the denominator; NaN for a single seed
+    paper_mean: float
+    paper_std: float
+    place: int  # among ours in the column: 1 is best; 0 for a reference
+
+
+@dataclass(frozen=True)
+class TableLayout:
+    """Rows, columns and cells, before any format."""
+
+    methods: tuple[str, ...]
+    columns: dict[str, tuple[str, ...]]  # settings of each data set
+    cells: dict[tuple[str, str, str], Cell]  # by data set, setting and method
+
+    def is_reference(self, method: str) -> bool:
+        """Whether one number of the method stands for all settings."""
+        return any((dataset, POOLED, method) in self.cells for dataset in self.columns)
+
+    def cell(self, dataset: str, setting: str, method: str) -> Cell | None:
+        pooled = POOLED if self.is_reference(method) else setting
+        return self.cells.get((dataset, pooled, method))
+
+
+def arrange(runs: pd.DataFrame, paper: pd.DataFrame) -> TableLayout:
+    """Lay out the table of `runs`: a row per method, a column per data set and setting.
+
+    Methods stand in the paper's order, with references before and methods unknown to the paper
+    after them; columns stand in the order of `runs`. Means that print alike share a place.
+
+    Parameters
+    ----------
+    runs
+        One row per run, columns ``dataset``, ``setting``, ``method``, ``seed``, ``accuracy_pct``.
+    paper
+        Columns ``dataset`` (as in `runs`), ``setting``, ``method``, ``accuracy_pct``, ``std_pct``.
+    """
+    stats = runs.groupby(CELL, sort=False)["accuracy_pct"].agg(["mean", "std"])
+    printed = stats["mean"].map("{:.1f}".format).astype(float)
+    places = printed.groupby(level=CELL[:2]).rank("dense", ascending=False).astype(int)
+    rivals = stats.index.get_level_values("setting") != POOLED
+    stats = stats.join(paper.set_index(CELL)[["accuracy_pct", "std_pct"]])
+    stats["place"] = places * rivals
+    cells = {key: Cell(*row) for key, *row in stats.itertuples(name=None)}
+
+    pooled = runs.loc[runs["setting"] == POOLED, "method"]
+    run = set(runs["method"])
+    known = [method for method in paper["method"] if method in run]
+    columns = {}
+    for dataset, own in runs.groupby("dataset", sort=False):
+        settings = dict.fromkeys(own["setting"])
+        columns[dataset] = tuple(s for s in settings if s != POOLED) or (POOLED,)
+    return TableLayout(tuple(dict.fromkeys([*pooled, *known, *runs["method"]])), columns, cells)
 
 
 def markdown(layout: TableLayout, caption: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from ..params import ROOT, Settings
 from . import catalogue
 from .claims import CLAIMS, Verdict
-from .layout import TableLayout, arrange
+from .formats import TableLayout, arrange
 from .notebook_page import render_template
 from .provenance import COLUMNS, Provenance
 from .rows import spoken

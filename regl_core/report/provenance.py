@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 CHANGED = "+changes"  # after a commit: the files were not those of the commit
 COLUMNS = ("commit", "settings", "libraries")  # of a CSV, after its own
-DPI = 150
 
 
 @dataclass(frozen=True)
@@ -157,6 +156,6 @@ def save_figure(figure: Figure, name: str, settings: Settings, folder: Path | No
         ("pdf", {"Subject": made.line, **undated}),
     ):
         file = io.BytesIO()
-        figure.savefig(file, format=ending, dpi=DPI, metadata=metadata)
+        figure.savefig(file, format=ending, dpi=150, metadata=metadata)
         files[ending] = file.getvalue()
     write(name, files, settings, folder)

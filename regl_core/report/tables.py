@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from ..paper import published
 from ..params import Settings
 from . import formats
-from .layout import arrange
 from .provenance import Provenance, csv_text, trace, write
 from .rows import CELL, POOLED, by_partition, gather
 
@@ -60,7 +59,7 @@ def table(
     bytes. Raises ReglError as `gather` does.
     """
     runs = gather(results, place)
-    layout = arrange(runs, beside(number, settings))
+    layout = formats.arrange(runs, beside(number, settings))
     measures = "; ".join(dict.fromkeys(result.measure for result in results))
     caption = _caption(number, runs, measures, settings, changes)
     name = f"table{number}"

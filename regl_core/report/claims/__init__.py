@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...params import Settings
-from ..scores import Scores
+from ..comparison import Scores
 from ..tables import beside
 from . import ablations, figures, tables
 from .judging import Claim, Verdict

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterator
 
+from ..comparison import FT, REGL, Scores
 from ..rows import spoken
-from ..scores import FT, REGL, Scores
 from .judging import FEW, WIDE, Verdict, claim, rises, value_of
 
 TASKS = "FedAvg (generalization)", "FedAvg (personalization)"
@@ -96,11 +96,13 @@ def _falls(scores: Scores, start: str, end: str, span: str) -> Iterator[Verdict]
     """
     others, coverage = scores.baselines(start, end), scores.coverage(start, end)
     wide, few = f"more than {WIDE:.0f} points", f"less than {FEW:.0f} points"
-    far = [scores.fall(f"{it} falls by {wide}", it, start, end, WIDE) for it in others]
+    far = [
+        scores.compare(f"{it} falls by {wide}", [(start, it)], [(end, it)], WIDE) for it in others
+    ]
     farther = [
         scores.lead_falls(f"{it} falls farther than {FT}", it, FT, start, end) for it in others
     ]
-    hardly = scores.fall(f"{FT} falls by {few}", FT, end, start, -FEW)
+    hardly = scores.compare(f"{FT} falls by {few}", [(end, FT)], [(start, FT)], -FEW)
     yield Verdict(span, far, "baselines fall far", before=coverage)
     yield Verdict(span, farther, "FT falls least", before=coverage)
     yield Verdict(span, [hardly], "FT hardly falls")
@@ -125,8 +127,8 @@ def enough_epochs(scores: Scores) -> Iterator[Verdict]:
         others, coverage = scores.baselines(*settings), scores.coverage(*settings)
         parts = {
             "one local epoch is too few": [
-                scores.fall(f"{method} at {EPOCHS} > at 1", method, usual, levels[1])
-                for method in (FT, *others)
+                scores.compare(f"{it} at {EPOCHS} > at 1", [(usual, it)], [(levels[1], it)])
+                for it in (FT, *others)
                 if {1, EPOCHS} <= levels.keys()
             ],
             "FT leads at each number of local epochs": [
@@ -135,14 +137,13 @@ def enough_epochs(scores: Scores) -> Iterator[Verdict]:
                 for other in others
             ],
             f"more than {EPOCHS} local epochs bring little": [
-                scores.fall(
-                    f"{method} at {EPOCHS} less than {FEW:.0f} points below that at {n:g}",
-                    method,
-                    usual,
-                    setting,
+                scores.compare(
+                    f"{it} at {EPOCHS} less than {FEW:.0f} points below that at {n:g}",
+                    [(usual, it)],
+                    [(setting, it)],
                     -FEW,
                 )
-                for method in (FT, *others)
+                for it in (FT, *others)
                 for n, setting in levels.items()
                 if n > EPOCHS and usual
             ],

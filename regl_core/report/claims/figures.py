@@ -4,8 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ..comparison import Comparison
-from ..scores import FT, REGL, TF, Scores
+from ..comparison import FT, REGL, TF, Comparison, Scores
 from .judging import WIDE, Verdict, claim
 
 

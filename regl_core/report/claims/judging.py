@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from ..comparison import MIN_SEEDS, Comparison, Outcome
+from ..comparison import MIN_SEEDS, Comparison, Levels, Outcome, Scores
 from ..rows import spoken
-from ..scores import Levels, Scores
 
 FEW = 5.0  # points, for "a few", "little": the largest gap in the paper's Table 2 is 3.5
 WIDE = 20.0  # points, for "a wide margin", "ruin": half of the paper's "about 40"
@@ -126,7 +125,7 @@ def rises(
         f"{first} to {value_of(last)}",
         [
             scores.slope("accuracy rises", method, levels, per),
-            scores.fall(ends, method, last, first),
+            scores.compare(ends, [(last, method)], [(first, method)]),
         ],
         part=method,
         after=[*_steps(scores, method, levels), *after],

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-from ..comparison import Comparison
+from ..comparison import FT, REGL, TF, Comparison, Scores
 from ..rows import POOLED, spoken
-from ..scores import FT, REGL, TF, Scores
 from .judging import FEW, WIDE, Verdict, claim
 
 
