@@ -187,14 +187,6 @@ def test_undecodable_files_are_named_all_at_once_and_nothing_is_left(photos):
     assert len(photos.load().train) + len(photos.load().test) == 34
 
 
-def test_too_small_a_disk_is_told_before_anything_is_decoded(photos, monkeypatch):
-    usage = shutil.disk_usage(photos.root)._replace(free=1000)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    monkeypatch.setattr(decoding, "attempted", lambda *_: pytest.fail("decoded"))
-    with pytest.raises(ReglError, match=r"folder:photos: its decoded images need 0\.0 GB more"):
-        photos.load()
-
-
 @pytest.mark.parametrize(
     ("code", "words"),
     [

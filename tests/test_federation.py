@@ -80,11 +80,6 @@ def test_a_finished_federation_is_read_from_its_checkpoint(tmp_path):
     assert same(run(method, checkpoint).weights, first.weights) and len(trained) == turns
 
 
-def test_a_checkpoint_is_written_now_and_then_only(tmp_path):
-    run(checkpoint=FederationCheckpoint(tmp_path, "progress"))
-    assert not any(tmp_path.rglob("*.pt"))
-
-
 def test_each_round_is_told_once_and_where_it_goes_on(tmp_path):
     checkpoint, told = FederationCheckpoint(tmp_path, "progress", every=0.0), []
     whole = run(checkpoint=checkpoint, after_round=lambda state: told.append(state.accuracy))
