@@ -10,7 +10,7 @@ from regl_core import foundation, generation
 from regl_core.hub import components
 from regl_core.params import load
 from regl_core.seeds import torch_generator
-from tools.tiny import build, loop
+from tools.tiny import build, loop, unet
 from tools.tiny.clip import make_tokenizer, tokens
 from tools.tiny.type import (
     SIDE,
@@ -62,7 +62,8 @@ def test_training_that_was_cut_short_ends_with_the_same_bytes(
 
 def test_the_whole_way_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two steps of every part, assembled, loaded like any other foundation, and drawn with."""
-    monkeypatch.setattr(build, "SHEETS", 200)
+    monkeypatch.setattr(build, "SHEETS", 40)
+    monkeypatch.setattr(unet, "BATCH", 8)
     monkeypatch.setattr(build, "STEPS", dict.fromkeys(build.STEPS, 2))
     for part in ("vae", "clip", "captioner", "unet"):
         build.make_part(part, tmp_path / "parts")
