@@ -60,6 +60,7 @@ $(py) -c '$(supported)' || {
 echo '$(py) -m pip install --require-hashes -r requirements.lock'
 $(py) -m pip install --require-hashes -r requirements.lock
 $(py) -c '$(link)'
+[ ! -e .git ] || git config filter.source-only.clean 'python3 tools/source_only.py'
 touch $(ready)
 endef
 export install

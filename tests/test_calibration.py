@@ -60,15 +60,6 @@ def test_nor_does_what_does_not_fit(tmp_path, monkeypatch):
     assert measured(tmp_path) == {"evaluated"}
 
 
-def test_a_defect_is_no_lack_of_memory(tmp_path, monkeypatch):
-    def broken(*arguments, **named):
-        raise RuntimeError("shape mismatch")
-
-    monkeypatch.setattr(calibration.training, "local_sgd", broken)
-    with pytest.raises(RuntimeError, match="shape mismatch"):
-        calibration.measure(UNITS[-2:], SETTINGS, tmp_path)
-
-
 def test_seconds_are_for_one_of_the_units(monkeypatch):
     """Of five a second, four steps each: the clock stands still but for the work."""
     clock = {"at": 0.0}

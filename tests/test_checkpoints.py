@@ -72,7 +72,7 @@ def test_it_is_saved_now_and_then_and_written_at_once(tmp_path):
 def test_a_kill_costs_half_a_minute_or_ten_times_what_a_save_takes(
     saving, wait, tmp_path, monkeypatch
 ):
-    """As README says, section Resume. The clock stands still while nothing is saved."""
+    """As docs/design.md says, Resume. The clock stands still while nothing is saved."""
     now = 0.0
 
     def put(*_: object, **__: object) -> None:

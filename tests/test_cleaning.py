@@ -73,8 +73,8 @@ def test_what_an_unfinished_entry_saved_goes_when_nobody_asks_for_it(tmp_path, m
 def test_what_is_gone_by_the_time_it_is_shown_is_left_out(tmp_path):
     """A stage may finish, or another process delete something, meanwhile."""
     store = Store(tmp_path)
-    gone = cleaning.Held("unfinished", tmp_path / "gone", True, store.remove)
-    here = cleaning.Held("Draw", store.ensure(Draw(1)), True, store.remove)
+    gone = cleaning.Held(store, "unfinished", tmp_path / "gone", True)
+    here = cleaning.Held(store, "Draw", store.ensure(Draw(1)), True)
     told = cleaning._shown("notebooks ask for", [gone, here])
     assert "Draw" in told and "unfinished" not in told.split("\n", 1)[1]
     assert store.remove(gone.folder)

@@ -5,7 +5,6 @@ import signal
 import pytest
 
 from regl_core import runs
-from regl_core.errors import ReglError
 from regl_core.press import cleaning, main, making, notebooks, status
 
 
@@ -23,13 +22,9 @@ def test_run_passes_names_profile_and_changes_on(executed):
     assert executed == [(["table2", "table3"], "smoke", changes)]
 
 
-def test_run_is_at_the_desk_profile_unless_told(executed):
-    assert main(["run", "table2"]) == 0
-    assert executed == [(["table2"], "desk", {})]
-
-
 def test_a_value_may_hold_what_it_likes(executed):
     main(["run", "table2", "--set", "methods.ReGL (FT)={a: b=c}", "foundation.captioner="])
+    assert executed[0][1] == "desk"
     assert executed[0][2] == {"methods.ReGL (FT)": {"a": "b=c"}, "foundation.captioner": None}
 
 
@@ -66,15 +61,6 @@ def test_wrong_usage_has_status_2(arguments, capsys):
     assert "usage" in capsys.readouterr().err
 
 
-def test_failed_notebooks_have_status_2(monkeypatch, capsys):
-    def fail(*_):
-        raise ReglError("1 of 2 notebooks failed: table2")
-
-    monkeypatch.setattr(making, "make", fail)
-    assert main(["run", "table2", "table3"]) == 2
-    assert capsys.readouterr().err == "error: 1 of 2 notebooks failed: table2\n"
-
-
 def test_interrupted_it_says_how_to_go_on(monkeypatch, capsys):
     def interrupt(*_):
         raise KeyboardInterrupt
@@ -90,13 +76,6 @@ def test_terminated_it_ends_as_if_interrupted_and_says_so(monkeypatch, capsys):
     assert main(["run", "table2"]) == 143
     assert capsys.readouterr().err.startswith("terminated; what was computed is kept")
     assert signal.getsignal(signal.SIGTERM) is before
-
-
-def test_report_passes_profile_and_changes_on(monkeypatch):
-    calls = []
-    monkeypatch.setattr(making, "report", lambda *arguments: calls.append(arguments))
-    assert main(["report", "--profile", "smoke", "--set", "seeds=[0]"]) == 0
-    assert calls == [("smoke", {"seeds": [0]})]
 
 
 def test_check_shows_every_setting_as_changed(capsys):
@@ -121,8 +100,11 @@ def test_plan_shows_what_planning_says(names, measure, monkeypatch, capsys):
     assert capsys.readouterr().out == f"planned {bool(measure)}\n"
 
 
-def test_status_and_clean_store_pass_profile_and_changes_on(monkeypatch, capsys):
+def test_report_status_and_clean_store_pass_profile_and_changes_on(monkeypatch, capsys):
     calls = []
+    monkeypatch.setattr(making, "report", lambda *arguments: calls.append(arguments))
+    assert main(["report", "--profile", "smoke", "--set", "seeds=[0]"]) == 0
+    assert calls.pop() == ("smoke", {"seeds": [0]})
     monkeypatch.setattr(status, "status", lambda *given: f"fresh {given}")
     monkeypatch.setattr(
         cleaning,

@@ -123,10 +123,6 @@ def test_probes_and_attacks():
     }  # fmt: skip
 
 
-def test_works_add_up():
-    assert counts.total([{START: 1, BYTE: 2}, {BYTE: 3}, {}]) == {START: 1, BYTE: 5}
-
-
 def test_every_kind_of_stage_is_counted():
     assert {Neighbours.__name__, UpdateAttack.__mro__[1].__name__} <= counts.COUNTS.keys()
 
@@ -134,6 +130,7 @@ def test_every_kind_of_stage_is_counted():
         return [it for own in kind.__subclasses__() for it in (own, *below(own))]
 
     own = [it for it in below(Stage) if it.__module__.startswith("regl_core.")]
+    own = [it for it in own if "datasets" not in it.__module__]  # decoded before anything
     assert len(own) >= 16
     assert all({kind.__name__ for kind in it.__mro__} & counts.COUNTS.keys() for it in own)
 

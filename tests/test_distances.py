@@ -79,11 +79,6 @@ def test_frechet_distance_where_the_covariances_do_not_commute():
     assert frechet_distance(one, other) == pytest.approx(expected, abs=1e-9)
 
 
-def test_frechet_distance_of_fewer_images_than_dimensions_is_a_number():
-    found = frechet_distance(drawn(4, 16), drawn(5, 16, seed=1))
-    assert math.isfinite(found) and found > 0
-
-
 @MEASURES
 @given(seed=st.integers(0, 2**32), n=st.integers(3, 30), d=st.integers(2, 6))
 def test_where_and_how_the_features_lie_changes_nothing(measure, seed, n, d):
@@ -102,12 +97,6 @@ def test_frechet_distance_is_symmetric_and_zero_for_the_same_set(seed, n, d):
     assert there == pytest.approx(back, abs=1e-6)
     assert there >= -1e-9
     assert frechet_distance(real, real) == pytest.approx(0, abs=1e-6)
-
-
-@MEASURES
-def test_single_precision_features_are_measured_in_double(measure):
-    real, other = drawn(20, 4).float(), drawn(20, 4, seed=1).float()
-    assert measure(real, other) == measure(real.double(), other.double())
 
 
 @pytest.mark.parametrize("pairs", [1, 7, 50, 10**6])

@@ -14,7 +14,7 @@ from regl_core import params
 from regl_core.engine import Store
 from regl_core.explore import Board, background, pictures
 from regl_core.explore.background import Background, ComputeButton
-from regl_core.partition import IID, Dirichlet, counts
+from regl_core.partition import IID, Dirichlet
 from regl_core.pipeline import Pipeline
 from regl_core.runs import Run
 from regl_core.stages import Captioned, LoraImages, Tuned, Vanilla
@@ -26,12 +26,6 @@ SETTINGS = params.load("smoke", {"training.local_epochs": 1})
 @pytest.fixture
 def board(tmp_path):
     return Board(SETTINGS, Store(tmp_path))
-
-
-def test_counts_by_hand():
-    labels = torch.tensor([0, 2, 2, 1, 0])
-    parts = (torch.tensor([1, 2, 4]), torch.tensor([], dtype=torch.int64), torch.tensor([0, 3]))
-    assert counts(labels, parts, 3).tolist() == [[1, 0, 2], [0, 0, 0], [1, 1, 0]]
 
 
 def test_a_strip_of_images_by_hand():

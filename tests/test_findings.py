@@ -7,7 +7,16 @@ import pandas as pd
 import pytest
 
 from regl_core.privacy.exposure import COLUMNS
-from regl_core.privacy.findings import CLIENT, QUESTIONS, Estimate, conclusion, panel, table
+from regl_core.privacy.findings import (
+    CLIENT,
+    QUESTIONS,
+    Estimate,
+    given_away,
+    panel,
+    table,
+    trials,
+    weights_or_adapter,
+)
 from regl_core.report.drawing import leaks
 
 USUAL, FT, TF = "as in params", "ReGL (FT)", "ReGL (TF)"
@@ -45,21 +54,6 @@ def estimate(*seeds: float | list[float]) -> Estimate:
     return Estimate.of(found.set_index(CLIENT)["value"])
 
 
-def said(values: Values) -> dict[str, str]:
-    """The lines of the conclusion, by what stands before their first colon."""
-    lines = conclusion(rows(values), USUAL).splitlines()
-    return {line.split(":")[0].strip(" -"): line for line in lines}
-
-
-def about_images(values: Values) -> list[str]:
-    lines = conclusion(rows(values), USUAL).splitlines()
-    return [line for line in lines if line.startswith("- Tuned images")]
-
-
-def last(values: Values) -> str:
-    return conclusion(rows(values), USUAL).splitlines()[-1]
-
-
 def test_an_estimate_is_the_mean_with_its_t_interval():
     its = estimate(1.0, 2.0, 3.0)
     assert its.mean == 2 and its.seeds == its.clients == 3
@@ -78,7 +72,7 @@ def test_a_seed_is_one_observation_however_many_clients_it_has():
 def test_table_and_picture_show_every_mean_with_its_interval():
     found = table(rows(LOUD), {"auc": "AUC"})
     assert found.index.names == ["what", "method", "way"]
-    assert found.loc[("adapter", FT, "10 steps"), "AUC"] == "0.62 [0.57, 0.67]"
+    assert found.loc[("adapter", FT, "10 steps"), "AUC"] == "0.620 [0.570, 0.670]"
     assert (found["clients"] == 3).all() and (found["seeds"] == 3).all() and len(found) == 7
     frame = panel(rows(LOUD), ["adapter", "update"], {"auc": "{what}"})
     (axes,) = leaks.intervals({"AUC": frame}, {"AUC": ("nothing given away", 0.5)}).axes
@@ -110,79 +104,70 @@ def test_the_picture_holds_images_against_the_untuned_model():
     assert first == {"chance": 50.0} | control and second == {"chance": 50.0}
 
 
+def verdicts(values: Values, ask=given_away) -> pd.DataFrame:
+    return ask(rows(values), USUAL).droplevel(["method", "way"])
+
+
 def test_images_are_held_against_those_of_the_untuned_model_for_the_same_client():
-    by_features, by_pixels = about_images(LOUD)
-    # At 50 %, and far from one seed to the next; but each time above the control.
-    assert "50.0 %, 40.0 % of the untuned model's; difference +10.0 points" in by_features
-    assert "95 % interval +7.5 to +12.5, 3 clients of 3 seeds" in by_features
-    assert by_features.endswith("**More often than without tuning.**")
-    assert "57.0 %, 50.0 % of the untuned model's; difference +7.0 points" in by_pixels
-    assert by_pixels.endswith("**Not decided: up to 33.9 points more is possible.**")
-
-
-def test_images_above_a_half_say_nothing_where_the_untuned_model_is_there_too():
-    same = LOUD | {
+    found = given_away(rows(LOUD), USUAL)
+    assert list(found.index) == [(what, who, USUAL, by) for what, who, by in QUESTIONS]
+    # At 50 %, and far from one seed to the next; but each time above the control, by 9, 10, 11.
+    by_features = found.loc["images", FT, USUAL, "features_own_first_pct"].tolist()
+    assert by_features == ["+10.0 [+7.5, +12.5]", 3, 0, 3, 3, "something is given away"]
+    by_pixels = found.loc["images", FT, USUAL, "pixels_own_first_pct"]
+    assert by_pixels["difference"].startswith("+7.0 [") and by_pixels["verdict"] == "not decided"
+    same = {
         ("images", method, way, "features_own_first_pct"): [70.0, 71.0, 72.0]
         for method, way in ((TF, "untuned"), (FT, USUAL))
     }
-    assert "**Not decided" in about_images(same)[0]
-    less = same | {("images", FT, USUAL, "features_own_first_pct"): [60.0, 61.0, 62.0]}
-    assert about_images(less)[0].endswith("**Nothing is seen to be given away in this way.**")
+    assert verdicts(LOUD | same)["verdict"].iloc[0] == "not decided"  # above a half is not enough
+    less = LOUD | same | {("images", FT, USUAL, "features_own_first_pct"): [60.0, 61.0, 62.0]}
+    assert verdicts(less)["verdict"].iloc[0] == "nothing is seen"
 
 
 def test_only_clients_that_have_both_are_compared():
     more = LOUD | {("images", FT, USUAL, "features_own_first_pct"): [[39.0, 99.0], 50.0, 61.0]}
-    assert about_images(more) == about_images(LOUD)
-    more = said(LOUD | {("adapter", FT, USUAL, "auc"): [0.7, 0.72, [0.74, 0.9]]})
-    assert "4 clients of 3 seeds" in more["The adapter"]
-    assert more["10 steps instead"] == said(LOUD)["10 steps instead"]
+    assert verdicts(more).iloc[0].tolist() == verdicts(LOUD).iloc[0].tolist()
+    more = LOUD | {("adapter", FT, USUAL, "auc"): [0.7, 0.72, [0.74, 0.9]]}
+    assert given_away(rows(more), USUAL).loc["adapter", "clients"].item() == 4
+    assert trials(rows(more), USUAL).equals(trials(rows(LOUD), USUAL))
 
 
 def test_the_verdict_says_what_is_given_away_and_what_helps():
-    lines = said(LOUD)
-    told = "The adapter: AUC of telling who it was tuned on: 0.720, 95 % interval 0.670 to 0.770"
-    assert told in lines["The adapter"]
-    assert lines["The adapter"].endswith(
-        "; 0.5 if nothing were given away. **Something is given away.**"
-    )
-    assert "−0.100, 95 % interval −0.100 to −0.100, 3 clients" in lines["10 steps instead"]
-    assert lines["10 steps instead"].endswith("less for 3 of them, more for 0: turns it down")
-    assert lines["160 steps instead"].endswith("turns it up")
-    assert lines["rank 2 instead"].endswith("less for 1 of them, more for 1: not decided")
-    assert lines["Weights sent, ReGL (TF)"].endswith(
-        "**Nothing is seen to be given away in this way.**"
-    )
-    assert lines["Weights sent, FedAvg"].endswith("**Not decided: up to 0.630 more is possible.**")
+    found = given_away(rows(LOUD), USUAL)["verdict"]
+    assert found["adapter"].item() == found["update", FT].item() == "something is given away"
+    assert found["update", TF].item() == "nothing is seen"
+    assert found["update", "FedAvg"].item() == "not decided"
+    tried = trials(rows(LOUD), USUAL)
+    assert tried["verdict"].droplevel(["method", "measure"]).to_dict() == {
+        ("images", "strength 0.4"): "turns it down",
+        ("adapter", "10 steps"): "turns it down",
+        ("adapter", "160 steps"): "turns it up",
+        ("adapter", "rank 2"): "not decided",
+    }
+    assert tried.loc["adapter", FT, "rank 2", "auc"][["more", "less"]].tolist() == [1, 1]
     # Weights are compared with the adapter of the same client, for each method.
-    assert lines["FedAvg"].endswith("not decided") and "- FedAvg: −0.020" in lines["FedAvg"]
-    assert lines["ReGL (TF)"].endswith("the weights give away less")
-    assert "+0.110, 95 % interval +0.085 to +0.135" in lines["ReGL (FT)"]
-    assert lines["ReGL (FT)"].endswith("the weights give away more")
-    assert last(LOUD) == (
-        "**What to turn down.** For the images: strength 0.4; For the adapter: 10 steps."
-    )
+    both = weights_or_adapter(rows(LOUD), USUAL).droplevel(["what", "way", "measure"])
+    assert both.loc[FT, "difference"] == "+0.110 [+0.085, +0.135]"
+    assert both["verdict"].to_dict() == {
+        "FedAvg": "not decided",
+        TF: "the weights give away less",
+        FT: "the weights give away more",
+    }
 
 
 def test_clients_of_one_seed_do_not_decide_by_their_number():
     """Twenty clients of each seed, all of a seed alike: as if they were one."""
     many = LOUD | {("update", "FedAvg", USUAL, "auc"): [[value] * 20 for value in (0.5, 0.8, 0.8)]}
-    assert "60 clients of 3 seeds" in said(many)["Weights sent, FedAvg"]
-    assert "**Not decided" in said(many)["Weights sent, FedAvg"]
+    found = given_away(rows(many), USUAL).loc["update", "FedAvg", USUAL, "auc"]
+    assert found[["seeds", "clients", "verdict"]].tolist() == [3, 60, "not decided"]
 
 
-def test_with_nothing_given_away_nothing_is_to_be_turned_down():
-    quiet = {its: [0.5 if its[-1] == "auc" else 40.0] * 3 for its in LOUD}
-    lines = conclusion(rows(quiet), USUAL).splitlines()
-    assert not any("Something" in line or "instead" in line for line in lines)
-    assert lines[-1].startswith("**What to turn down.** No trial is judged, for nothing is sure")
-
-
-def test_too_few_seeds_are_told_and_decide_nothing():
+def test_too_few_seeds_decide_nothing_and_with_nothing_given_away_no_trial_is_judged():
     few = {its: own if its[2] in (USUAL, "untuned") else own[:2] for its, own in LOUD.items()}
-    assert "−0.100, 2 clients of 2 seeds" in said(few)["10 steps instead"]
-    assert said(few)["10 steps instead"].endswith("not decided, too few seeds")
-    assert last(few) == "**What to turn down.** Not decided: none of the trials is sure to help."
+    steps = trials(rows(few), USUAL).loc["adapter", FT, "10 steps", "auc"]
+    assert steps.tolist() == ["-0.100", 0, 2, 2, 2, "not decided: too few seeds"]
     few = {its: [[own] * 9 for own in seeds[:2]] for its, seeds in LOUD.items()}
-    lines = conclusion(rows(few), USUAL).splitlines()
-    assert sum("Not decided: too few seeds." in line for line in lines) == len(QUESTIONS)
-    assert not any("nan" in line for line in lines)
+    assert (verdicts(few)["verdict"] == "not decided: too few seeds").all()
+    quiet = {its: [0.5 if its[-1] == "auc" else 40.0] * 3 for its in LOUD}
+    assert trials(rows(quiet), USUAL).empty and (verdicts(quiet)["verdict"] == "not decided").all()

@@ -6,8 +6,8 @@ import nbformat
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from nbformat.v4 import new_code_cell, new_notebook
 from test_page import write as write_notebook
+from toy_notebooks import write
 from toy_results import PAPERLIKE
 from toy_stages import Draw
 
@@ -32,13 +32,8 @@ def root(tmp_path):
     (tmp_path / "figures/smoke/fig5.csv").write_text("a,b\n")
     (tmp_path / "figures/smoke/fig5.png").write_bytes(b"picture")
     (tmp_path / "figures/smoke/notebooks/fig5.html").write_text("<p>page</p>")
-    write(tmp_path, "grid = []")
+    write(tmp_path / "notebooks", "fig5", DRAWS, "grid = []")
     return tmp_path
-
-
-def write(root, *sources):
-    cells = [new_code_cell(source) for source in (DRAWS, *sources)]
-    nbformat.write(new_notebook(cells=cells), root / "notebooks/fig5.ipynb")
 
 
 def now(root, *targets, settings=SMOKE, name="fig5"):
@@ -94,7 +89,7 @@ def test_settings_libraries_code_and_data_are_told_apart(made):
     edited = parts(today, **{freshness.DRAWS: "other", "the code of Draw": "other"})
     why = f"changed: the code of Draw, {freshness.DRAWS}"
     assert said(made, edited)[1] == said(made, parts(edited, **{freshness.RESULTS: "x"}))[1] == why
-    write(made, "grid = [1]")
+    write(made / "notebooks", "fig5", DRAWS, "grid = [1]")
     assert said(made, now(made, Draw(1))) == ("stale", "changed: the notebook")
 
 
@@ -110,7 +105,7 @@ def test_a_text_cell_and_outputs_do_not_count(made):
 def test_the_papers_numbers_count_for_tables_alone(made, monkeypatch):
     folder, notebooks = made / "figures/smoke", made / "notebooks"
     (notebooks / "fig5.ipynb").rename(notebooks / "table2.ipynb")
-    write(made, "grid = []")
+    write(notebooks, "fig5", DRAWS, "grid = []")
     (folder / "table2.csv").write_text("a,b\n")
     freshness.record("table2", now(made, Draw(1), name="table2"), folder)
     edited = made / "published_tables.csv"
@@ -171,7 +166,7 @@ def test_where_every_byte_is_as_it_was_no_stage_is_asked(made, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(freshness, "_package", lambda: "edited")
         assert freshness.unchanged(notebook, SMOKE, folder) is None
-    write(made, "grid = [1]")
+    write(made / "notebooks", "fig5", DRAWS, "grid = [1]")
     assert freshness.unchanged(notebook, SMOKE, folder) is None
 
 

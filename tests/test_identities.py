@@ -40,16 +40,6 @@ def test_one_client_and_one_round_is_local_sgd():
     assert same(history.weights, Weights.of(net))
 
 
-def test_centralized_is_fedavg_with_one_client_round_for_round():
-    pooled = [client(10)]
-    for rounds in (1, 2, 3):
-        training = settings(rounds=rounds)
-        one = federate(methods.get("Centralized", {}), network(), pooled, TEST, training, seed=0)
-        other = federate(methods.get("FedAvg", {}), network(), pooled, TEST, training, seed=0)
-        assert one.accuracy == other.accuracy and len(one.accuracy) == rounds
-        assert same(one.weights, other.weights)
-
-
 def test_the_order_of_clients_never_matters():
     data = clients(5, 9, 3)
     one = federate(FedAvg(), network(), data, TEST, whole_batch(), seed=0)

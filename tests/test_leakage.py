@@ -111,7 +111,7 @@ def test_the_attack_finds_images_that_were_learnt_by_heart(tiny, tmp_path):
     members, strangers = dataset.train.images[chosen], dataset.test.images[:8]
     both, prompts = torch.cat([members, strangers]), ["A photo of a digit"] * 16
     lesson = tuning.Lesson(members, prompts[:8], None)
-    hard = {"steps": 150, "rate": 5e-3, "rank": 8, "alpha": 8.0, "batch_size": 8}
+    hard = {"steps": 60, "rate": 1e-2, "rank": 8, "alpha": 8.0, "batch_size": 8}
     tuning.tune(tiny, lesson, None, SMOKE.lora.model_copy(update=hard), tmp_path, (0, "heart"))
     without = denoising_losses(tiny, both, prompts, 8, (0, "x"))
     with tuning.with_adapter(tiny, tmp_path, 1.0):

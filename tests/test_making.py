@@ -2,9 +2,8 @@
 
 import json
 
-import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
+from toy_notebooks import TOYS, write
 from toy_stages import Draw
 
 from regl_core import runs
@@ -14,12 +13,6 @@ from regl_core.params import ROOT, load
 from regl_core.press.freshness import of_notebook, state
 from regl_core.press.making import make
 
-GRID = """
-from toy_stages import Broken, Draw
-class Item:
-    def __init__(self, made): self.made = made
-    def stage(self, pipeline): return self.made
-grid = [Item({stage})]"""
 WRITE = """
 import pandas as pd
 from pathlib import Path
@@ -40,13 +33,8 @@ def root(tmp_path, monkeypatch):
         ("table2", "Draw(2, (Draw(1),))"),
         ("table3", 'Draw(3, (Broken("killed"),))'),
     ):
-        folder = str(tmp_path / "figures/smoke")
-        cells = [
-            new_code_cell('profile = "smoke"\nchanges = {}', metadata={"tags": ["parameters"]}),
-            new_code_cell(GRID.format(stage=stage), metadata={"tags": ["grid"]}),
-            new_code_cell(WRITE.format(name=name, folder=folder)),
-        ]
-        nbformat.write(new_notebook(cells=cells), tmp_path / f"notebooks/{name}.ipynb")
+        making = WRITE.format(name=name, folder=str(tmp_path / "figures/smoke"))
+        write(tmp_path / "notebooks", name, making, grid=TOYS.format(stages=f"[{stage}]"))
     return tmp_path
 
 

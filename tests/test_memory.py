@@ -1,4 +1,4 @@
-"""What a client and the server keep between rounds, in units of the model, as README.md says.
+"""What a client and the server keep between rounds, in units of the model, as docs/extend.md says.
 
 `bench.memory` measures the same on a ResNet34.
 """

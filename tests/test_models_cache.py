@@ -1,23 +1,19 @@
 """Models by id and revision: found in the local cache, told apart by commit, downloaded."""
 
 import hashlib
-import os
 import shutil
-import subprocess
-import sys
 from collections import namedtuple
 from pathlib import Path
 
 import huggingface_hub
 import pytest
 import torch
-from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import GatedRepoError, RevisionNotFoundError
 from toy_models import IDS, Hub, cache, cached, naming, pictures
 
 from regl_core import conditions, foundation
 from regl_core.errors import Halt, ReglError
 from regl_core.hub import Sources, fetch
-from regl_core.params import ROOT
 from regl_core.pipeline import Pipeline
 from regl_core.press import main
 from regl_core.stages import Vanilla
@@ -157,27 +153,24 @@ def test_what_is_incomplete_is_downloaded_again(hub, filled):
     assert foundation.problems(naming(IDS).foundation) == []
 
 
-def refused(kind: type[Exception]) -> Exception:
-    """What the hub's client raises, which takes a response that a test has not."""
-    return kind.__new__(kind, "refused")
-
-
 @pytest.mark.parametrize(
-    ("error", "words"),
+    "error",
     [
-        (refused(GatedRepoError), "accept the terms on its page, then set HF_TOKEN"),
-        (refused(RepositoryNotFoundError), "the hub has no such model, or it is private"),
-        (refused(RevisionNotFoundError), "it has no revision 'v1'"),
-        (ConnectionError("no route to host"), "ConnectionError: no route to host"),
+        # What the hub's client raises takes a response that a test has not.
+        *(it.__new__(it, "refused") for it in (GatedRepoError, RevisionNotFoundError)),
+        ConnectionError("no route\nto host"),
     ],
 )
-def test_a_download_that_fails_says_why_and_ends_no_other(hub, cache, error, words, capsys):
+def test_a_download_that_fails_says_why_and_ends_no_other(hub, cache, error, capsys):
     hub.failing[IDS["image_encoder"]] = error
-    revision = "foundation.image_encoder_revision=v1"
-    assert main(["models", "--profile", "smoke", "--set", *NAMED, revision]) == 2
+    assert main(["models", "--profile", "smoke", "--set", *NAMED]) == 2
     shown = capsys.readouterr()
     assert shown.err.startswith("error: foundation.image_encoder: owner/seeing (image-encoder) co")
-    assert words in shown.err and len(shown.err.splitlines()) == 1
+    assert (
+        f"({type(error).__name__}: {' '.join(str(error).split())})" in shown.err
+        and "set HF_TOKEN" in shown.err
+    )
+    assert len(shown.err.splitlines()) == 1
     assert set(hub.sent) == {IDS["name"], IDS["captioner"]}
 
 
@@ -196,17 +189,3 @@ def test_folders_are_never_downloaded(hub, cache, models, tmp_path):
     with pytest.raises(ReglError, match=r"model_index\.json is missing"):
         fetch(naming({**models, "name": broken}))
     assert not hub.told
-
-
-def test_the_command_looks_where_hf_home_says(models, tmp_path):
-    for key, folder in models.items():
-        cached(tmp_path / "home" / "hub", IDS[key], folder, COMMITS[0])
-    env = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "regl_core", "models", "--profile", "smoke", "--set", *NAMED],
-        env={**env, "HF_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count(f"at commit {COMMITS[0]}") == 3

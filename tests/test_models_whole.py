@@ -91,14 +91,6 @@ def test_tuning_predicts_what_the_model_predicts(loaded, tmp_path):
     assert losses[0] == losses[1] == pytest.approx([expected.item()], rel=1e-4)
 
 
-@of_one
-def test_images_are_kept_at_the_side_asked_for(loaded):
-    whole = draw(loaded)
-    assert whole.shape == (3, 3, 64, 64)
-    small = draw(loaded, side=24)
-    assert torch.equal(small, resized(whole.to(torch.uint8), 24).int())
-
-
 def test_every_scheduler_draws_and_leaves_the_model_its_own(loaded):
     before = loaded.pipeline.scheduler
     drawn = {name: draw(loaded, scheduler=name) for name in generation.SCHEDULERS}
@@ -123,20 +115,6 @@ def test_an_image_does_not_depend_on_its_batch_nor_its_token_on_others(loaded):
         alone = conditions.prompt_embeddings(loaded, [prompt], tokens[k : k + 1])
         for one, all_of_them in zip(alone, together, strict=True):
             assert torch.allclose(one[0], all_of_them[k], atol=1e-5)
-
-
-@of_one
-def test_prompts_that_are_equal_are_encoded_once(loaded, monkeypatch):
-    encoded, forward = [], loaded.pipeline.text_encoder.forward
-
-    def counted(ids: torch.Tensor, **named: object) -> object:
-        encoded.append(len(ids))
-        return forward(ids, **named)
-
-    monkeypatch.setattr(loaded.pipeline.text_encoder, "forward", counted)
-    states, _ = conditions.prompt_embeddings(loaded, ["a", "b", "a", "a"], None)
-    assert encoded == [2, 1]  # and the empty one
-    assert torch.equal(states[0], states[2]) and not torch.equal(states[0], states[1])
 
 
 @of_one

@@ -1,17 +1,18 @@
 """Every notebook in the repository has the same form, and is stored as source alone."""
 
 import re
+import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 
 from regl_core.params import ROOT
+from tools.source_only import source_only
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-DESK = ("start_here", "explore", "fig")  # what a person opens first
+DESK = ("start_here", "extend", "explore", "fig")  # what a person opens first
 PARAMETERS = """\
 profile: str = "{}"  # which params/<profile>.yaml: smoke, desk or paper
 changes: dict = {{}}  # single settings to alter, e.g. {{"training.rounds": 3}}"""
@@ -19,9 +20,15 @@ changes: dict = {{}}  # single settings to alter, e.g. {{"training.rounds": 3}}"
 every = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
-def cells(path: Path, tag: str | None = None) -> list[nbformat.NotebookNode]:
-    found = nbformat.read(path, as_version=4).cells
-    return [cell for cell in found if tag is None or tag in cell.metadata.get("tags", [])]
+def stored(path: Path) -> str:
+    """As git has it: the file may hold what JupyterLab has computed since."""
+    show = ["git", "show", f":notebooks/{path.name}"]
+    done = subprocess.run(show, cwd=ROOT, capture_output=True, encoding="utf-8")
+    return path.read_text(encoding="utf-8") if done.returncode else done.stdout
+
+
+def tagged(notebook: nbformat.NotebookNode, tag: str) -> list[nbformat.NotebookNode]:
+    return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])]
 
 
 def artefact(name: str) -> str:
@@ -31,60 +38,67 @@ def artefact(name: str) -> str:
     return f"{word} {number}".strip().capitalize()
 
 
-def test_there_are_notebooks():
-    assert {"table2", "table3"} <= {path.stem for path in NOTEBOOKS}
-
-
 @every
-def test_notebook_is_valid_and_for_python(path):
-    notebook = nbformat.read(path, as_version=4)
+def test_a_notebook_is_named_takes_two_parameters_and_shows_its_grid_first(path):
+    notebook = nbformat.reads(stored(path), as_version=4)
     nbformat.validate(notebook)
+    assert notebook.metadata == {"kernelspec": notebook.metadata.kernelspec}
     assert notebook.metadata.kernelspec.name == "python3"
-    assert set(notebook.metadata) == {"kernelspec"}
-    assert all(re.fullmatch(r"[a-z][a-z0-9-]*", cell.id) for cell in notebook.cells)
-
-
-@every
-def test_notebook_opens_with_the_name_of_its_artefact(path):
-    first = cells(path)[0]
-    assert first.cell_type == "markdown"
-    assert re.match(rf"# {artefact(path.stem)}\b", first.source)
-
-
-@every
-def test_parameters_are_the_same_two_everywhere(path):
-    (parameters,) = cells(path, "parameters")
-    profile = "desk" if path.stem.startswith(DESK) else "smoke"
-    assert parameters.source == PARAMETERS.format(profile)
-    assert next(c for c in cells(path) if c.cell_type == "code") == parameters
-
-
-@every
-def test_a_table_shows_its_grid_before_anything_is_computed(path):
-    tagged = cells(path, "grid")
-    assert len(tagged) == 1 if path.stem.startswith("table") else len(tagged) <= 1
-    if tagged:
-        before = cells(path)[: cells(path).index(tagged[0]) + 1]
-        assert not any("run_all(" in cell.source for cell in before)
-
-
-@every
-def test_only_known_metadata_is_stored(path):
-    for cell in cells(path):
-        assert set(cell.metadata) <= {"tags"}
-        assert set(cell.metadata.get("tags", [])) <= {"parameters", "grid"}
+    first, *others = notebook.cells
+    assert first.cell_type == "markdown" and re.match(rf"# {artefact(path.stem)}\b", first.source)
+    (parameters,) = tagged(notebook, "parameters")
+    assert parameters.source == PARAMETERS.format("desk" if path.stem.startswith(DESK) else "smoke")
+    assert next(cell for cell in others if cell.cell_type == "code") == parameters
+    grids = tagged(notebook, "grid")
+    assert len(grids) == 1 if path.stem.startswith("table") else len(grids) <= 1
+    before = notebook.cells[: notebook.cells.index(grids[0]) if grids else 0]
+    assert not any("run_all(" in cell.source for cell in before)
 
 
 @every
 def test_nothing_computed_is_stored(path):
-    for cell in cells(path):
+    for cell in nbformat.reads(stored(path), as_version=4).cells:
+        assert re.fullmatch(r"[a-z][a-z0-9-]*", cell.id)
+        assert set(cell.metadata) <= {"tags"}
+        assert set(cell.metadata.get("tags", [])) <= {"parameters", "grid"}
         if cell.cell_type == "code":
-            assert cell.outputs == []
-            assert cell.execution_count is None
+            assert cell.outputs == [] and cell.execution_count is None
 
 
-def test_code_is_clean():
-    for command in (["check"], ["format", "--check"]):
-        ruff = [sys.executable, "-m", "ruff", *command, "--no-cache", "notebooks"]
-        done = subprocess.run(ruff, cwd=ROOT, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
+@every
+def test_saved_by_jupyterlab_it_is_what_it_was(path, tmp_path):
+    before = stored(path)
+    notebook = nbformat.reads(before, as_version=4)
+    notebook.metadata["language_info"] = {"name": "python", "version": "3.11.7"}
+    notebook.metadata.kernelspec["display_name"] = "Python 3 (ipykernel)"
+    for number, cell in enumerate(notebook.cells):
+        cell.metadata["editable"] = True
+        if cell.cell_type == "code":
+            cell.execution_count = number
+            cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text="β = 0.5\n")]
+    saved = tmp_path / path.name
+    nbformat.write(notebook, saved)
+    assert source_only(saved.read_text(encoding="utf-8")) == before
+
+
+def test_git_sees_no_change_in_a_saved_notebook(tmp_path):
+    def git(*arguments):
+        command = ["git", "-C", str(tmp_path), *arguments]
+        return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
+
+    (tmp_path / "tools").mkdir()
+    for name in (".gitattributes", "tools/source_only.py"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    path = tmp_path / "one.ipynb"
+    path.write_text(source_only(stored(NOTEBOOKS[0])), encoding="utf-8")
+    git("init", "-q")
+    configure = re.search(r"git (config filter\S+) '(.*)'", (ROOT / "Makefile").read_text())
+    git(*configure[1].split(), configure[2])
+    git("add", "-A")
+    saved = nbformat.read(path, as_version=4)
+    saved.cells[-1].metadata["trusted"] = True
+    nbformat.write(saved, path)
+    assert git("diff", "--name-only") == ""
+    saved.cells[0].source += " Changed."
+    nbformat.write(saved, path)
+    assert git("diff", "--name-only") == "one.ipynb\n"

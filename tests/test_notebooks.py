@@ -11,13 +11,12 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
+from toy_notebooks import PARAMETERS, write
 
 from regl_core.errors import ReglError
 from regl_core.params import ROOT
 from regl_core.press.execution import execute
-from regl_core.press.notebooks import find, known
-
-PARAMETERS = 'profile: str = "smoke"  # which\nchanges: dict = {}  # e.g. {"training.rounds": 3}'
+from regl_core.press.notebooks import find
 
 
 @pytest.fixture
@@ -26,13 +25,6 @@ def folder(tmp_path):
     path = tmp_path / "note {books}"
     path.mkdir()
     return path
-
-
-def write(folder: Path, name: str, *sources: str, parameters: str = PARAMETERS) -> None:
-    first = new_code_cell(parameters, metadata={"tags": ["parameters"]})
-    nbformat.write(
-        new_notebook(cells=[first, *map(new_code_cell, sources)]), folder / f"{name}.ipynb"
-    )
 
 
 def printed(copy: Path) -> str:
@@ -162,13 +154,6 @@ print("no end", end="")""",
     assert lines.count("no end") == 2
 
 
-def test_more_notebooks_than_processes_all_run_in_order(folder, capsys):
-    for name in "abc":
-        write(folder, name, f"print('{name}')")
-    execute(["c", "a", "b"], "smoke", {}, folder / "out", folder, at_once=1)
-    assert [line for line in capsys.readouterr().out.splitlines() if len(line) == 1] == [*"cab"]
-
-
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_stopped_it_leaves_neither_a_finished_copy_nor_a_kernel(folder, how):
     started = folder / "started"
@@ -193,12 +178,3 @@ def test_stopped_it_leaves_neither_a_finished_copy_nor_a_kernel(folder, how):
             os.kill(int(started.read_text()), 0)
             assert how == signal.SIGKILL  # its processes notice by themselves
             time.sleep(0.1)
-
-
-def test_stored_notebooks_can_be_run_and_hold_nothing_computed():
-    paths = find(known())
-    assert paths
-    keys = "metadata.papermill cell.metadata.papermill"
-    strip = [sys.executable, "-m", "nbstripout", "--verify", "--keep-id", "--extra-keys", keys]
-    done = subprocess.run([*strip, *map(str, paths)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,35 +1,20 @@
 """What notebooks ask for is computed before they run, all together."""
 
-import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
+from toy_notebooks import TOYS, write
 
 from regl_core.engine import Store
 from regl_core.errors import ReglError
 from regl_core.press.grids import compute, grid_of, grids
 
-PARAMETERS = 'profile = "smoke"\nchanges = {}'
-GRID = """\
-from toy_stages import Draw
-class Item:
-    def __init__(self, seed): self.seed = seed
-    def stage(self, pipeline): return Draw(self.seed, after=(Draw(100),))
-grid = [Item(seed) for seed in {seeds}]"""
-
-
-def write(folder, name, grid, tag="grid"):
-    cells = [
-        new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}),
-        new_code_cell(grid, metadata={"tags": [tag]} if tag else {}, id="the-grid"),
-        new_code_cell("raise SystemExit('must not run')"),
-    ]
-    nbformat.write(new_notebook(cells=cells), folder / f"{name}.ipynb")
+OTHERS = "raise SystemExit('must not run')"
 
 
 def test_everything_missing_is_computed_once_and_told(tmp_path, capsys):
-    write(tmp_path, "fig5", GRID.format(seeds=[1, 2]))
-    write(tmp_path, "table2", GRID.format(seeds=[2, 3]))
-    write(tmp_path, "fig2", "1", tag=None)
+    both = "[Draw({}, (Draw(100),)), Draw({}, (Draw(100),))]"
+    write(tmp_path, "fig5", OTHERS, grid=TOYS.format(stages=both.format(1, 2)))
+    write(tmp_path, "table2", OTHERS, grid=TOYS.format(stages=both.format(2, 3)))
+    write(tmp_path, "fig2", OTHERS)
     store = Store(tmp_path / "store")
     names = ["fig5", "fig2", "table2"]
     compute(grids(names, "smoke", {}, tmp_path), store, workers=1)
@@ -42,14 +27,8 @@ def test_everything_missing_is_computed_once_and_told(tmp_path, capsys):
     assert capsys.readouterr() == (f"{asked}, all of them there\n", "")
 
 
-def test_notebooks_without_a_grid_are_left_to_themselves(tmp_path, capsys):
-    write(tmp_path, "fig2", "1", tag=None)
-    compute(grids(["fig2"], "smoke", {}, tmp_path), Store(tmp_path / "store"))
-    assert capsys.readouterr().out == ""
-
-
 def test_a_cell_that_fails_is_named(tmp_path):
-    write(tmp_path, "fig5", "grid = runs")
+    write(tmp_path, "fig5", grid="grid = runs")
     with pytest.raises(ReglError, match=r"fig5\.ipynb: cell 'the-grid' failed: NameError: .*runs"):
         grid_of(tmp_path / "fig5.ipynb", "smoke", {})
 
@@ -64,12 +43,5 @@ for seed in (7, 8):
     values["seeds"].append(seed)
 raise SystemExit
 """
-    cells = [
-        new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}),
-        new_code_cell(before),
-        new_code_cell(
-            "grid = [profile, changes]\ngrid += values['seeds']", metadata={"tags": ["grid"]}
-        ),
-    ]
-    nbformat.write(new_notebook(cells=cells), tmp_path / "fig5.ipynb")
+    write(tmp_path, "fig5", grid=f"{before}\ngrid = [profile, changes] + values['seeds']")
     assert grid_of(tmp_path / "fig5.ipynb", "desk", {"a": 1}) == ["desk", {"a": 1}, 2, 7, 8]

@@ -5,11 +5,10 @@ import subprocess
 import sys
 from collections import namedtuple
 
-import nbformat
 import pytest
 import torch
-from nbformat.v4 import new_code_cell, new_notebook
 from toy_heavy import Heavy, counted
+from toy_notebooks import RUNS, write
 
 from regl_core import runs
 from regl_core.engine import Store
@@ -26,16 +25,6 @@ GB = 10**9
 DRAWN = Unit("denoised", "tiny")
 TRAINED = Unit("trained", "resnet34 64", 64, device="cuda")
 Usage = namedtuple("Usage", "total used free")
-GRID = """
-from regl_core.params import load
-from regl_core.partition import Dirichlet
-from regl_core.runs import Run
-settings = load(profile, changes)
-grid = [
-    Run(dataset=name, partition=Dirichlet(beta=0.5, clients=2), method=method, seed=0,
-        settings=settings)
-    for name in settings.datasets for method in {methods}
-]"""
 
 
 def problems(stages, settings=SMOKE, root=ROOT, built=None) -> list[str]:
@@ -77,17 +66,9 @@ def root(tmp_path, monkeypatch):
     """A root with one notebook, whose methods are FedAvg and ReGL (TF)."""
     monkeypatch.setattr(runs, "STORE", tmp_path / ".store")
     (tmp_path / "notebooks").mkdir()
-    write(tmp_path, "table2", ("FedAvg", "ReGL (TF)"))
-    write(tmp_path, "table3", ("FedAvg",))
+    for name, methods in {"table2": ("FedAvg", "ReGL (TF)"), "table3": ("FedAvg",)}.items():
+        write(tmp_path / "notebooks", name, grid=RUNS.format(methods=methods))
     return tmp_path
-
-
-def write(root, name, methods):
-    cells = [
-        new_code_cell('profile = "smoke"\nchanges = {}', metadata={"tags": ["parameters"]}),
-        new_code_cell(GRID.format(methods=methods), metadata={"tags": ["grid"]}),
-    ]
-    nbformat.write(new_notebook(cells=cells), root / f"notebooks/{name}.ipynb")
 
 
 def asked(root, name, profile, changes):
@@ -131,7 +112,7 @@ def test_data_that_is_whole_is_decoded_only_after_all_is_well(root, monkeypatch)
     monkeypatch.undo()
     monkeypatch.setattr(runs, "STORE", root / ".store")
     found = asked(root, "table3", "paper", changes)
-    assert list(root.glob(".store/packed/eurosat-*"))
+    assert list(root.glob(".store/packed/Decoded/*/*"))
     assert [stage.source.size.classes for stage in found["table3"].stages] == [3]
     assert found["table3"].stages[0].source.digest == found["table3"].stages[0].source.load().digest
 

@@ -148,10 +148,6 @@ def test_a_mask_that_is_declared_shows_no_image_either(mask, monkeypatch):
         watched(leak, monkeypatch, how)
 
 
-def test_fedcac_alone_sends_masks():
-    assert {name for name in EVERY if built(name).masks} == {"FedCAC"}
-
-
 def test_what_was_drawn_shows_nothing():
     draw, images = torch.Generator().manual_seed(5), torch.cat([own.images for own in DATA])
     weights = torch.randn(100_000, generator=draw)

@@ -54,13 +54,10 @@ def test_a_card_of_the_table_stands_in_for_no_other(tmp_path):
     assert DENOISED not in known(tmp_path, {**CPU, "cuda": "NVIDIA H200"})
 
 
-def test_nothing_is_scaled(tmp_path):
-    for other in (Unit("tuned", "small"), Unit("tuned", "tiny", 0, "bfloat16"), Unit("x", "tiny")):
-        assert other not in known(tmp_path, CPU)
-
-
-def test_a_start_is_a_second_and_a_byte_takes_no_time(tmp_path):
+def test_nothing_is_scaled_and_a_start_is_a_second(tmp_path):
     found = known(tmp_path, CPU)
+    for other in (Unit("tuned", "small"), Unit("tuned", "tiny", 0, "bfloat16"), Unit("x", "tiny")):
+        assert other not in found
     assert (found[START].seconds, found[BYTE].seconds) == (1.0, 0.0)
 
 

@@ -1,4 +1,4 @@
-"""The README's worked example of a new method, done exactly as it says."""
+"""README and docs: the worked example of a new method, done as it says; numbers that are made."""
 
 import os
 import re
@@ -6,9 +6,12 @@ import shutil
 import subprocess
 import sys
 
-from regl_core.params import ROOT
+import pytest
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+from regl_core.params import ROOT
+from tools import docs
+
+EXTEND = (ROOT / "docs" / "extend.md").read_text(encoding="utf-8")
 SAY = """
 from regl_core import runs
 from regl_core.partition import Dirichlet
@@ -32,10 +35,10 @@ for table in ("table2", "table3"):
 
 def test_a_method_is_one_file_and_one_line(tmp_path):
     example = re.search(
-        r"For example `(regl_core/methods/\w+\.py)`:\n\n```python\n(.*?)```", README, re.S
+        r"For example `(regl_core/methods/\w+\.py)`:\n\n```python\n(.*?)```", EXTEND, re.S
     )
     path, source = example.groups()
-    line = re.search(r"below `methods:` in `params/desk.yaml`, `(.*?)`", README)[1]
+    line = re.search(r"below `methods:` in `params/desk.yaml`, `(.*?)`", EXTEND)[1]
     for folder in ("regl_core", "params", "notebooks", "tests"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
@@ -60,3 +63,20 @@ def test_a_method_is_one_file_and_one_line(tmp_path):
             text=True,
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path", docs.TEXTS, ids=lambda path: path.name)
+def test_numbers_are_those_of_the_figures(path):
+    text = path.read_text(encoding="utf-8")
+    assert docs.filled(text) == text, "run python -m tools.docs"
+    assert len(text.splitlines()) <= 150
+    named = [name for name in docs.BLOCKS if f"<!-- {name} -->" in text]
+    assert text.count("<!-- ") == 2 * len(named)  # a block that nothing fills would stay as it is
+
+
+@pytest.mark.parametrize("path", docs.TEXTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(path):
+    links = re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8"))
+    made = "figures/desk/notebooks"  # executed copies, in git or made by `make report`
+    lost = [link for link in links if not (path.parent / link).exists() and made not in link]
+    assert not lost

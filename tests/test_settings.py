@@ -38,28 +38,3 @@ def test_ablations_are_measured_on_their_share_of_their_data_sets():
 def test_at_a_share_of_zero_ablations_share_the_runs_of_the_tables():
     assert DESK.ablations.validation_share == 0
     assert DESK.for_ablations() == DESK
-
-
-def test_an_unknown_data_set_of_the_ablations_is_one_clear_error():
-    with pytest.raises(ReglError) as caught:
-        load("desk", {"ablations.datasets": ["digit"]})
-    text = str(caught.value)
-    assert "ablations.datasets with 'digit' (did you mean digits?)" in text
-    assert "expected names out of datasets: digits" in text
-    assert "problems" not in text and "\n" not in text
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"ablations.datasets": []}, "at least one"),
-        ({"ablations.clients": [5, 5]}, "no value twice"),
-        ({"ablations.global_shares": [1.0]}, r"global_shares\.0: given 1\.0"),
-        ({"ablations.local_epochs": [0]}, r"local_epochs\.0: given 0"),
-        ({"choice.rates": [0.0]}, r"choice\.rates\.0: given 0"),
-        ({"synthesis.per_stage": 0}, r"synthesis\.per_stage: given 0"),
-    ],
-)
-def test_a_wrong_value_of_the_new_groups_is_named(change, words):
-    with pytest.raises(ReglError, match=words):
-        load("desk", change)

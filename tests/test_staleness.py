@@ -81,7 +81,6 @@ HARMLESS = [
     ("training.py", "    net.eval()\n", "\n    net.eval()  # for BatchNorm\n"),
     ("training.py", "no test images: give", "not one test image, give"),
     ("settings/frozen.py", "did you mean", "do you mean"),
-    ("settings/frozen.py", "too long to show", "too long"),
     ("settings/frozen.py", "problems:", "faults:"),
     ("models.py", "expected a multiple of 8", "expected 8, 16, 24 and so on"),
     ("engine/checkpoints.py", "EVERY = 30.0", "EVERY = 60.0"),

@@ -2,9 +2,8 @@
 
 import shutil
 
-import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
+from toy_notebooks import RUNS, write
 
 from regl_core.datasets import FileLoader, find
 from regl_core.params import load
@@ -15,29 +14,14 @@ from regl_core.press.grids import grids
 from regl_core.press.status import status
 from tools.replica import datasets as replica
 
-GRID = """
-from regl_core.params import load
-from regl_core.partition import Dirichlet
-from regl_core.runs import Run
-settings = load(profile, changes)
-grid = [
-    Run(dataset=it, partition=Dirichlet(beta=0.5, clients=2), method="FedAvg", seed=0,
-        settings=settings)
-    for it in settings.datasets
-]"""
-
 
 @pytest.fixture
 def root(tmp_path):
     """A root in which table2 asks for a run on each data set, and fig3 for none."""
     for folder in ("notebooks", "regl_core/paper", "figures/smoke/notebooks"):
         (tmp_path / folder).mkdir(parents=True)
-    for name, sources in {"table2": [GRID], "fig3": []}.items():
-        cells = [
-            new_code_cell('profile = "smoke"\nchanges = {}', metadata={"tags": ["parameters"]}),
-            *(new_code_cell(source, metadata={"tags": ["grid"]}) for source in sources),
-        ]
-        nbformat.write(new_notebook(cells=cells), tmp_path / f"notebooks/{name}.ipynb")
+    for name, grid in {"table2": RUNS.format(methods=["FedAvg"]), "fig3": ""}.items():
+        write(tmp_path / "notebooks", name, grid=grid)
         (tmp_path / f"figures/smoke/{name}.csv").touch()
     return tmp_path
 

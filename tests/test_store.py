@@ -212,19 +212,6 @@ def test_a_defect_stays_itself(tmp_path):
     assert not list(tmp_path.glob("tmp/*"))
 
 
-@pytest.mark.parametrize("seconds", [1, 4_000_000_000])
-def test_clocks_do_not_matter(tmp_path, seconds):
-    """Neither an entry of long ago nor one of a time to come is taken for another."""
-    folder = Store(tmp_path).ensure(Draw(1, (Draw(2),)))
-    before = contents(folder)
-    for path in tmp_path.rglob("*"):
-        os.utime(path, (seconds, seconds))
-    store = Store(tmp_path)
-    assert store.has(Draw(1, (Draw(2),))) and contents(store.ensure(Draw(1, (Draw(2),)))) == before
-    store.sweep()
-    assert store.has(Draw(2))
-
-
 def test_a_checkpoint_outlives_a_kill_and_is_no_result(tmp_path):
     stage, store = Resumed(str(tmp_path / "log")), Store(tmp_path)
     with pytest.raises(KeyboardInterrupt):

@@ -5,6 +5,8 @@ import fcntl
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -18,6 +20,7 @@ from toy_stages import Draw
 
 from regl_core.engine import Store
 from regl_core.errors import Halt
+from regl_core.params import ROOT
 from regl_core.system import locked, put, spawned, writable
 from regl_core.system.files import STALE
 from tools.replica import datasets as replica
@@ -102,14 +105,13 @@ def test_whether_files_can_be_written_is_asked_without_a_trace(tmp_path):
     assert os.listdir(tmp_path) == ["table2.csv"]
 
 
-@pytest.mark.parametrize("place", [".", "figures/desk"])
-def test_a_denied_access_names_the_folder(tmp_path, monkeypatch, place):
+def test_a_denied_access_names_the_folder(tmp_path, monkeypatch):
     def denied(dir):
         raise PermissionError(13, "Permission denied", str(dir))
 
     monkeypatch.setattr("tempfile.TemporaryFile", denied)
     with pytest.raises(Halt, match=f"no access to {tmp_path}: Permission denied; give this user"):
-        writable(tmp_path / place)
+        writable(tmp_path / "figures/desk")
 
 
 def test_one_holds_a_lock_at_a_time(tmp_path):
@@ -146,21 +148,30 @@ def test_an_interrupt_while_it_imports_is_held_back(capfd):
     assert process.exitcode == 0 and capfd.readouterr().err == ""
 
 
-def test_an_interrupt_can_be_ignored(capfd):
-    process, pipe = spawned(toy_slow.ignore)
-    os.kill(process.pid, signal.SIGINT)
-    assert pipe.recv() == "here"
-    os.kill(process.pid, signal.SIGINT)
-    pipe.send("end")
-    process.join()
-    assert process.exitcode == 0 and capfd.readouterr().err == ""
-
-
 def test_its_death_ends_the_pipe_and_the_parent_hears_interrupts_as_before():
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-    process, pipe = spawned(toy_slow.ignore)
+    process, pipe = spawned(toy_slow.answer, "here")
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
     process.kill()
     with pytest.raises(EOFError):
         pipe.recv()
     process.join()
+
+
+def test_a_script_that_starts_processes_is_not_run_by_them(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from regl_core.system import spawned\n"
+        "from toy_slow import ignore\n"
+        "process, pipe = spawned(ignore)\n"
+        "print(pipe.recv(), __file__, flush=True)\n"
+        "process.kill()\n"
+    )
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    done = subprocess.run(
+        [sys.executable, script],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.stdout == f"here {script}\n", done.stderr

@@ -9,8 +9,8 @@ from toy_results import DIGITS, METHODS, PAPERLIKE, SKEWED, result, results, set
 from regl_core.errors import ReglError
 from regl_core.paper import published
 from regl_core.params import load
-from regl_core.partition import Pooled
-from regl_core.report import tables
+from regl_core.partition import Dirichlet, Pooled
+from regl_core.report import gather, tables
 from regl_core.report.formats import escape
 from regl_core.report.provenance import Provenance
 
@@ -42,6 +42,14 @@ def test_paper_stands_under_our_data_sets():
     assert list(dict.fromkeys(rows["dataset"])) == ["digits", "cub"]
     digits = rows[(rows["dataset"] == "digits") & (rows["method"] == "FedAvg")]
     assert digits["accuracy_pct"].tolist() == [11.9]
+
+
+def test_what_a_table_cannot_tell_apart_and_no_results_are_refused():
+    twice = [result("FedAvg", Dirichlet(beta=0.5, clients=n), 0, 50.0) for n in (5, 10)]
+    with pytest.raises(ReglError, match=r"FedAvg on digits, beta=0\.5, seed 0"):
+        gather(twice)
+    with pytest.raises(ReglError, match="no results"):
+        gather([])
 
 
 # The CSV

@@ -1,6 +1,5 @@
 """A module that takes its time to be imported, as large ones do."""
 
-import signal
 import time
 from multiprocessing.connection import Connection
 
@@ -16,10 +15,3 @@ def answer(pipe: Connection, word: str) -> None:
     pipe.send(word)
     pipe.recv()
     pipe.send(came)
-
-
-def ignore(pipe: Connection) -> None:
-    """Say that it is there, and end when the pipe does."""
-    heed(signal.SIG_IGN)
-    pipe.send("here")
-    pipe.recv()

@@ -21,12 +21,7 @@ CHECKPOINT = "checkpoint"  # a folder in that of a stage: what lies there outliv
 EVERY = 30.0  # seconds; least time between two saves
 LONG = 3.0  # seconds; what takes longer to save is saved that much less often
 DIGITS = 64  # of a checksum, a SHA-256 in hex
-DAMAGED = (
-    OSError,
-    ValueError,
-    LookupError,
-    pickle.UnpicklingError,
-)  # raised by such a file
+DAMAGED = (OSError, ValueError, LookupError, pickle.UnpicklingError)  # where a file is not whole
 
 
 class Checkpoint:

@@ -81,7 +81,10 @@ def code_digest(*names: tuple[str, str], program: str = "") -> str:
         if name not in wanted[module]:
             wanted[module].add(name)
             waiting += _imports(module, _reached(_module(module), name))
-            waiting += [(package, NOTHING) for package in _packages(module)]
+            # Importing it runs the packages that it lies in.
+            parts = module.split(".")
+            above = (".".join(parts[:count]) for count in range(1, len(parts)))
+            waiting += [(package, NOTHING) for package in above if _source(package)]
     digests = {
         module: _hashed(_reached(_module(module), *roots)) for module, roots in wanted.items()
     }
@@ -119,13 +122,6 @@ def _source(module: str) -> Path | None:
             if path.is_file():
                 return path
     return None
-
-
-def _packages(module: str) -> list[str]:
-    """The packages with code of their own that `module` lies in: importing it runs that."""
-    parts = module.split(".")
-    above = [".".join(parts[:count]) for count in range(1, len(parts))]
-    return [package for package in above if _source(package)]
 
 
 def _module(name: str) -> tuple[ast.stmt, ...]:

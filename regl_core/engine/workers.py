@@ -74,9 +74,10 @@ class Workers:
         return self
 
     def _add(self, place: str | None) -> None:
-        sees = {} if place is None else {"CUDA_VISIBLE_DEVICES": place}
-        with _environment(ENVIRONMENT | sees):
-            self.alive.append(Worker(*spawned(_work, self.store.root), place))
+        own = ENVIRONMENT | ({} if place is None else {"CUDA_VISIBLE_DEVICES": place})
+        with _environment(ENVIRONMENT):
+            process = spawned(_work, self.store.root, {**os.environ, **own})
+        self.alive.append(Worker(*process, place))
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         for worker in self.alive:
@@ -139,9 +140,11 @@ class Workers:
         return Failed(line, ends=True)
 
 
-def _work(pipe: Connection, root: Path) -> None:
+def _work(pipe: Connection, root: Path, variables: dict[str, str]) -> None:
     """The life of a worker: compute what comes through `pipe` until that is closed."""
     heed(signal.SIG_IGN)  # the parent says what an interrupt means
+    os.environ.clear()
+    os.environ.update(variables)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     store = Store(root)
     with suppress(EOFError, BrokenPipeError):

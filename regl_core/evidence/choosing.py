@@ -6,7 +6,7 @@ default among them. Each value is tried on images held out of the *training* set
 table uses, at every β; the best mean is taken.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, product
 from typing import TYPE_CHECKING, Any
@@ -42,13 +42,20 @@ def trials(profile: str, changes: Mapping[str, Any]) -> list[Trial]:
 
     Raises ReglError if no method of the profile has one to choose.
     """
-    settings = load(profile, changes)
-    held_out = settings.held_out(settings.datasets, settings.choice.validation_share)
-    found = []
-    for group, name, parameter, values, seeds in _questions(settings):
-        key = f"{group}.{parameter}" if group == "training" else f"{group}.{name}.{parameter}"
+    settings, known, found = load(profile, changes), methods.known(), []
+    how = settings.choice
+    held_out = settings.held_out(settings.datasets, how.validation_share)
+    asked = [
+        (group, f"{group}.{name}", name, *known[name].candidates, how.seeds)
+        for group in GROUPS
+        for name in getattr(settings, group)
+        if known[name].candidates
+    ]
+    if "FedAvg" in settings.methods:
+        asked.insert(0, ("training", "training", "FedAvg", "rate", how.rates, how.rate_seeds))
+    for group, key, name, parameter, values, seeds in asked:
         for value in values:
-            its = held_out.altered({key: value})
+            its = held_out.altered({f"{key}.{parameter}": value})
             for (dataset, cut), beta, seed in product(its.datasets.items(), its.betas, seeds):
                 run = GROUPS.get(group, Run)(
                     dataset=dataset,
@@ -64,20 +71,6 @@ def trials(profile: str, changes: Mapping[str, Any]) -> list[Trial]:
             "that has, such as FedAvg or FedProx, below methods"
         )
     return found
-
-
-def _questions(
-    settings: Settings,
-) -> Iterator[tuple[str, str, str, tuple[float, ...], tuple[int, ...]]]:
-    """Group, method, parameter, values to try, seeds."""
-    if "FedAvg" in settings.methods:
-        how = settings.choice
-        yield "training", "FedAvg", "rate", how.rates, how.rate_seeds
-    known = methods.known()
-    for group in GROUPS:
-        for name in getattr(settings, group):
-            if known[name].candidates:
-                yield group, name, *known[name].candidates, settings.choice.seeds
 
 
 def scores(tried: Sequence[Trial], results: Sequence[Result | PersonalResult]) -> pd.DataFrame:
@@ -107,22 +100,20 @@ def candidates(trials: Sequence[Trial]) -> pd.DataFrame:
     return pd.DataFrame({"values": values, "runs": found.size()}).reset_index()
 
 
-def conclusion(rows: pd.DataFrame) -> str:
-    """What `scores` say, as Markdown: of each method the best value, its lead, where it lies."""
-    lines = []
-    for (_, method), own in means(rows).groupby(["group", "method"], sort=False):
-        best = own.iloc[0]
-        if len(own) == 1:
-            lines.append(f"- {method}: {best['parameter']} = {best['value']:g}, the only one tried")
-            continue
-        second = own.iloc[1]
-        lead = best["validation_accuracy_pct"] - second["validation_accuracy_pct"]
-        at_end = best["value"] in (own["value"].min(), own["value"].max())
-        lines.append(
-            f"- {method}: **{best['parameter']} = {best['value']:g}**, {lead:.1f} points above "
-            f"{second['value']:g}" + (", at an end of the values tried" if at_end else "")
-        )
-    return "\n".join(lines)
+def conclusion(rows: pd.DataFrame) -> pd.DataFrame:
+    """What `scores` say: of each method the best value, and its lead over the second in points.
+
+    at_an_end : of the values tried, so that one beyond might be better.
+    """
+    found = means(rows).groupby(TRIAL[:3], sort=False)
+    table = found.agg(
+        best=("value", "first"),
+        lead=("validation_accuracy_pct", lambda own: own.iloc[0] - own.iloc[:2].iloc[-1]),
+        end=("value", lambda own: own.iloc[0] in (own.min(), own.max())),
+    )
+    return (
+        table.round({"lead": 1}).rename(columns={"end": "at an end of those tried"}).reset_index()
+    )
 
 
 def means(rows: pd.DataFrame) -> pd.DataFrame:
@@ -138,12 +129,6 @@ def means(rows: pd.DataFrame) -> pd.DataFrame:
         ascending=[True, True, False],
         kind="stable",
     ).reset_index(drop=True)
-
-
-def chosen(rows: pd.DataFrame) -> dict[tuple[str, str], tuple[str, float]]:
-    """The parameter and its best value by group and method."""
-    best = means(rows).groupby(["group", "method"], sort=False).first()
-    return {key: (row["parameter"], row["value"]) for key, row in best.iterrows()}
 
 
 def hyperparameters(settings: Settings) -> pd.DataFrame:

@@ -71,25 +71,12 @@ def _downloaded(missing: Sequence[Component]) -> dict[str, str]:
 
 
 def _why(component: Component, error: Exception, cache: Path) -> str:
-    """Why `component` could not be downloaded, and what to do."""
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
+    """Why `component` could not be downloaded, in one line, and what to do."""
+    cause = error.__cause__ or error
+    return (
+        f"{component.key}: {component.name} ({component.kind}) could not be downloaded "
+        f"({type(cause).__name__}: {' '.join(str(cause).split())}); check the id and its revision; "
+        "where its owner asks for it, accept the terms on its page and set HF_TOKEN to a token of "
+        f"yours (or: hf auth login); try again, or copy it from another machine, into {cache} as "
+        f"it is in the cache there, or into a folder that {component.key} names"
     )
-
-    cause, token = error.__cause__ or error, "set HF_TOKEN to a token of yours (or: hf auth login)"
-    if isinstance(cause, GatedRepoError):
-        why = f"its owner gives access to those who ask: accept the terms on its page, then {token}"
-    elif isinstance(cause, RepositoryNotFoundError):
-        why = f"the hub has no such model, or it is private: check the id, or {token}"
-    elif isinstance(cause, RevisionNotFoundError):
-        why = f"it has no revision {component.revision!r}: check {component.key} and its revision"
-    else:
-        said = str(cause).strip().partition("\n")[0]
-        why = (
-            f"the hub could not be reached or failed ({type(cause).__name__}: {said}): try again, "
-            f"or copy the model from another machine, into {cache} as it is in the cache there, or "
-            f"into a folder that {component.key} names"
-        )
-    return f"{component.key}: {component.name} ({component.kind}) could not be downloaded; {why}"

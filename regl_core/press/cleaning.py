@@ -1,6 +1,6 @@
 """`make clean-store`: what the store holds that no notebook asks for, and deleting it."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,16 +20,16 @@ from .notebooks import known
 
 @dataclass(frozen=True)
 class Held:
-    """Something in the store that can be deleted.
+    """Something in `store` that can be deleted.
 
-    kind : of the entry, or what else it is. used : whether a notebook asks for it. remove :
-    deletes it; False, and nothing done, if it is being written.
+    kind : of the entry, or "unfinished" for what one has saved. used : whether a notebook asks for
+    it.
     """
 
+    store: Store
     kind: str
     folder: Path
     used: bool
-    remove: Callable[[Path], bool]
 
 
 def clean(
@@ -47,7 +47,11 @@ def clean(
     """
     decoded = Store(store.root / "packed")
     keys = _used(profile, changes, decoded.root, root)
-    held = [it for place in (store, decoded) for it in _held(place, keys)]
+    held = []
+    for place in (store, decoded):
+        found = [(it.parts[-3], it) for it in sorted(place.folders())]
+        found += [("unfinished", it) for it in sorted(place.unfinished())]
+        held += [Held(place, kind, it, place.key_of(it) in keys) for kind, it in found]
     unused, wanted = ([it for it in held if it.used is used] for used in (False, True))
     print(_shown("no notebook asks for", unused), _shown("notebooks ask for", wanted), sep="\n\n")
     question = f"\ndelete the {len(unused)} unused ones, all, or nothing? [unused/all/nothing] "
@@ -56,23 +60,12 @@ def clean(
     except EOFError:
         answer = ""
     chosen = {"unused": unused, "all": held}.get(answer, [])
-    gone = [it for it in chosen if it.remove(it.folder)]
+    gone = [it for it in chosen if it.store.remove(it.folder)]
     if chosen:
         store.sweep()
         decoded.sweep()
     left = f", {len(chosen) - len(gone)} are being computed and stay" if gone != chosen else ""
     print(f"{len(gone)} deleted{left}")
-
-
-def _held(store: Store, keys: Collection[str]) -> list[Held]:
-    """All there is. keys : of what notebooks ask for."""
-    return [
-        *(Held(it.parts[-3], it, it.name in keys, store.remove) for it in sorted(store.folders())),
-        *(
-            Held("unfinished", it, store.key_of(it) in keys, store.remove)
-            for it in sorted(store.unfinished())
-        ),
-    ]
 
 
 def _used(profile: str, changes: Mapping[str, Any], packed: Path, root: Path) -> set[str]:

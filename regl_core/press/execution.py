@@ -20,6 +20,8 @@ from ..params import ROOT, load
 from ..system import explained, put
 from .notebooks import find
 
+AT_ONCE = 2
+
 
 class ThisPython(AsyncKernelManager):
     """Starts kernels with this Python and talks to them through sockets in a folder of their own.
@@ -44,11 +46,10 @@ def execute(
     changes: Mapping[str, Any],
     out: Path,
     folder: Path = ROOT / "notebooks",
-    at_once: int = 2,
     done: Callable[[str], None] = lambda name: None,
     variables: Mapping[str, Mapping[str, str]] = {},
 ) -> None:
-    """Run the notebooks `names` of `folder`, several `at_once`, with this very Python.
+    """Run the notebooks `names` of `folder`, two at once, with this very Python.
 
     What a notebook has printed is printed at its end. The executed copy is `out`/<name>.ipynb; that
     of a notebook which failed is `out`/<name>.failed.ipynb. The working directory is the root of
@@ -65,7 +66,7 @@ def execute(
     paths, failed = find(names, folder), []
     out.mkdir(parents=True, exist_ok=True)
     given = {"profile": profile, "changes": dict(changes)}
-    with ThreadPoolExecutor(at_once) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         futures = {
             pool.submit(_attempt, path, out, given, variables.get(path.stem, {})): path.stem
             for path in paths

@@ -59,21 +59,18 @@ def find(names: Sequence[str], folder: Path = ROOT / "notebooks") -> list[Path]:
         When there is no such notebook, it cannot be read, or it does not take exactly the two
         parameters that it will be given.
     """
-    return [_checked(name, folder) for name in names]
-
-
-def _checked(name: str, folder: Path) -> Path:
-    names, path = known(folder), folder / f"{name}.ipynb"
-    if name not in names:
-        raise ReglError(
-            f"notebook {name!r} is unknown{nearest(name, names)}, expected one of "
-            f"{', '.join(names)}: the files {folder.name}/<name>.ipynb"
-        )
-    tagged = [cell.source for cell in cells(path) if "parameters" in cell.tags]
-    found = [sorted(re.findall(r"^(\w+) *[:=]", source, re.MULTILINE)) for source in tagged]
-    if found != [PARAMETERS]:
-        raise ReglError(
-            f"{path}: expected one cell tagged 'parameters' that sets profile and changes "
-            f"and nothing else, found {found or 'none'}"
-        )
-    return path
+    every, paths = known(folder), [folder / f"{name}.ipynb" for name in names]
+    for name, path in zip(names, paths, strict=True):
+        if name not in every:
+            raise ReglError(
+                f"notebook {name!r} is unknown{nearest(name, every)}, expected one of "
+                f"{', '.join(every)}: the files {folder.name}/<name>.ipynb"
+            )
+        tagged = [cell.source for cell in cells(path) if "parameters" in cell.tags]
+        found = [sorted(re.findall(r"^(\w+) *[:=]", text, re.MULTILINE)) for text in tagged]
+        if found != [PARAMETERS]:
+            raise ReglError(
+                f"{path}: expected one cell tagged 'parameters' that sets profile and changes "
+                f"and nothing else, found {found or 'none'}"
+            )
+    return paths

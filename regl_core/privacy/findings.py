@@ -1,4 +1,4 @@
-"""What the rows of `exposure` say: means with intervals, tables, panels of a picture, and words.
+"""What the rows of `exposure` say: means with intervals, in tables and panels of a picture.
 
 Clients of one seed share the partition, and in a run the global model, so they are no independent
 draws. One observation is therefore a seed: the mean over its clients. Intervals are the two-sided
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ..report import FT, MIN_SEEDS, TF, Comparison, signed
+from ..report import FT, MIN_SEEDS, TF, Comparison
 
 SEED = ["dataset", "setting", "seed"]
 CLIENT = [*SEED, "client"]
@@ -48,11 +48,6 @@ class Estimate:
         if math.isnan(self.low):
             return f"{self.mean:{form}}"
         return f"{self.mean:{form}} [{self.low:{form}}, {self.high:{form}}]"
-
-    @property
-    def counts(self) -> str:
-        """What it was measured on."""
-        return f"{self.clients} clients of {self.seeds} seed{'s' * (self.seeds != 1)}"
 
 
 def by_client(rows: pd.DataFrame) -> dict[tuple[str, str, str, str], pd.Series]:
@@ -91,6 +86,8 @@ def neighbour_table(rows: pd.DataFrame, space: str) -> pd.DataFrame:
 
 
 def _form(measure: str) -> str:
+    if measure == "auc":
+        return ".3f"
     return ".1f" if measure.endswith("_pct") or measure.startswith("pixels") else ".2f"
 
 
@@ -113,111 +110,73 @@ def panel(rows: pd.DataFrame, what: Sequence[str], series: Mapping[str, str]) ->
     return pd.concat(found, ignore_index=True)
 
 
-@dataclass(frozen=True)
-class Scale:
-    """How a measure is told.
+# What is asked: of what, whose, and by which measure.
+QUESTIONS = (
+    *(("images", FT, f"{space}_own_first_pct") for space in ("features", "pixels")),
+    ("adapter", FT, "auc"),
+    *(("update", method, "auc") for method in ("FedAvg", TF, FT)),
+)
+CHANCE = 0.5  # an AUC where nothing is given away
+GIVEN = "something is given away"
 
-    found : the verdict if something is given away. form : how numbers are written. unit, points :
-        after a value and after a difference.
+
+def given_away(rows: pd.DataFrame, usual: str) -> pd.DataFrame:
+    """Of each of QUESTIONS how much more than nothing is given away, as `_differences`.
+
+    An AUC is held against CHANCE, a share of the images against that of those which the untuned
+    model draws for the same client. usual : the way of the settings.
     """
-
-    found: str
-    form: str
-    unit: str = ""
-    points: str = ""
-
-
-# An AUC is held against CHANCE, a share of the images against that of the images which the untuned
-# model draws for the same client.
-AUC = Scale("Something is given away.", ".3f")
-SHARE = Scale("More often than without tuning.", ".1f", " %", " points")
-CHANCE = 0.5
-# Whether something is given away, in words, by what is looked at, method and measure.
-QUESTIONS = {
-    **{
-        ("images", FT, f"{space}_own_first_pct"): f"Tuned images whose nearest neighbour, by "
-        f"{words}, is one the model was tuned on rather than one it never saw"
-        for space, words in (("features", "image features"), ("pixels", "pixels"))
-    },
-    ("adapter", FT, "auc"): "The adapter: AUC of telling who it was tuned on",
-    **{
-        ("update", method, "auc"): f"Weights sent, {method}: AUC of telling members"
-        for method in ("FedAvg", TF, FT)
-    },
-}
+    numbers, found = by_client(rows), {}
+    for what, method, measure in QUESTIONS:
+        nothing = numbers[what, TF, UNTUNED, measure] if what == "images" else CHANCE
+        found[what, method, usual, measure] = numbers[what, method, usual, measure] - nothing
+    return _differences(found, GIVEN, "nothing is seen")
 
 
-def conclusion(rows: pd.DataFrame, usual: str) -> str:
-    """The verdict, as Markdown: what is given away, by what more, and what turns it down.
+def trials(rows: pd.DataFrame, usual: str) -> pd.DataFrame:
+    """What turns it up or down: every other way less the usual one, as `_differences`.
 
-    usual : the way of the settings, with which the others are compared, client by client.
+    Only of what is sure to be given away.
     """
+    numbers, found = by_client(rows), given_away(rows, usual)
+    sure = {(what, who, by) for what, who, _, by in found.index[found["verdict"] == GIVEN]}
+    changes = {
+        (what, method, way, measure): values - numbers[what, method, usual, measure]
+        for (what, method, way, measure), values in numbers.items()
+        if (what, method, measure) in sure and way != usual
+    }
+    return _differences(changes, "turns it up", "turns it down")
+
+
+def weights_or_adapter(rows: pd.DataFrame, usual: str) -> pd.DataFrame:
+    """AUC of the weights sent less that of the adapter of the same client, as `_differences`."""
     numbers = by_client(rows)
-    lines, compared, helps = [], [], {}
-    advice = "No trial is judged, for nothing is sure to be given away"
     adapter = numbers["adapter", FT, usual, "auc"]
-    for (what, method, measure), text in QUESTIONS.items():
-        scale = AUC if measure == "auc" else SHARE
-        values = numbers[what, method, usual, measure]
-        nothing = numbers[what, TF, UNTUNED, measure] if scale is SHARE else CHANCE
-        more = (values - nothing).dropna()
-        lines.append(f"- {text}: {_answer(scale, values, more)}")
-        ways = [its[2] for its in numbers if (its[0], its[1], its[3]) == (what, method, measure)]
-        for way in ways if Estimate.of(more).low > 0 else ():
-            if way != usual:
-                change = (numbers[what, method, way, measure] - values).dropna()
-                told = _difference(change, scale, "turns it up", "turns it down")
-                lines.append(f"    - {way} instead: {told}")
-                advice = "Not decided: none of the trials is sure to help"
-                if Estimate.of(change).high < 0:
-                    helps.setdefault(what, {})[way] = None
-        if what == "update":
-            words = "the weights give away more", "the weights give away less"
-            both = (values - adapter).dropna()
-            compared.append(f"- {method}: {_difference(both, scale, *words)}")
-    if helps:
-        advice = "; ".join(f"For the {what}: {', '.join(ways)}" for what, ways in helps.items())
-    asked = "**Weights sent or adapter?** AUC of the weights less that of the adapter:"
-    end = f"**What to turn down.** {advice}."
-    return "\n".join([*lines, "", asked, "", *compared, "", end])
+    both = {
+        key: values - adapter
+        for key, values in numbers.items()
+        if key[0] == "update" and key[-1] == "auc"
+    }
+    return _differences(both, "the weights give away more", "the weights give away less")
 
 
-def _answer(scale: Scale, values: pd.Series, more: pd.Series) -> str:
-    """The numbers that answer a question, `more` than nothing in the end, and the answer."""
-    form, unit = scale.form, scale.unit
-    level, found = Estimate.of(values.loc[more.index]), Estimate.of(more)
-    outcome = f"Not decided: up to {found.high:{form}}{scale.points} more is possible."
-    if math.isnan(found.low):
-        outcome = "Not decided: too few seeds."
-    elif found.low > 0:
-        outcome = scale.found
-    elif found.high < 0:
-        outcome = "Nothing is seen to be given away in this way."
-    if scale is SHARE:
-        control = f"{level.mean - found.mean:{form}}{unit} of the untuned model's"
-        where = f"{control}; difference {_interval(found, scale)}"
-    else:
-        reach = f"95 % interval {level.low:{form}} to {level.high:{form}}, "
-        reach = "" if math.isnan(level.low) else reach
-        where = f"{reach}{level.counts}; {CHANCE:g} if nothing were given away"
-    return f"{level.mean:{form}}{unit}, {where}. **{outcome}**"
+def _differences(
+    paired: Mapping[tuple[str, str, str, str], pd.Series], up: str, down: str
+) -> pd.DataFrame:
+    """A row for each of the differences, by ROW and measure, of clients that have both numbers.
 
-
-def _difference(its: pd.Series, scale: Scale, up: str, down: str) -> str:
-    """A paired difference, and what its interval decides."""
-    found, outcome = Estimate.of(its), "not decided"
-    if math.isnan(found.low):
-        outcome = "not decided, too few seeds"
-    elif found.low > 0 or found.high < 0:
-        outcome = up if found.low > 0 else down
-    same = f"less for {(its < 0).sum()} of them, more for {(its > 0).sum()}"
-    return f"{_interval(found, scale)}, {same}: {outcome}"
-
-
-def _interval(found: Estimate, scale: Scale) -> str:
-    """A difference with its interval and what it was measured on."""
-    mean, low, high = (signed(it, scale.form) for it in (found.mean, found.low, found.high))
-    parts = [f"{mean}{scale.points}", found.counts]
-    if not math.isnan(found.low):
-        parts.insert(1, f"95 % interval {low} to {high}")
-    return ", ".join(parts)
+    Columns: the mean and its interval; how many clients have more and less; what it was measured
+    on; and the verdict, `up` or `down` where the interval is above or below 0.
+    """
+    found = []
+    for (*row, measure), values in paired.items():
+        own = values.dropna()
+        its = Estimate.of(own)
+        verdict = "not decided" + ": too few seeds" * math.isnan(its.low)
+        if its.low > 0 or its.high < 0:
+            verdict = up if its.low > 0 else down
+        more, less = int((own > 0).sum()), int((own < 0).sum())
+        told = its.told(f"+{_form(measure)}"), more, less, its.seeds, its.clients, verdict
+        found.append((*row, measure, *told))
+    columns = ["difference", "more", "less", "seeds", "clients", "verdict"]
+    return pd.DataFrame(found, columns=[*ROW, "measure", *columns]).set_index([*ROW, "measure"])

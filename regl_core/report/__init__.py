@@ -9,7 +9,7 @@ Importing this loads neither torch nor what draws: that is done where it is need
 from .analyses import ClientImagesRun, DistanceRun, UpdateRun
 from .catalogue import ENDINGS, ORDER, artefacts, check
 from .claims import CLAIMS, Verdict, claims_frame, judge, verdicts
-from .comparison import MIN_SEEDS, Comparison, signed
+from .comparison import MIN_SEEDS, Comparison
 from .drawing.accuracies import accuracy_bars, accuracy_by_volume, accuracy_curves
 from .drawing.clients import local_update, named, ownership_maps, recovery
 from .drawing.image_grids import agreement, image_grid
@@ -48,5 +48,5 @@ __all__ += ["CLAIMS", "COLUMNS", "ENDINGS", "ORDER", "Verdict", "artefacts", "ch
 __all__ += ["claims_frame", "commit", "digest", "judge", "libraries", "render"]
 __all__ += ["trace", "write_page"]
 # Of rooms that compare and draw for themselves.
-__all__ += ["FT", "MIN_SEEDS", "RUN", "TF", "Comparison", "signed"]
+__all__ += ["FT", "MIN_SEEDS", "RUN", "TF", "Comparison"]
 __all__ += ["CLASSES", "MARKERS", "heat_map", "method_styles", "named"]

@@ -64,8 +64,9 @@ class Comparison:
             return "holds"
         return "does not hold" if high < self.above else "not decided"
 
-    def told(self, value: float) -> str:
-        return signed(value, ".1f" if self.unit else ".3g")
+    def told(self, value: float, form: str = "") -> str:
+        """`value` with its sign, a minus as it is printed; −0 is +0."""
+        return f"{value:+z{form or ('.1f' if self.unit else '.3g')}}".replace("-", "−")
 
     @property
     def words(self) -> str:
@@ -79,12 +80,7 @@ class Comparison:
             facts.append(f"{100 * CONFIDENCE:.0f} % interval {low} to {high}")
         if n > 1:
             d = self.effect
-            facts.append(f"Cohen's d {signed(d, '.1f')}" if math.isfinite(d) else "all equal")
+            facts.append(f"Cohen's d {self.told(d, '.1f')}" if math.isfinite(d) else "all equal")
         if not math.isnan(self.paper):
             facts.append(f"paper {self.told(self.paper)}")
         return f"{self.what} in {met} of {n} seed{'s' * (n != 1)} ({', '.join(facts)})"
-
-
-def signed(value: float, form: str) -> str:
-    """`value` in the format `form` with its sign, a minus as it is printed; −0 is +0."""
-    return f"{value:+z{form}}".replace("-", "−")

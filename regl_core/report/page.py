@@ -6,7 +6,6 @@ it can be sent, printed and read without a network.
 
 import base64
 import json
-import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,13 +15,11 @@ from typing import Any
 from ..params import ROOT, Settings
 from . import catalogue
 from .claims import CLAIMS, Verdict
-from .layout import Cell, TableLayout, arrange
+from .layout import TableLayout, arrange
 from .notebook_page import render_template
 from .provenance import COLUMNS, Provenance
 from .rows import spoken
 from .tables import beside
-
-STEPS = (2.0, 5.0, 10.0, 20.0)  # points of difference at which the shade gets darker
 
 
 def render(
@@ -114,36 +111,15 @@ def _inline(svg: str) -> str:
 
 
 def _grid(layout: TableLayout) -> dict[str, Any]:
-    """A table as it is shown: the longer side runs down the page."""
+    """A table as it is shown, of cells: the longer side runs down the page."""
     several = len(layout.columns) > 1
     columns = {
         (dataset, setting): f"{dataset}, {spoken(setting)}" if several else spoken(setting)
         for dataset, settings in layout.columns.items()
         for setting in settings
     }
-    numbers = [[_number(layout.cell(*it, method)) for it in columns] for method in layout.methods]
+    cells = [[layout.cell(*it, method) for it in columns] for method in layout.methods]
     heads, sides = list(columns.values()), layout.methods
     if len(heads) > len(sides):
-        heads, sides, numbers = sides, heads, zip(*numbers, strict=True)
-    return {"heads": heads, "rows": list(zip(sides, numbers, strict=True))}
-
-
-def _number(cell: Cell | None) -> dict[str, Any] | None:
-    """A cell as it is shown: ours, the paper's and the difference, as texts; place as in Cell.
-
-    shade : class of the style: "more3" is the third shade of those above the paper.
-    """
-    if cell is None:
-        return None
-    compared = not math.isnan(cell.paper_mean)
-    # Of what is printed, so that it can be checked by eye.
-    difference = round(cell.mean, 1) - round(cell.paper_mean, 1) if compared else 0.0
-    darkness = sum(abs(difference) >= step for step in STEPS)
-    return {
-        "ours": f"{cell.mean:.1f}",
-        "std": "" if math.isnan(cell.std) else f"± {cell.std:.1f}",
-        "paper": f"{cell.paper_mean:.1f}" if compared else "",
-        "difference": f"{difference + 0.0:+.1f}".replace("-", "−") if compared else "",
-        "shade": f"{'more' if difference > 0 else 'less'}{darkness}" if darkness else "",
-        "place": cell.place,
-    }
+        heads, sides, cells = sides, heads, zip(*cells, strict=True)
+    return {"heads": heads, "rows": list(zip(sides, cells, strict=True))}

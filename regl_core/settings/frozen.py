@@ -70,10 +70,7 @@ def nearest(name: object, known: Iterable[str]) -> str:
 @not_in_key
 def shown(value: object) -> str:
     """`value` as a message shows it: short, whatever it is."""
-    try:
-        return _SHORT.repr(value)
-    except ValueError:  # Python refuses to print integers of more than 4300 digits
-        return "a number too long to show"
+    return _SHORT.repr(value)
 
 
 _SHORT = reprlib.Repr()

@@ -10,6 +10,7 @@ import numpy as np
 from .style import heat_map, outlined, panels
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from torch import Tensor
 
@@ -22,16 +23,23 @@ def image_grid(images: Mapping[str, Tensor], classes: Sequence[str], columns: in
     size = (2.6 * len(images) + 0.8, 0.32 * len(classes) + 0.6)
     figure, grid = panels(len(images), *size, dpi=150)
     for axes, (title, own) in zip(grid, images.items(), strict=True):
-        rows, across, _, side, _ = own[:, :columns].shape
-        mosaic = own[:, :columns].permute(0, 3, 1, 4, 2).reshape(rows * side, across * side, 3)
-        axes.imshow(mosaic.numpy(), interpolation="nearest")
-        axes.set_title(title, fontsize=9)
-        axes.set_xticks([])
-        names = list(classes) if axes is grid[0] else [""] * rows
-        axes.set_yticks(np.arange(rows) * side + side / 2 - 0.5, names, fontsize=8)
-        axes.tick_params(length=0)
-        axes.spines[:].set_visible(False)
+        mosaic(axes, title, own, columns, classes if axes is grid[0] else ())
     return figure
+
+
+def mosaic(
+    axes: Axes, title: str, images: Tensor, columns: int, classes: Sequence[str] = ()
+) -> None:
+    """Images (classes, n, 3, side, side), a row per class; rows are named where `classes` are."""
+    rows, across, _, side, _ = images[:, :columns].shape
+    whole = images[:, :columns].permute(0, 3, 1, 4, 2).reshape(rows * side, across * side, 3)
+    axes.imshow(whole.numpy(), interpolation="nearest")
+    axes.set_title(title, fontsize=9)
+    axes.set_xticks([])
+    places = np.arange(rows) * side + side / 2 - 0.5
+    axes.set_yticks(places, list(classes) or [""] * rows, fontsize=8)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
 
 
 def agreement(

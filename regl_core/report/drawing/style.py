@@ -70,23 +70,15 @@ def images_of_classes(
         axes.bar(places, synthetic, bottom=real, color=SYNTHETIC, label=names[1], **options)
 
 
-def ink(colour: object) -> str:
-    """Black or white, whichever is read better on `colour`, by the contrast of WCAG 2."""
-    from matplotlib.colors import to_rgb
-
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return "black" if (luminance + 0.05) ** 2 > 1.05 * 0.05 else "white"
-
-
 def heat_map(
     axes: Axes, values: np.ndarray, top: float, form: str = "", size: float = 8
 ) -> AxesImage:
     """Draw `values` (rows, columns), 0 to `top`, and each number in the format `form`, if any."""
     drawn = axes.imshow(values, cmap="cividis", vmin=0, vmax=top, aspect="auto")
     for (row, column), value in np.ndenumerate(values) if form else ():
-        colour, text = ink(drawn.to_rgba(value)[:3]), format(value, form)
-        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=size)
+        colour = "black" if value > 0.468 * top else "white"  # whichever has more contrast there
+        text = {"color": colour, "ha": "center", "va": "center", "fontsize": size}
+        axes.text(column, row, format(value, form), **text)
     return drawn
 
 
