@@ -154,23 +154,14 @@ def test_weights_of_another_network_are_refused():
         narrow.into(network())
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        torch.OutOfMemoryError("CUDA out of memory.\nTried to"),
-        RuntimeError("GET was unable to find an engine to execute this computation"),
-        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
-    ],
-)
-def test_a_batch_too_large_is_told_whoever_says_so(monkeypatch, error):
+def test_a_batch_too_large_is_told(monkeypatch):
     def failing(*arguments):
-        raise error
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to")
 
     monkeypatch.setattr(federation, "local_sgd", failing)
-    said = str(error).splitlines()[0]
     with pytest.raises(ReglError, match=r"lower training\.batch_size \(now") as raised:
         run()
-    assert str(raised.value).endswith(f"({said})")
+    assert str(raised.value).endswith("(CUDA out of memory.)")
 
 
 def test_other_errors_of_training_pass(monkeypatch):
