@@ -7,7 +7,6 @@ from torchvision import datasets as torchvision
 from toy_datasets import FRUIT, NAMES, loader, settings
 
 from regl_core import datasets
-from regl_core.params import load
 from tools.replica import datasets as replica
 
 
@@ -91,17 +90,6 @@ def test_the_two_lists_of_imagenet100_share_eight_classes(tmp_path):
     found = loader("imagenet100", root, class_list="fgl").load()
     assert found.classes == tuple(fgl.values()) and len(found.train) == 100
     assert len(loader("imagenet100", root, class_list="cmc").problems()) == 2
-
-
-def test_the_five_data_sets_of_the_paper_load_from_replicas(tmp_path):
-    roots = replica.paper(tmp_path, train=2, test=1)
-    assert list(roots) == list(load("paper").datasets)
-    for name, root in roots.items():
-        small = {"root": str(root), "complete": False, "image_side": 8}
-        its = load("paper").datasets[name].model_copy(update=small)
-        found = datasets.load(name, its, tmp_path / "packed")
-        assert found.train.labels.bincount().tolist() == [2] * len(found.classes)
-        assert found.test.labels.bincount().tolist() == [1] * len(found.classes)
 
 
 @pytest.mark.parametrize("name", ["cub", "imagefruit"])
