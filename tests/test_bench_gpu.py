@@ -2,7 +2,6 @@
 
 import csv
 import signal
-import time
 from dataclasses import replace
 from datetime import date
 
@@ -165,25 +164,3 @@ def test_what_fails_or_lasts_too_long_costs_nothing_else(tmp_path, line):
     assert second.startswith("second, from here on: OutOfTime")
     page = (tmp_path / "cpu.md").read_text()
     assert f"- Not measured: {first}" in page and f"- Not measured: {second}" in page
-
-
-def test_a_section_is_stopped():
-    with pytest.raises(measuring.OutOfTime), measuring.stopped_after(0.05):
-        while True:
-            time.sleep(0.01)
-
-
-def test_no_section_starts_when_time_is_over(tmp_path, line):
-    findings = Findings(tmp_path, "cpu", "a test")
-    measuring.run([Section("late", 1, lambda seconds: iter([line]))], 0, findings)
-    assert findings.failed == ["late: no time was left"] and findings.lines == []
-
-
-def test_lines_of_other_machines_stay(tmp_path, line):
-    Findings(tmp_path, "NVIDIA H200", "a test").add(replace(line, machine="NVIDIA H200"))
-    Findings(tmp_path, "cpu", "a test").add(line)
-    Findings(tmp_path, "cpu", "a test").add(replace(line, per_second=0.0123456))
-    h200, cpu = lines.read(tmp_path / "gpu.csv")
-    assert (h200.machine, h200.per_second) == ("NVIDIA H200", 12.5)
-    assert (cpu.machine, cpu.per_second) == ("cpu", 0.01235)
-    assert {path.name for path in tmp_path.iterdir()} == {"gpu.csv", "cpu.md", "nvidia-h200.md"}

@@ -3,14 +3,10 @@
 from pathlib import Path
 
 import pytest
-import torch
 from torchvision import datasets as torchvision
 from toy_datasets import FRUIT, NAMES, loader, settings
 
 from regl_core import datasets
-from regl_core.datasets.decoding import decoded
-from regl_core.datasets.imagenet import LISTS
-from regl_core.params import load
 from tools.replica import datasets as replica
 
 
@@ -96,27 +92,6 @@ def test_the_two_lists_of_imagenet100_share_eight_classes(tmp_path):
     assert len(loader("imagenet100", root, class_list="cmc").problems()) == 2
 
 
-def test_grey_and_cmyk_images_of_imagenet_become_rgb(data_sets):
-    it = loader("imagefruit", data_sets["imagefruit"])
-    grey, cmyk = it.load().train.images[[1, 2]]
-    assert torch.equal(grey[0], grey[1]) and torch.equal(grey[0], grey[2])
-    plain = torch.from_numpy(decoded(it.root / it.listed().files[0], 32))
-    assert not torch.equal(cmyk[0], cmyk[1]) and not torch.equal(plain[0], plain[1])
-    # The same colours but for the noise and the stripes' place: of one class.
-    assert (cmyk.float().mean((1, 2)) - plain.float().mean((1, 2))).abs().max() < 25
-
-
-def test_the_five_data_sets_of_the_paper_load_from_replicas(tmp_path):
-    roots = replica.paper(tmp_path, train=2, test=1)
-    assert list(roots) == list(load("paper").datasets)
-    for name, root in roots.items():
-        small = {"root": str(root), "complete": False, "image_side": 8}
-        its = load("paper").datasets[name].model_copy(update=small)
-        found = datasets.load(name, its, tmp_path / "packed")
-        assert found.train.labels.bincount().tolist() == [2] * len(found.classes)
-        assert found.test.labels.bincount().tolist() == [1] * len(found.classes)
-
-
 @pytest.mark.parametrize("name", ["cub", "imagefruit"])
 def test_images_of_a_part_can_be_drawn_by_seed(data_sets, name):
     def cut(**changes) -> list[set]:
@@ -153,44 +128,3 @@ def test_imagefruit_has_its_order_and_its_fruits():
     assert list(found) == FRUIT
     fruits = "pineapple, banana, strawberry, orange fruit, lemon, pomegranate, fig fruit"
     assert ", ".join(found.values()) == f"{fruits}, bell pepper, cucumber, Granny Smith apple"
-
-
-def test_names_of_imagenet100_are_plain_and_the_ambiguous_ones_clear():
-    both = {}
-    for which in ("cmc", "fgl"):
-        found = loader("imagenet100", Path("/nowhere"), class_list=which).classes()
-        assert len(set(found.values())) == 100
-        assert all(name.strip() == name and name.isprintable() and name for name in found.values())
-        assert not [it for it in found.values() if {*it} & {*'_,:;()\t"'}]
-        both |= found
-    expected = {
-        "n02012849": "crane bird",
-        "n01847000": "drake duck",
-        "n01608432": "kite bird of prey",
-        "n02231487": "stick insect",  # its usual name: walking stick
-        "n02108089": "boxer dog",
-        "n03947888": "pirate ship",
-        "n04517823": "vacuum cleaner",
-        "n03584829": "smoothing iron",
-        "n02114855": "coyote",
-        "n01944390": "snail",
-    }
-    assert expected.items() <= both.items()
-
-
-def test_what_makes_a_name_clear_comes_with_its_reason_and_is_used():
-    def rows(name: str) -> dict[str, list[str]]:
-        lines = (LISTS / f"{name}.tsv").read_text(encoding="utf-8").splitlines()
-        fields = [line.split("\t") for line in lines if not line.startswith("#")]
-        return {row[0]: row[1:] for row in fields}
-
-    listed = rows("imagefruit") | rows("imagenet100_cmc") | rows("imagenet100_fgl")
-    clear = rows("imagenet_prompts")
-    assert clear.keys() <= listed.keys()
-    for synset, (name, why) in clear.items():
-        usual, full = listed[synset][1:3]
-        known = {word.casefold() for word in f"{usual} {full}".replace(",", " ").split()}
-        assert name != usual and len(why) > 5
-        # It says the usual name with a word more, or another name of the full label.
-        assert usual.split()[0].casefold() in why.casefold()
-        assert known & {word.casefold() for word in name.split()}

@@ -1,12 +1,10 @@
 """Images decoded once: kept in blocks as they were decoded, mapped, resumed, mended, shared."""
 
 import errno
+import multiprocessing
 import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -23,7 +21,6 @@ from regl_core.datasets import decoding
 from regl_core.datasets.decoding import decoded
 from regl_core.errors import Halt, ReglError
 from regl_core.images import Images
-from regl_core.params import ROOT
 from tools.replica import datasets as replica
 
 SIZE = 3 * 32 * 32  # bytes of an image
@@ -187,14 +184,6 @@ def test_undecodable_files_are_named_all_at_once_and_nothing_is_left(photos):
     assert len(photos.load().train) + len(photos.load().test) == 34
 
 
-def test_too_small_a_disk_is_told_before_anything_is_decoded(photos, monkeypatch):
-    usage = shutil.disk_usage(photos.root)._replace(free=1000)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    monkeypatch.setattr(decoding, "attempted", lambda *_: pytest.fail("decoded"))
-    with pytest.raises(ReglError, match=r"folder:photos: its decoded images need 0\.0 GB more"):
-        photos.load()
-
-
 @pytest.mark.parametrize(
     ("code", "words"),
     [
@@ -243,51 +232,43 @@ def test_damage_is_mended_with_one_warning_and_costs_its_block_alone(photos, mon
         photos.load()
 
 
-PROGRAM = """
-import sys, time
-from pathlib import Path
-from toy_datasets import loader
-from regl_core.datasets import decoding
-decoding.BLOCK = 5
-slow = decoding.attempted
-def attempted(path, side):
-    time.sleep(float(sys.argv[2]))
-    with open(Path(sys.argv[1]).parent / "decoded", "a") as file:
-        file.write(path.name + "\\n")
-    return slow(path, side)
-decoding.attempted = attempted
-print(loader("folder:photos", Path(sys.argv[1])).load().digest)
-"""
+def load(photos, seconds: float, log: Path) -> None:
+    """In a process of its own: every image takes `seconds` and is told in `log`."""
+
+    def told(path: Path) -> None:
+        time.sleep(seconds)
+        with log.open("a") as file:
+            file.write(f"{path.name}\n")
+
+    decoding.attempted = attempts(told)[1]
+    log.with_name(f"digest-{os.getpid()}").write_text(photos.load().digest)
 
 
-def started(photos, seconds: float) -> subprocess.Popen:
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(photos.root), str(seconds)],
-        env={**os.environ, "PYTHONPATH": paths},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+def started(*given) -> multiprocessing.Process:
+    process = multiprocessing.get_context("fork").Process(target=load, args=given)
+    process.start()
+    return process
 
 
 def test_what_was_decoded_before_a_kill_is_kept_and_two_processes_decode_the_rest_once(photos):
-    process = started(photos, 0.1)
+    log = photos.packed.parent / "decoded"
+    process = started(photos, 0.1, log)
     deadline = time.monotonic() + 120
     while not kept(photos):
-        assert time.monotonic() < deadline and process.poll() is None
+        assert time.monotonic() < deadline and process.is_alive()
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     before = kept(photos)
     assert 0 < len(before) < 8
-    log = photos.packed.parent / "decoded"
     log.unlink()
-    both = [started(photos, 0.02) for _ in range(2)]
-    digests = {process.communicate()[0].strip() for process in both}
-    assert [process.returncode for process in both] == [0, 0]
+    both = [started(photos, 0.02, log) for _ in range(2)]
+    for process in both:
+        process.join()
+        assert process.exitcode == 0
     left = sum(len(it.files) for it in photos.blocks() if it.key not in {it.name for it in before})
     assert len(log.read_text().splitlines()) == left
     assert kept(photos)[: len(before)] == before
+    digests = {file.read_text() for file in log.parent.glob("digest-*")}
     shutil.rmtree(photos.packed)
     assert digests == {photos.load().digest}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from regl_core import data, datasets, runs
-from regl_core.engine import Store, closure, run_stages
+from regl_core.engine import Store, closure
 from regl_core.errors import Halt
 from regl_core.params import ROOT, Settings, load
 from regl_core.partition import Dirichlet
@@ -54,8 +54,8 @@ def test_stages_of_every_kind_are_computed(root, tmp_path, monkeypatch):
             )
     pipeline, store = Pipeline(tmp_path / "packed"), Store(tmp_path)
     targets = [it.stage(pipeline) for it in asked.values()]
-    run_stages(targets, store, workers=2)
-    assert all(store.has(stage) for stage in targets)
+    for stage in targets:
+        store.ensure(stage)
     kinds = {stage.kind for stage in closure(targets).values()}
     assert kinds >= {"Captioned", "Tuned", "LoraImages", "Trained", "Personalized", "Updated"}
     assert kinds >= {"Distance", "Judge", "Probed", "Neighbours", "AdapterAttack", "UpdateAttack"}

@@ -80,11 +80,6 @@ def test_a_finished_federation_is_read_from_its_checkpoint(tmp_path):
     assert same(run(method, checkpoint).weights, first.weights) and len(trained) == turns
 
 
-def test_a_checkpoint_is_written_now_and_then_only(tmp_path):
-    run(checkpoint=FederationCheckpoint(tmp_path, "progress"))
-    assert not any(tmp_path.rglob("*.pt"))
-
-
 def test_each_round_is_told_once_and_where_it_goes_on(tmp_path):
     checkpoint, told = FederationCheckpoint(tmp_path, "progress", every=0.0), []
     whole = run(checkpoint=checkpoint, after_round=lambda state: told.append(state.accuracy))
@@ -159,23 +154,14 @@ def test_weights_of_another_network_are_refused():
         narrow.into(network())
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        torch.OutOfMemoryError("CUDA out of memory.\nTried to"),
-        RuntimeError("GET was unable to find an engine to execute this computation"),
-        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
-    ],
-)
-def test_a_batch_too_large_is_told_whoever_says_so(monkeypatch, error):
+def test_a_batch_too_large_is_told(monkeypatch):
     def failing(*arguments):
-        raise error
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to")
 
     monkeypatch.setattr(federation, "local_sgd", failing)
-    said = str(error).splitlines()[0]
     with pytest.raises(ReglError, match=r"lower training\.batch_size \(now") as raised:
         run()
-    assert str(raised.value).endswith(f"({said})")
+    assert str(raised.value).endswith("(CUDA out of memory.)")
 
 
 def test_other_errors_of_training_pass(monkeypatch):

@@ -84,19 +84,6 @@ def test_a_name_that_is_nothing_is_refused(name: str) -> None:
         foundation.load(named(name=name, image_encoder="a/b", captioner="a/b"))
 
 
-def test_parts_of_a_folder_must_be_named() -> None:
-    with pytest.raises(ReglError, match="image-encoder"):
-        hub.Sources(named(name="owner/model")).folders()
-
-
-def test_the_same_models_load_by_path(tiny: foundation.Foundation) -> None:
-    keys = ("name", "image_encoder", "captioner")
-    folders = {key: str(TINY / it) for key, it in zip(keys, hub.FILES, strict=True)}
-    other = foundation.load(named(**folders)).pipeline.unet.state_dict()
-    for name, tensor in tiny.pipeline.unet.state_dict().items():
-        assert torch.equal(tensor, other[name])
-
-
 def test_no_gpu_is_one_clear_error() -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")

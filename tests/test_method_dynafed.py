@@ -250,14 +250,6 @@ def test_the_soft_loss_by_hand():
     assert value == pytest.approx(math.log(2) / 2, abs=1e-6)
 
 
-def test_a_trajectory_longer_than_the_rounds_is_refused_before_any_work():
-    method, trained = watched(small(trajectory=5), "loss")
-    with pytest.raises(ReglError, match=r"trajectory = 5 .* 4 rounds"):
-        run(method)
-    assert not trained
-    run(small(trajectory=4))  # the last round is trained on the synthetic set
-
-
 def test_segments_that_do_not_fit_are_refused():
     for wrong in ({"segment": 3}, {"averaged": 3}):
         with pytest.raises(ReglError, match="averaged ≤ segment < trajectory"):

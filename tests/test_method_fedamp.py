@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from method_cases import DATA, SPLITS, given, run, watched
+from method_cases import DATA, SPLITS, run, watched
 from torch import nn
-from toy_clients import client, clients, network, same, settings
+from toy_clients import clients, network, same, settings
 
 from regl_core.clients import ClientData
 from regl_core.evidence.identities import gap
@@ -184,17 +184,6 @@ def test_what_crosses():
     assert same(history.weights, initial) and len(set(history.accuracy)) == 1
     means = [history.clients[i]["weights"].buffers["1.running_mean"] for i in (0, 1)]
     assert not torch.equal(*means)
-
-
-def test_alpha_decays_every_so_many_rounds():
-    def seen(**changes):
-        method, finished = watched(FedAMP(**changes), "finish")
-        run(method, data=[client(3)], rounds=5)
-        return [float(task.received.extra["alpha"]) for task, *_ in map(given, finished)]
-
-    assert seen(alpha=8.0, decay=0.5, decay_rounds=2) == [8.0, 8.0, 4.0, 4.0, 2.0]
-    assert seen(alpha=8.0, decay=1.0, decay_rounds=1) == [8.0] * 5
-    assert seen() == [1e4] * 5 and FedAMP().decay_rounds == 30 and FedAMP().decay == 0.1
 
 
 def test_the_server_remembers_who_is_not_selected():

@@ -58,16 +58,6 @@ def test_the_weight_of_the_steps_is_that_of_their_gradients(momentum):
     assert weight_of_steps(7, 0.0) == 7
 
 
-def test_along_a_constant_gradient_a_client_sends_that_gradient():
-    """SGD itself says how far K steps with momentum lead."""
-    w = nn.Parameter(torch.zeros(1, dtype=torch.float64))
-    optimizer = torch.optim.SGD([w], lr=0.1, momentum=0.9)
-    for steps in range(1, 12):
-        w.grad = torch.full_like(w, 3.0)
-        optimizer.step()
-        assert -w.item() / (0.1 * weight_of_steps(steps, 0.9)) == pytest.approx(3.0)
-
-
 def test_a_client_selected_alone_is_fedavg():
     """Nothing is scaled by the number of clients that are not selected."""
     alone = {"client_fraction": 0.01, "momentum": 0.5}

@@ -4,9 +4,9 @@ from math import sqrt
 
 import pytest
 import torch
-from method_cases import ODD, run
+from method_cases import run
 from torch import nn
-from toy_clients import network, same, settings
+from toy_clients import same, settings
 
 from regl_core.evidence.quadratic import Client, Quadratic, trajectory
 from regl_core.methods import FedAvg, Round, Server, Update
@@ -94,30 +94,6 @@ def test_buffers_move_by_the_plain_mean_alone(variant):
     assert later.weights.buffers["1.running_var"].min() > 0
     assert later.weights.buffers["1.num_batches_tracked"].dtype == torch.int64
     assert all(not moment.buffers for moment in later.server.extra.values())
-
-
-def test_where_nothing_changes_nothing_moves():
-    for variant in (*ADAPTIVE, "SGD"):
-        method, x = FedOpt(variant=variant), Weights.of(network())
-        now = Round(0, 0, network(), settings(), 2, (1,))
-        after = method.aggregate(
-            method.server_state(x), {0: Update(x, 1, {}), 1: Update(x, 2, {})}, now
-        )
-        assert same(after.weights, x)
-
-
-def test_moments_stay_at_the_server():
-    history = run(FedOpt())
-    assert history.server.extra.keys() == {"m", "v"} and history.clients == ({},) * 4
-    assert not FedOpt().answer(history.server, 0).extra
-    assert not FedOpt(variant="SGD").server_state(history.weights).extra
-
-
-@pytest.mark.parametrize("variant", [*ADAPTIVE, "SGD"])
-def test_odd_clients(variant):
-    history = run(FedOpt(variant=variant), ODD)
-    assert all(t.isfinite().all() for t in history.weights.params.values())
-    assert [own[2] for own in history.personal] == [None] * 3
 
 
 MUTATIONS = (

@@ -137,11 +137,6 @@ def test_the_head_is_drawn_from_the_seed_alone():
     assert torch.equal(one.params["body.0.weight"], other.params["body.0.weight"])
 
 
-def test_a_double_network_stays_double():
-    net = Moon().network(network().double(), seed=0)
-    assert {p.dtype for p in net.parameters()} == {torch.float64}
-
-
 def test_a_network_without_features_is_refused():
     for net in (nn.Linear(4, 3), nn.Conv2d(3, 3, 1)):
         with pytest.raises(ReglError, match=r"MOON.*last linear layer"):

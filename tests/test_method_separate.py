@@ -1,15 +1,9 @@
 """Separate: each client alone, and nothing but a count sent."""
 
-import math
-
-import pytest
-import torch
 from method_cases import DATA, SPLITS, TEST, given, run, watched
-from torch import nn
 from toy_clients import client, network, same, settings
 
-from regl_core.clients import ClientData
-from regl_core.federation import federate, select
+from regl_core.federation import select
 from regl_core.methods import FedAvg
 from regl_core.methods.separate import Separate
 from regl_core.training import Phase, evaluate, local_sgd
@@ -39,27 +33,6 @@ def test_the_same_epochs_by_hand():
             expected.append(evaluate(net, SPLITS[number]))
         assert same(history.clients[number]["weights"], Weights.of(net))
         assert [own[number] for own in history.personal] == expected
-
-
-def test_two_rounds_of_two_linear_clients_by_hand():
-    """Gradient row k is the mean of (p_k − [y = k]) x; from W = 0 both classes have p = 1/2."""
-    net = nn.Linear(1, 2, bias=False)
-    nn.init.zeros_(net.weight)
-    two = [
-        ClientData(torch.tensor([[2.0]]), torch.tensor([0])),
-        ClientData(torch.tensor([[2.0], [4.0], [6.0]]), torch.tensor([1, 1, 1])),
-    ]
-    training = settings(
-        rounds=2, local_epochs=1, batch_size=9, rate=1.0, momentum=0.0, weight_decay=0.0
-    )
-    history = federate(Separate(), net, two, two[1], training, seed=0)
-    # First: −1/2 · 2 → W = (1, −1). Then logits (2, −2), 1 − p = 1/(1 + e⁴), step 2 (1 − p).
-    first = 1 + 2 / (1 + math.exp(4))
-    # First: mean of x/2 = 2 → W = (−2, 2). Then logits (−2x, 2x), 1 − p = 1/(1 + e^4x).
-    second = 2 + sum(x / (1 + math.exp(4 * x)) for x in (2, 4, 6)) / 3
-    for state, expected in zip(history.clients, ([first, -first], [-second, second]), strict=True):
-        got = state["weights"].params["weight"].flatten().tolist()
-        assert got == pytest.approx(expected, abs=1e-6)
 
 
 def test_nothing_but_a_count_is_sent():

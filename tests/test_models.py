@@ -62,27 +62,6 @@ def test_building_leaves_the_global_generator_alone():
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_initial_logits_are_of_ordinary_size():
-    images = torch.randn(64, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        logits = small()(images)
-    assert 0.05 < logits.std() < 5
-
-
-def test_it_learns():
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randn(32, 3, 16, 16, generator=generator)
-    labels = torch.arange(32) % 10
-    net = small()
-    optimiser = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
-    for _ in range(20):
-        optimiser.zero_grad()
-        loss = nn.functional.cross_entropy(net(images), labels)
-        loss.backward()
-        optimiser.step()
-    assert loss < 0.5
-
-
 def test_an_unknown_model_lists_the_known_ones():
     with pytest.raises(ReglError, match=r"training\.model.*did you mean resnet34.*resnet_small"):
         small(name="resnet35")

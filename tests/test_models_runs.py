@@ -40,6 +40,9 @@ def test_the_whole_way(like, by_id, tmp_path, cache, model_folders):
     skewed = {"dataset": "digits", "partition": Dirichlet(beta=0.5, clients=2), "seed": 0}
     grid = [kind(method="ReGL (FT)", settings=settings, **skewed) for kind in (Run, PersonalRun)]
     store = Store(tmp_path / "store")
+    if not by_id:  # an id must be found by other processes too, a folder is
+        for run in grid:
+            store.ensure(run.stage(Pipeline()))
     results = run_all(grid, store, workers=1)
     assert all(0 <= result.accuracy_pct <= 100 for result in results)
 

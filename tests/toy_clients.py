@@ -1,5 +1,6 @@
 """Clients, networks and settings small enough to train in milliseconds, and a federation killed."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,9 +83,11 @@ def killed_and_resumed(
         if not left[0]:
             raise Killed
 
-    with pytest.raises(Killed):
-        federation(checkpoint=FederationCheckpoint(folder, str(turns), every=0.0), tick=kill)
-    return federation(checkpoint=FederationCheckpoint(folder, str(turns), every=0.0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)  # slow, and for power cuts only
+        with pytest.raises(Killed):
+            federation(checkpoint=FederationCheckpoint(folder, str(turns), every=0.0), tick=kill)
+        return federation(checkpoint=FederationCheckpoint(folder, str(turns), every=0.0))
 
 
 def assert_same(first: FederationState, second: FederationState) -> None:

@@ -27,8 +27,8 @@ SECONDS = 540  # of ten minutes; the rest is for imports
 def sections(machine: Machine) -> list[Section]:
     """All that is measured; what may take longest comes last."""
     if machine.tiny:
-        settings, side = params.load("smoke", {"lora.steps": 10, "synthesis.batch_size": 8}), 64
-        amounts = Amounts(lessons=4, captions=4, features=8, counts=(32, 64), tested=32)
+        settings, side = params.load("smoke", {"lora.steps": 3, "synthesis.batch_size": 2}), 64
+        amounts = Amounts(lessons=4, captions=2, features=4, counts=(16, 32), tested=32)
     else:
         # Of the paper's 1,000 steps of tuning enough for what happens once to weigh little.
         settings, side = params.load("paper", {"lora.steps": 40}), 224
