@@ -11,10 +11,22 @@ VENV ?= .venv
 
 py := $(VENV)/bin/python
 ready := $(VENV)/.ready
+# A slip must not start another job: what users may set is known, and used by what they ask for.
+variables := PROFILE TABLES FIGURES SET DATASETS SEEDS CALIBRATE PYTHON VENV OMP_NUM_THREADS
+given := $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
+near = import difflib, sys; name, *known = sys.argv[1:]; \
+  print(*(f"did you mean {it}?" for it in difflib.get_close_matches(name.upper(), known, 1)))
+$(foreach name,$(filter-out $(variables) MAKEFLAGS -%,$(given)),$(error $(name) is no variable: \
+  $(shell $(PYTHON) -c '$(near)' '$(name)' $(variables)) There are $(variables). \
+  Several settings go in quotes: SET='training.rounds=3 seeds=[0,1]'))
+$(if $(filter report,$(MAKECMDGOALS)),$(foreach name,$(filter TABLES FIGURES,$(given)),$(error \
+  make report makes all tables and figures; some of them are made by make tables TABLES=2)))
+comma := ,
+split = $(subst $(comma), ,$(1))
 # The shell gets what users name through variables, so that it splits it and executes none of it.
 export PROFILE SET DATASETS SEEDS TABLES FIGURES
-export TABLE_NAMES = $(addprefix table,$(TABLES))
-export FIGURE_NAMES = $(addprefix fig,$(FIGURES))
+export TABLE_NAMES = $(addprefix table,$(call split,$(TABLES)))
+export FIGURE_NAMES = $(addprefix fig,$(call split,$(FIGURES)))
 settings = --profile "$$PROFILE" $(if $(DATASETS),--datasets $$DATASETS) \
   $(if $(SEEDS),--seeds $$SEEDS) $(if $(SET),--set $$SET)
 supported := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
@@ -33,10 +45,12 @@ export OMP_NUM_THREADS ?= 1
   test-faults test-mutations lab foundation bench bench-gpu clean-env
 
 help:  ## print this list
+	@echo 'Begin with `make lab`: the method step by step. `make report` computes everything.'
+	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "PROFILE=$$PROFILE  settings in params/$$PROFILE.yaml: smoke, desk or paper"
-	@echo "TABLES='$$TABLES', FIGURES='$$FIGURES'  which tables and figures"
+	@echo "TABLES='$$TABLES', FIGURES='$$FIGURES'  which tables and figures; or make table2 fig5"
 	@echo "DATASETS='$$DATASETS', SEEDS='$$SEEDS'  these alone, as DATASETS='cub folder:/my/photos' SEEDS=0"
 	@echo "SET='$$SET'  single settings to alter, as SET='training.rounds=3 seeds=[0,1]'"
 	@echo 'PYTHON=$(PYTHON)  the Python 3.11 or 3.12 to make the environment with'
@@ -73,6 +87,9 @@ models: $(ready)  ## say which models are there, and download the others from th
 
 tables: $(ready)  ## compute TABLES at PROFILE: figures/PROFILE/tableN.csv, .md, .tex
 	@set -f; exec $(py) -m regl_core run $$TABLE_NAMES $(settings)
+
+$(patsubst notebooks/%.ipynb,%,$(wildcard notebooks/table*.ipynb notebooks/fig*.ipynb)): $(ready)
+	@set -f; exec $(py) -m regl_core run $@ $(settings)
 
 figures: $(ready)  ## compute FIGURES at PROFILE: figures/PROFILE/figN.png, .pdf and .csv
 	@set -f; exec $(py) -m regl_core run $$FIGURE_NAMES $(settings)

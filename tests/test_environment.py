@@ -187,3 +187,31 @@ def test_ci_runs_the_rehearsal_and_the_tests():
     script = ROOT / ".ci/run"
     assert os.access(script, os.X_OK)
     assert script.read_text().splitlines()[-2:] == ["make rehearsal", "make test"]
+
+
+@pytest.mark.parametrize(
+    ("slip", "said"),
+    [
+        (["tables", "TABLE=2"], "did you mean TABLES?"),
+        (["tables", "profile=smoke"], "did you mean PROFILE?"),
+        (["tables", "SET=training.rounds=3", "lora.rank=2"], "lora.rank is no variable"),
+        (["report", "TABLES=2"], "make tables TABLES=2"),
+    ],
+)
+def test_a_slip_starts_no_job(checkout, slip, said):
+    done = make(checkout, *slip, "PYTHON=python3")
+    assert done.returncode == 2 and said in done.stderr
+    assert not (checkout / ".venv").exists()
+
+
+@pytest.mark.parametrize("asked", [["tables", "TABLES=2,5"], ["tables", "TABLES=2 5"]])
+def test_several_tables_are_divided_by_commas_or_spaces(checkout, asked):
+    assert make(checkout, *asked, "PYTHON=python/good").returncode == 0
+    assert calls(checkout)[-1] == "-m regl_core run table2 table5 --profile desk"
+
+
+def test_a_table_is_a_target_of_its_own(checkout):
+    (checkout / "notebooks").mkdir()
+    (checkout / "notebooks/fig5.ipynb").touch()
+    assert make(checkout, "fig5", "PROFILE=smoke", "PYTHON=python/good").returncode == 0
+    assert calls(checkout)[-1] == "-m regl_core run fig5 --profile smoke"
