@@ -117,7 +117,7 @@ def features(
 
     fitting = Fitting("the feature of an image")
     parts = batchwise(some, len(images), BATCH, fitting, checkpoint)
-    return F.normalize(torch.cat(parts), dim=1)
+    return F.normalize(foundation.finite(torch.cat(parts), "image features"), dim=1)
 
 
 def borrowed(

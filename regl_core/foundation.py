@@ -38,6 +38,20 @@ class Foundation:
     def dtype(self) -> torch.dtype:
         return self.pipeline.unet.dtype
 
+    def finite(self, values: torch.Tensor, what: str) -> torch.Tensor:
+        """`values`, once they have been seen to be finite: no NaN may become a picture or a number.
+
+        Raises ReglError that names `what` they are, the model and its number format.
+        """
+        if not torch.isfinite(values).all():
+            raise ReglError(
+                f"{what}: the foundation {self.pipeline.name_or_path} gave NaN or "
+                f"infinity in {str(self.dtype).removeprefix('torch.')}; its weights are damaged, "
+                "or foundation.dtype is too coarse for it: try float32. Of a tuned model, lower "
+                "lora.rate or lora.strength"
+            )
+        return values
+
     @property
     def image_side(self) -> int:
         """Side, in pixels, of the images the text-to-image model makes."""

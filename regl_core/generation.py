@@ -76,7 +76,8 @@ def sample(
             generator=noise,
             output_type="pt",
         ).images
-        images = (drawn.float() * 255).round().to(torch.uint8)
+        drawn = foundation.finite(drawn.float(), "generated images")
+        images = (drawn * 255).round().to(torch.uint8)
         return resized(images, side or foundation.image_side).cpu()
 
     fitting = Fitting("drawing an image")

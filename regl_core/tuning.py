@@ -77,6 +77,7 @@ def encode(foundation: Foundation, lesson: Lesson, checkpoint: Checkpoint | None
     # In bfloat16 the scheduler would round its noise levels with them; the lowest would be 0.
     latents = torch.cat(conditions.batchwise(latent, count, BATCH, fitting, checkpoint)).float()
     states = torch.cat(conditions.batchwise(state, count, BATCH, fitting))
+    foundation.finite(latents, "images in latent space")
     return Encoded(latents.to(foundation.device) * vae.config.scaling_factor, states)
 
 
@@ -137,7 +138,7 @@ def tune(
                         output = unet(noisy[part], t[part], states[part]).sample
                     loss = F.mse_loss(output.float(), aim[part]) * (len(output) / len(t))
                     loss.backward()
-                    total += loss.item()
+                    total += foundation.finite(loss.detach(), "the loss of tuning").item()
                 return total
 
             loss = fitting.tried(backward, len(t))

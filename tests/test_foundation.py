@@ -157,3 +157,38 @@ def test_the_target_is_the_noise_or_the_velocity(prediction: str) -> None:
     velocity = signal.sqrt() * noise - (1 - signal).sqrt() * latents
     expected = noise if prediction == "epsilon" else velocity
     assert torch.allclose(tuning.target(schedule, latents, noise, t), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("part", ["vae", "unet", "text_encoder", "image_encoder"])
+def test_nothing_that_is_not_finite_becomes_an_image_a_feature_or_an_adapter(
+    part: str, tmp_path: Path
+) -> None:
+    broken = foundation.load(SETTINGS.foundation)
+    whole = broken.image_encoder if part == "image_encoder" else getattr(broken.pipeline, part)
+    with torch.no_grad():
+        for weight in whole.parameters():
+            weight.fill_(torch.nan)
+    images = torch.zeros(2, 3, 16, 16, dtype=torch.uint8)
+    told = r"the foundation \S+tiny/stable-diffusion gave NaN or infinity in float32"
+    with pytest.raises(ReglError, match=told):
+        if part == "image_encoder":
+            conditions.features(broken, images)
+        else:
+            lesson = tuning.Lesson(images, ["A photo of one"] * 2, None)
+            tuning.tune(broken, lesson, None, SETTINGS.lora, tmp_path / "adapter", (0,))
+    if part != "image_encoder":
+        with pytest.raises(ReglError, match=told):
+            generation.sample(broken, ["A photo of one"], None, [(0,)], SETTINGS.synthesis)
+
+
+def test_an_adapter_that_exploded_generates_nothing(
+    tiny: foundation.Foundation, tmp_path: Path
+) -> None:
+    lesson = tuning.Lesson(torch.zeros(2, 3, 16, 16, dtype=torch.uint8), ["one"] * 2, None)
+    wild = SETTINGS.lora.model_copy(update={"rate": 1e20, "steps": 1})
+    tuning.tune(tiny, lesson, None, wild, tmp_path / "adapter", (0,))
+    with (
+        tuning.with_adapter(tiny, tmp_path / "adapter", 1.0),
+        pytest.raises(ReglError, match=r"lower lora\.rate"),
+    ):
+        generation.sample(tiny, ["A photo of one"], None, [(0,)], SETTINGS.synthesis)
