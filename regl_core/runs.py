@@ -183,7 +183,8 @@ class PersonalResult:
                 "there is nothing to personalise"
             )
         return Personal(
-            best=sum(map(max, kept)) / len(kept),
+            # Beside NaN `max` is whatever comes first; a client that has diverged has no best.
+            best=sum(max(curve) + 0 * sum(curve) for curve in kept) / len(kept),
             last=sum(curve[-1] for curve in kept) / len(kept),
             left_out=len(self.clients) - len(kept),
         )

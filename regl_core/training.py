@@ -197,6 +197,7 @@ def evaluate(
 ) -> float:
     """Accuracy of `net` in eval mode, in percent, `size` images at a time or what of it fits.
 
+    NaN where the network gives NaN or infinity for any image: training has diverged.
     precision: as `TrainingSettings.precision`. Where images see each other in `net`, it has
     `sees_batches`, and fewer at a time are not tried. ReglError if there are no images, or those at
     a time do not fit into the memory.
@@ -206,7 +207,7 @@ def evaluate(
     net.eval()
     device = next(net.parameters()).device
 
-    def right(some: int) -> int:
+    def right(some: int) -> float:
         if some < size and getattr(net, "sees_batches", False):
             raise ReglError(
                 f"out of memory: classifying {size} images at a time; with fewer the results of "
@@ -214,7 +215,9 @@ def evaluate(
                 f"{precision}), or use a GPU with more memory"
             )
         with cast(precision, device):
-            return int(sum((net(x).argmax(1) == y).sum() for x, y in data.in_turn(some, device)))
+            found = ((net(x), y) for x, y in data.in_turn(some, device))
+            # What is not finite makes the sum NaN.
+            return float(sum((z.argmax(1) == y).sum() + 0 * z.double().sum() for z, y in found))
 
     return 100 * Fitting("classifying an image").tried(right, size) / len(data)
 

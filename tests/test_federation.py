@@ -1,5 +1,7 @@
 """The round loop: resuming, selection, empty clients, small batches, what is recorded."""
 
+import math
+
 import pytest
 import torch
 from method_cases import watched
@@ -171,3 +173,8 @@ def test_other_errors_of_training_pass(monkeypatch):
     monkeypatch.setattr(federation, "local_sgd", failing)
     with pytest.raises(RuntimeError, match="shape mismatch"):
         run()
+
+
+def test_what_has_diverged_has_no_accuracy():
+    state = run(rate=1e30, rounds=3)
+    assert math.isnan(state.accuracy[-1])

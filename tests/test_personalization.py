@@ -1,5 +1,7 @@
 """Fine-tuning on a client's own data, and the two accuracies made of it."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -80,3 +82,8 @@ def test_best_epoch_per_client_beside_the_last():
 def test_nobody_to_personalise_is_an_error():
     with pytest.raises(ReglError, match="none of the 2 clients"):
         _ = PersonalResult(None, (None, None)).personal
+
+
+def test_a_client_that_has_diverged_has_no_best():
+    personal = PersonalResult(None, ((50.0, math.nan), (60.0, 70.0))).personal
+    assert math.isnan(personal.best) and math.isnan(personal.last)

@@ -1,8 +1,10 @@
 """A table from results: the published numbers beside ours, in three formats on disk."""
 
+import math
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from toy_results import DIGITS, METHODS, PAPERLIKE, SKEWED, result, results, settings
 
@@ -10,7 +12,7 @@ from regl_core.errors import ReglError
 from regl_core.paper import published
 from regl_core.params import load
 from regl_core.partition import Dirichlet, Pooled
-from regl_core.report import gather, tables
+from regl_core.report import gather, judge, tables
 from regl_core.report.formats import escape
 from regl_core.report.provenance import Provenance
 
@@ -107,6 +109,23 @@ def test_missing_numbers_are_dashes():
     assert row(table(made).md, "Mine")[0] == "–"
     assert row(table(made).md, "Mine")[1].endswith("(–)")
     assert row(table(made, its=settings(digits=None)).md, "FedAvg")[0] == "**30.0 ± 1.0** (–)"
+
+
+def test_what_has_diverged_is_told_and_not_ranked(tmp_path):
+    its = ("FedAvg", SKEWED[0], 1)
+    made = [it for it in PAPERLIKE if (it.run.method, it.run.partition, it.run.seed) != its]
+    shown = table([*made, result(*its, math.nan)])
+    assert row(shown.md, "FedAvg")[0] == "diverged (29.0 ± 2.0)"
+    assert row(shown.md, "FedAvg")[1].startswith("50.0")
+    assert row(shown.md, "ReGL (TF)")[0].startswith("<ins>70.0")  # second, as before
+    assert "diverged ($29.0" in shown.tex
+    shown.write(SMOKE, tmp_path)
+    kept = pd.read_csv(tmp_path / "table2.csv")
+    assert kept["accuracy_pct"].isna().sum() == 1
+    found = {it.where: it for it in judge("table2", kept, DIGITS) if it.claim == 2}
+    verdict = found["digits, β = 0.01"]
+    assert verdict.verdict == "not decided"
+    assert any("FedAvg at β = 0.01 diverged" in sentence for sentence in verdict.evidence)
 
 
 def test_latex_is_well_formed():

@@ -121,7 +121,8 @@ def means(rows: pd.DataFrame) -> pd.DataFrame:
 
     The best value of a method stands first; values that score alike stand as they were tried.
     """
-    mean = rows.groupby(TRIAL, sort=False)["validation_accuracy_pct"].mean().round(1).reset_index()
+    mean = rows.groupby(TRIAL, sort=False)["validation_accuracy_pct"].mean(skipna=False)
+    mean = mean.round(1).reset_index()  # a value at which any run diverged comes last
     order = {method: place for place, method in enumerate(dict.fromkeys(mean["method"]))}
     return mean.sort_values(
         ["group", "method", "validation_accuracy_pct"],

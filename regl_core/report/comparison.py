@@ -14,7 +14,7 @@ from functools import cached_property
 from statistics import stdev
 from typing import TYPE_CHECKING, Literal
 
-from .rows import POOLED
+from .rows import POOLED, spoken
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,6 +127,12 @@ class Scores:
         return means[list(self.runs[COLUMN].drop_duplicates().itertuples(index=False, name=None))]
 
     @cached_property
+    def diverged(self) -> set[Key]:
+        """Where some seed's run has, which therefore compares with nothing."""
+        lost = self.runs["accuracy_pct"].isna() if self.value == "accuracy_pct" else []
+        return set(self.runs.loc[lost, COLUMN].itertuples(index=False, name=None))
+
+    @cached_property
     def published(self) -> pd.DataFrame:
         """One row, columns as those of `ours`."""
         return self.paper.set_index(COLUMN)[["accuracy_pct"]].T.astype(float)
@@ -173,6 +179,8 @@ class Scores:
             columns = frame.T.reindex(list(weights)).T
             return (columns * list(weights.values())).sum(axis=1, skipna=False).dropna()
 
+        if lost := [f"{method} at {spoken(its)}" for its, method in self.diverged & {*weights}]:
+            return Comparison(f"{what}, but {', '.join(sorted(lost))} diverged", ())
         # Rounded, so that no rounding error of a float decides.
         ours, paper = total(self.ours).round(9), total(self.published)
         published = paper.sum() if len(paper) else math.nan

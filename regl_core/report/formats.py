@@ -12,6 +12,7 @@ from .rows import CELL, POOLED, spoken
 if TYPE_CHECKING:
     import pandas as pd
 
+DIVERGED = "diverged"
 _ESCAPES = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -23,11 +24,11 @@ _ESCAPES = str.maketrans(
 class Cell:
     """Mean and standard deviation over the seeds in %, ours and the paper's; NaN for none."""
 
-    mean: float
+    mean: float  # NaN: a run has diverged
     std: float  # n - 1 in the denominator; NaN for a single seed
     paper_mean: float
     paper_std: float
-    place: int  # among ours in the column: 1 is best; 0 for a reference
+    place: int  # among ours in the column: 1 is best; 0 for a reference and what has diverged
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,12 @@ def arrange(runs: pd.DataFrame, paper: pd.DataFrame) -> TableLayout:
     paper
         Columns ``dataset`` (as in `runs`), ``setting``, ``method``, ``accuracy_pct``, ``std_pct``.
     """
-    stats = runs.groupby(CELL, sort=False)["accuracy_pct"].agg(["mean", "std"])
+    import pandas as pd
+
+    found = runs.groupby(CELL, sort=False)["accuracy_pct"]
+    stats = pd.DataFrame({"mean": found.mean(skipna=False), "std": found.std(skipna=False)})
     printed = stats["mean"].map("{:.1f}".format).astype(float)
-    places = printed.groupby(level=CELL[:2]).rank("dense", ascending=False).astype(int)
+    places = printed.groupby(level=CELL[:2]).rank("dense", ascending=False).fillna(0).astype(int)
     rivals = stats.index.get_level_values("setting") != POOLED
     stats = stats.join(paper.set_index(CELL)[["accuracy_pct", "std_pct"]])
     stats["place"] = places * rivals
@@ -149,12 +153,16 @@ def _both(cell: Cell | None, number: Callable[[float, float, int], str], none: s
 
 
 def _markdown_number(mean: float, std: float, place: int) -> str:
+    if math.isnan(mean):
+        return DIVERGED
     text = f"{mean:.1f}" + ("" if math.isnan(std) else f" ± {std:.1f}")
     # GitHub strips <u> but shows <ins>, also underlined.
     return {1: f"**{text}**", 2: f"<ins>{text}</ins>"}.get(place, text)
 
 
 def _latex_number(mean: float, std: float, place: int) -> str:
+    if math.isnan(mean):
+        return DIVERGED
     text = {1: r"\mathbf{%.1f}", 2: r"\underline{%.1f}"}.get(place, "%.1f") % mean
     spread = "" if math.isnan(std) else rf"_{{\pm {std:.1f}}}"
     return f"${text}{spread}$"

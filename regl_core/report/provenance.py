@@ -136,10 +136,12 @@ def write_csv(
     write(name, {"csv": csv_text(frame, trace(name, settings), float_format)}, settings, folder)
 
 
-def csv_text(frame: pd.DataFrame, made: Provenance, float_format: str | None = "%.2f") -> str:
-    """`frame` as CSV, after its own columns those of COLUMNS."""
+def csv_text(
+    frame: pd.DataFrame, made: Provenance, float_format: str | None = "%.2f", none: str = ""
+) -> str:
+    """`frame` as CSV, after its own columns those of COLUMNS; `none` in the place of NaN."""
     whole = frame.assign(**{column: getattr(made, column) for column in COLUMNS})
-    return whole.to_csv(index=False, float_format=float_format, lineterminator="\n")
+    return whole.to_csv(index=False, float_format=float_format, na_rep=none, lineterminator="\n")
 
 
 def save_figure(figure: Figure, name: str, settings: Settings, folder: Path | None = None) -> None:

@@ -39,7 +39,7 @@ class Table:
         return {
             "md": f"{self.md}\n<!-- {made.line} -->\n",
             "tex": f"{self.tex}% {made.line}\n",
-            "csv": csv_text(self.runs, made),
+            "csv": csv_text(self.runs, made, none="nan"),  # of a run that has diverged,
         }
 
     def _repr_markdown_(self) -> str:
