@@ -79,7 +79,7 @@ def opened(folders: Sequence[Path], dtype: str, device: str) -> Foundation:
         library.utils.logging.disable_progress_bar()
     where = pick_device(device)
     drawing, seeing, saying = folders
-    local = {"local_files_only": True}
+    local = {"local_files_only": True, "trust_remote_code": False}
     how = {"dtype": getattr(torch, dtype), "use_safetensors": True, **local}
     pipeline = diffusers.StableDiffusionPipeline.from_pretrained(
         drawing,

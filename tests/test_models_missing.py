@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from toy_models import IDS, cache, naming
 
 from regl_core import foundation
@@ -127,6 +128,34 @@ def test_an_adapter_beside_the_weights_is_refused(models, key):
     (found,) = problems(models)
     assert found.startswith(f"foundation.{key}: ") and "adapter_config.json" in found
     assert "merge it into them, or remove it" in found
+
+
+@pytest.mark.parametrize("key", ["name", "image_encoder", "captioner"])
+def test_a_models_own_code_is_refused(models, key):
+    folder = models[key] / "text_encoder" if key == "name" else models[key]
+    (folder / "modeling_own.py").write_text("raise SystemExit('run')")
+    rewrite(folder / "config.json", auto_map={"AutoModel": "modeling_own.Own"})
+    found = problems(models)
+    assert len(found) == 2 and all("never run" in it for it in found)
+    assert "config.json" in found[0] and "modeling_own.py" in found[1]
+
+
+def test_what_lies_in_a_linked_folder_is_checked_and_has_a_part_in_the_digest(models, tmp_path):
+    """As a model whose parts are shared by several: the libraries follow the link."""
+    before = Sources(naming(models).foundation).digest()
+    vae = models["name"] / "vae"
+    vae.rename(tmp_path / "elsewhere")
+    vae.symlink_to(tmp_path / "elsewhere")
+    assert problems(models) == []
+    assert Sources(naming(models).foundation).digest() == before
+    file = tmp_path / "elsewhere/diffusion_pytorch_model.safetensors"
+    tensors = load_file(file)
+    name = next(iter(tensors))
+    save_file(tensors | {name: tensors[name] + 1}, file)
+    assert Sources(naming(models).foundation).digest() != before
+    file.unlink()
+    (found,) = problems(models)
+    assert "vae/diffusion_pytorch_model.safetensors is missing" in found
 
 
 def test_image_features_of_another_width_are_refused_where_they_are_used(model_folders):

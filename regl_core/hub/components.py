@@ -46,7 +46,7 @@ class ModelFiles:
 
     def of(self, folder: Path) -> list[Path]:
         """Those in `folder`, in order."""
-        named = {it.relative_to(folder).as_posix(): it for it in folder.rglob("*") if it.is_file()}
+        named = {it.relative_to(folder).as_posix(): it for it in _files(folder)}
         wanted = (it for it in sorted(named) if any(fnmatch(it, own) for own in self.patterns))
         return [named[name] for name in wanted]
 
@@ -182,6 +182,12 @@ class Component:
             return {}
 
 
+def _files(folder: Path) -> list[Path]:
+    """All files below `folder`, those in linked folders too, as the libraries follow links."""
+    walk = os.walk(folder, followlinks=True)
+    return sorted(Path(place, name) for place, _, names in walk for name in names)
+
+
 def _missing(files: ModelFiles, folder: Path) -> Iterator[str]:
     """What keeps a model in `folder` from being loaded."""
     for choice in ((files.entry,), *files.needed):
@@ -191,12 +197,17 @@ def _missing(files: ModelFiles, folder: Path) -> Iterator[str]:
         for path in there:
             if path.suffix == ".json" and _mapping(path) is None:
                 yield f"{path.relative_to(folder)} is damaged"
-    for path in sorted(folder.rglob("adapter_config.json")):
-        # transformers would load it unasked, from a file that is none of `files`.
-        yield (
-            f"{path.relative_to(folder)} is that of an adapter, which would alter the weights: "
-            "merge it into them, or remove it"
-        )
+    for path in _files(folder):
+        name = path.relative_to(folder)
+        if path.name == "adapter_config.json":
+            # transformers would load it unasked, from a file that is none of `files`.
+            yield (
+                f"{name} is that of an adapter, which would alter the weights: merge it into them, "
+                "or remove it"
+            )
+        told = (_mapping(path) or {}) if path.suffix == ".json" else {}
+        if path.suffix == ".py" or "auto_map" in told:
+            yield f"{name} is or names code of the model's own, which is never run: remove it"
     for name in files.weights:
         for path, text in _unread(folder / name):
             yield f"{path.relative_to(folder)} {text}"
