@@ -208,7 +208,7 @@ def _client_turn(
         checkpoint,
     )
     state, update = method.finish(task, live.weights(), steps)
-    _only_declared(method, update)
+    _check_sent(method, update, before.server.weights, len(data))
     state, update = _moved(state, away), _moved(update, away)
     states = (*before.clients[:client], state, *before.clients[client + 1 :])
     updates = {**before.updates, client: update}
@@ -228,16 +228,34 @@ def _moved(value: T, device: torch.device) -> T:
             )
         case Mapping():
             return {name: _moved(part, device) for name, part in value.items()}
-    return value  # what no method may send is for `_only_declared` to refuse
+    return value  # what no method may send is for `_check_sent` to refuse
 
 
-def _only_declared(method: Method, update: Update) -> None:
-    """The paper's promise: nothing but weights, a count and what a method declares is sent."""
+def _check_sent(method: Method, update: Update, known: Weights, count: int) -> None:
+    """Nothing but weights of the global model, the count and what a method declares is sent.
+
+    That is the paper's promise, and what the server can be sure of: a tensor of another shape would
+    be broadcast, a larger count would take the model over.
+    """
     if not isinstance(update, Update) or set(update.extra) != set(method.uploads):
         raise ReglError(
             f"method {method.name!r}: a client must send an Update whose extra has the names in "
             f"uploads, {list(method.uploads)}; correct finish or uploads"
         )
+    if update.count != count:
+        raise ReglError(
+            f"method {method.name!r}: a client of {count} images sent a count of {update.count}"
+        )
+    whole = {**known.params, **known.buffers}
+    for part in (update.weights, *update.extra.values()):
+        sent = {**part.params, **part.buffers} if isinstance(part, Weights) else {}
+        for name, tensor in sent.items():
+            if name not in whole or tensor.shape != whole[name].shape:
+                raise ReglError(
+                    f"method {method.name!r}: a client sent {name!r} of the shape "
+                    f"{tuple(tensor.shape)}, the model has "
+                    f"{tuple(whole[name].shape) if name in whole else 'no such weight'}"
+                )
 
 
 def _server_turn(

@@ -1,6 +1,7 @@
 """The round loop: resuming, selection, empty clients, small batches, what is recorded."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from regl_core.methods.fedbn import FedBN
 from regl_core.methods.fedrep import FedRep
 from regl_core.methods.moon import Moon
 from regl_core.methods.scaffold import Scaffold
-from regl_core.weights import Weights
+from regl_core.weights import Weights, combine
 
 TEST = client(12, seed=99)
 DATA = clients(5, 9, 0, 3)
@@ -178,3 +179,23 @@ def test_other_errors_of_training_pass(monkeypatch):
 def test_what_has_diverged_has_no_accuracy():
     state = run(rate=1e30, rounds=3)
     assert math.isnan(state.accuracy[-1])
+
+
+@pytest.mark.parametrize(
+    ("lie", "told"),
+    [
+        (lambda sent: replace(sent, count=10**12), "sent a count of 1000000000000"),
+        (lambda sent: replace(sent, weights=combine(lambda it: it[:1], sent.weights)), "the shape"),
+        (lambda sent: replace(sent, weights=Weights({"own": torch.ones(2)}, {})), "no such weight"),
+    ],
+)
+def test_the_server_refuses_what_a_client_makes_up(lie, told):
+    class Liar(FedAvg):
+        name = "Liar"
+
+        def finish(self, task, trained, steps):
+            state, sent = super().finish(task, trained, steps)
+            return state, lie(sent)
+
+    with pytest.raises(ReglError, match=told):
+        run(Liar())
