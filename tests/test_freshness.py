@@ -209,6 +209,7 @@ def test_the_index_is_fresh_altered_not_recorded_or_missing(summed):
     (folder / "notebooks/index.json").unlink()
     assert summary(summed) == ("stale", "it is not recorded what it was made from")
     page.unlink()
+    (folder / "README.md").unlink()
     assert summary(summed) == ("missing", "")
 
 

@@ -136,10 +136,11 @@ def altered(dataset: Dataset, rows: Iterable[int], folder: Path) -> Dataset:
         images = train.images.clone()
         images[rows] = noise(len(rows), *images.shape[1:], seed=9)
         return replace(dataset, train=Split(images, train.labels))
-    root = shutil.copytree(train.origin.root, folder / "photos")
+    before = Path(dataset.name.removeprefix("folder:"))
+    root = shutil.copytree(before, folder / "photos")
     for row in rows:
-        file = root / train.origin.files[train.origin.rows[row]]
-        picture(noise(3, 32, 32, seed=1000 + row), file)
+        file, _ = train.origin.files[train.origin.rows[row]]
+        picture(noise(3, 32, 32, seed=1000 + row), root / file.relative_to(before))
     return opened(root)[2]
 
 

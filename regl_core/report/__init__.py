@@ -15,7 +15,7 @@ from .drawing.image_grids import agreement, image_grid
 from .drawing.leaks import intervals
 from .drawing.palette import method_styles
 from .drawing.scatter import scatter_by_class, scatter_together
-from .drawing.style import CLASSES, MARKERS, heat_map, panels
+from .drawing.style import CLASSES, MARKERS, REAL, SYNTHETIC, heat_map, panels
 from .figure_data import (
     ClientImagesRun,
     DistanceRun,
@@ -43,7 +43,7 @@ __all__ += ["accuracy_per_class", "class_names", "image_distances", "marked_clas
 __all__ += ["ownership", "ownership_matrix", "separation", "skew"]
 __all__ += ["accuracy_bars", "accuracy_by_volume", "accuracy_curves", "agreement", "image_grid"]
 __all__ += ["intervals", "local_update", "ownership_maps", "panels", "recovery"]
-__all__ += ["scatter_by_class", "scatter_together"]
+__all__ += ["REAL", "SYNTHETIC", "scatter_by_class", "scatter_together"]
 # Of press.
 __all__ += ["CLAIMS", "COLUMNS", "ENDINGS", "ORDER", "Verdict", "artefacts", "check"]
 __all__ += ["claims_frame", "commit", "digest", "judge", "libraries", "render"]
