@@ -12,7 +12,7 @@ from regl_core.params import ROOT
 from tools.source_only import source_only
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-DESK = ("start_here", "extend", "explore", "fig")  # what a person opens first
+DESK = ("start_here", "extend", "explore", "fig", "table")  # what a person opens first
 PARAMETERS = """\
 profile: str = "{}"  # which params/<profile>.yaml: smoke, desk or paper
 changes: dict = {{}}  # single settings to alter, e.g. {{"training.rounds": 3}}"""

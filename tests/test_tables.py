@@ -10,7 +10,7 @@ from toy_results import DIGITS, METHODS, PAPERLIKE, SKEWED, result, results, set
 
 from regl_core.errors import ReglError
 from regl_core.paper import published
-from regl_core.params import load
+from regl_core.params import ROOT, load
 from regl_core.partition import Dirichlet, Pooled
 from regl_core.report import gather, judge, tables
 from regl_core.report.formats import escape
@@ -182,3 +182,10 @@ def test_failed_write_leaves_everything_as_it_was(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no space"):
         table(results({"FedAvg": 10})).write(SMOKE, tmp_path)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_what_is_shipped_is_shown_as_it_lies_there():
+    found = tables.shipped("table2", "desk", {})
+    assert found.data == (ROOT / "figures/desk/table2.md").read_text(encoding="utf-8")
+    assert tables.shipped("table2", "desk", {"training.rounds": 3}) is None
+    assert tables.shipped("table2", "nowhere", {}) is None

@@ -33,12 +33,12 @@ from .notebook_page import write_page
 from .page import render
 from .provenance import COLUMNS, commit, digest, libraries, save_figure, trace, write_csv
 from .rows import RUN, by_clients, by_epochs, by_task, by_volume, gather, spoken
-from .tables import table
+from .tables import shipped, table
 
 # Of notebooks.
 __all__ = ["ClientImagesRun", "DistanceRun", "UpdateRun", "gather", "spoken"]
 __all__ += ["by_clients", "by_epochs", "by_task", "by_volume"]
-__all__ += ["save_figure", "table", "verdicts", "write_csv"]
+__all__ += ["save_figure", "shipped", "table", "verdicts", "write_csv"]
 __all__ += ["accuracy_per_class", "class_names", "image_distances", "marked_classes"]
 __all__ += ["ownership", "ownership_matrix", "separation", "skew"]
 __all__ += ["accuracy_bars", "accuracy_by_volume", "accuracy_curves", "agreement", "image_grid"]

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..paper import published
-from ..params import Settings
+from ..params import ROOT, Settings
+from ..runs import handed
 from . import formats
 from .provenance import Provenance, csv_text, trace, write
 from .rows import CELL, POOLED, by_partition, gather
 
 if TYPE_CHECKING:  # results are reported without loading what computes them
     import pandas as pd
+    from IPython.display import Markdown
 
     from ..runs import PersonalResult, Result
     from .rows import Place
@@ -44,6 +46,19 @@ class Table:
 
     def _repr_markdown_(self) -> str:
         return self.md
+
+
+def shipped(name: str, profile: str, changes: Mapping[str, Any]) -> Markdown | None:
+    """The table in figures/<profile> as it lies there, to be seen before anything is computed.
+
+    None where there is none, where `changes` are asked for, and for `make`, which makes it anew.
+    """
+    file = ROOT / "figures" / profile / f"{name}.md"
+    if handed() or changes or not file.exists():
+        return None
+    from IPython.display import Markdown
+
+    return Markdown(file.read_text(encoding="utf-8"))
 
 
 def table(
