@@ -113,7 +113,7 @@ test: $(ready)  ## lint, unit tests, and every notebook at the smoke profile
 	$(py) -m tools.at_smoke build/notebooks
 	$(py) -m pytest -n auto --dist worksteal --nbmake --nbmake-timeout=300 tests build/notebooks
 
-rehearsal: $(ready)  ## PROFILE=paper in small, all of it: replicas of data and models, no GPU, 4 minutes
+rehearsal: $(ready)  ## PROFILE=paper in small, all of it: replicas of data and models, no GPU, 6 minutes
 	@exec $(py) -m tools.rehearsal
 
 test-faults: $(ready)  ## kill `make report` 25 times and damage 1,000 stores: is anything lost?

@@ -31,9 +31,10 @@ def mosaic(
     axes: Axes, title: str, images: Tensor, columns: int, classes: Sequence[str] = ()
 ) -> None:
     """Images (classes, n, 3, side, side), a row per class; rows are named where `classes` are."""
-    rows, across, _, side, _ = images[:, :columns].shape
-    whole = images[:, :columns].permute(0, 3, 1, 4, 2).reshape(rows * side, across * side, 3)
-    axes.imshow(whole.numpy(), interpolation="nearest")
+    apart = np.pad(images[:, :columns].numpy(), [(0, 0)] * 3 + [(0, 1)] * 2, constant_values=255)
+    rows, across, _, side, _ = apart.shape
+    whole = apart.transpose(0, 3, 1, 4, 2).reshape(rows * side, across * side, 3)
+    axes.imshow(whole, interpolation="nearest")
     axes.set_title(title, fontsize=9)
     axes.set_xticks([])
     places = np.arange(rows) * side + side / 2 - 0.5
