@@ -190,4 +190,4 @@ def picture() -> Figure:
 if __name__ == "__main__":
     for path in TEXTS:
         path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
-    picture().savefig(PICTURE, dpi=150)
+    picture().savefig(PICTURE, dpi=150, bbox_inches="tight")

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from graphlib import TopologicalSorter
+from threading import RLock
 
 from tqdm import tqdm
 
@@ -134,6 +135,8 @@ def closure(
 
 
 def _bar(count: int, seconds: float, progress: bool) -> tqdm:
+    # Its own would be a semaphore between processes, which after Ctrl-C is reported as leaked.
+    tqdm.set_lock(RLock())
     return tqdm(
         desc=f"stages 0/{count}",
         total=seconds,

@@ -18,6 +18,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from tqdm import tqdm
+
 from ..errors import Halt, ReglError
 from ..system import heed, spawned
 from .stage import Stage
@@ -146,6 +148,8 @@ def _work(pipe: Connection, root: Path, variables: dict[str, str]) -> None:
     os.environ.clear()
     os.environ.update(variables)
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    # Where a library draws a bar, its own lock would be a semaphore, reported as leaked if killed.
+    tqdm.set_lock(threading.RLock())
     store = Store(root)
     with suppress(EOFError, BrokenPipeError):
         while True:

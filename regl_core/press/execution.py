@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event
 from typing import Any
 
 import papermill
@@ -63,18 +64,19 @@ def execute(
         at the end, when notebooks failed. The others have run all the same.
     """
     load(profile, changes)
-    paths, failed = find(names, folder), []
+    paths, failed, ended = find(names, folder), [], Event()
     out.mkdir(parents=True, exist_ok=True)
     given = {"profile": profile, "changes": dict(changes)}
     with ThreadPoolExecutor(AT_ONCE) as pool:
         futures = {
-            pool.submit(_attempt, path, out, given, variables.get(path.stem, {})): path.stem
+            pool.submit(_attempt, path, out, given, variables.get(path.stem, {}), ended): path.stem
             for path in paths
         }
         try:
             for future in as_completed(futures):
                 (done if future.result() else failed.append)(futures[future])
         except BaseException:
+            ended.set()
             pool.shutdown(wait=False, cancel_futures=True)
             while wait(futures, timeout=0.1).not_done:
                 for process in psutil.Process().children(recursive=True):  # kernels, and theirs
@@ -90,11 +92,16 @@ def execute(
 
 
 def _attempt(
-    path: Path, out: Path, parameters: Mapping[str, Any], variables: Mapping[str, str]
+    path: Path,
+    out: Path,
+    parameters: Mapping[str, Any],
+    variables: Mapping[str, str],
+    ended: Event,
 ) -> bool:
     """Run one notebook and tell how it went; whether it came to its end.
 
-    Its copy appears whole: another process may run the same notebook.
+    Its copy appears whole: another process may run the same notebook. Once all is `ended`, how it
+    failed tells nothing.
     """
     start, name, said, why = time.monotonic(), path.stem, io.StringIO(), ""
     print(f"{name}: runs at profile {parameters['profile']}", flush=True)
@@ -120,6 +127,8 @@ def _attempt(
             why = f"failed in cell [{error.exec_count}]: {error.ename}: {error.evalue}"
         except Exception as error:  # a kernel that died or never started
             why = f"failed: {type(error).__name__}: {error}"
+        if ended.is_set():
+            return False
         if side.exists():
             put({(failed if why else copy).name: side.read_bytes()}, out)
     if text := said.getvalue().rstrip():
