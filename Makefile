@@ -74,7 +74,7 @@ $(py) -c '$(supported)' || {
 echo '$(py) -m pip install --require-hashes -r requirements.lock'
 $(py) -m pip install --require-hashes -r requirements.lock
 $(py) -c '$(link)'
-[ ! -e .git ] || git config filter.source-only.clean 'python3 tools/source_only.py'
+[ ! -e .git ] || git config filter.source-only.clean 'python3 tools/source_only.py' 2>/dev/null || :  # where git will
 touch $(ready)
 endef
 export install
