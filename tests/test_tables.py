@@ -128,6 +128,12 @@ def test_what_has_diverged_is_told_and_not_ranked(tmp_path):
     assert any("FedAvg at β = 0.01 diverged" in sentence for sentence in verdict.evidence)
 
 
+def test_a_name_stays_within_its_cell():
+    odd = [result("A|<b>", SKEWED[0], seed, 50.0, dataset="my|own") for seed in range(3)]
+    shown = table(odd, its=settings(**{"my|own": None}))
+    assert "| A\\|&lt;b&gt; | **50.0 ± 0.0**" in shown.md and "my\\|own, β = 0.01" in shown.md
+
+
 def test_latex_is_well_formed():
     its = settings(digits="imagefruit", my_fruit=None)
     made = PAPERLIKE + results(dict.fromkeys(METHODS, 40.0), dataset="my_fruit")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -88,11 +89,11 @@ def markdown(layout: TableLayout, caption: str) -> str:
     A reference's number stands in every column of its data set.
     """
     columns = [(d, s) for d, settings in layout.columns.items() for s in settings]
-    heads = ["method", *(f"{dataset}, {spoken(setting)}" for dataset, setting in columns)]
+    heads = ["method", *(f"{_plain(dataset)}, {spoken(setting)}" for dataset, setting in columns)]
     rows = [heads, ["---", *["---:"] * len(columns)]]
     for method in layout.methods:
         cells = (layout.cell(*column, method) for column in columns)
-        rows.append([method, *(_both(cell, _markdown_number, "–") for cell in cells)])
+        rows.append([_plain(method), *(_both(cell, _markdown_number, "–") for cell in cells)])
     lines = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([*lines, "", caption, ""])
 
@@ -150,6 +151,11 @@ def _both(cell: Cell | None, number: Callable[[float, float, int], str], none: s
     lacking = math.isnan(cell.paper_mean)
     paper = none if lacking else number(cell.paper_mean, cell.paper_std, 0)
     return f"{number(cell.mean, cell.std, cell.place)} ({paper})"
+
+
+def _plain(name: str) -> str:
+    """`name` such that Markdown shows it within a cell."""
+    return html.escape(name, quote=False).replace("|", "\\|")
 
 
 def _markdown_number(mean: float, std: float, place: int) -> str:
