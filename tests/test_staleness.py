@@ -46,7 +46,7 @@ ALTERING = [
     ("foundation.py", "torch.channels_last", "torch.contiguous_format", DRAWN | {"Tuned"}),
     ("system/memory.py", "(size + 1) // 2", "size // 2", DRAWN | SEEN),
     ("tuning.py", "weight_decay=1e-2", "weight_decay=1e-3", {"Tuned"}),
-    ("conditions.py", "F.normalize(torch.cat(parts), dim=1)", "torch.cat(parts)", SEEN),
+    ("conditions.py", "F.normalize(foundation", "F.relu(foundation", SEEN),
     ("stages/distances.py", "- 2 * apart", "- 3 * apart", {"Distance"}),
     ("training.py", "return 100 * Fitting", "return 99 * Fitting", FEDERATED | {"Probed"}),
     ("training.py", "torch.randperm(len(data)", "torch.randperm(+len(data)", FEDERATED | {"Judge"}),
