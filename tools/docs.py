@@ -6,6 +6,7 @@ A text holds ``<!-- name -->`` and ``<!-- /name -->`` on lines of their own, and
 the function of that name in BLOCKS gives. A test compares.
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping
 
@@ -14,81 +15,79 @@ import torch
 from matplotlib.figure import Figure
 
 from regl_core import datasets
-from regl_core.paper import published
 from regl_core.params import ROOT, load
 from regl_core.partition import Dirichlet
 from regl_core.privacy import findings
-from regl_core.report import CLAIMS, FT, TF, ClientImagesRun, marked_classes, panels
+from regl_core.report import (
+    CLAIMS,
+    FT,
+    TF,
+    ClientImagesRun,
+    marked_classes,
+    method_styles,
+    panels,
+)
 from regl_core.report.drawing.image_grids import mosaic
+from regl_core.report.formats import Cell, arrange
+from regl_core.report.page import MARKS
+from regl_core.report.tables import beside
 from regl_core.runs import run_all
 
 DESK = ROOT / "figures" / "desk"
 TEXTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 PICTURE = ROOT / "docs" / "overview.png"
 SETTINGS = {"beta=0.01": "β = 0.01", "beta=0.5": "β = 0.5", "single_label": "one class per client"}
-CHIPS = {"holds": "✔ holds", "does not hold": "✘ does not hold", "not decided": "? not decided"}
 WHERE = r"digits, (.*?)(?: \((?:within|too few|runs missing)[^)]*\))?: "  # in claims.csv
 REFERENCES = ("Centralized", "FedAvg")
 
 
-def accuracies() -> pd.DataFrame:
-    """Tables 2 and 3: a row per method, a column per setting and seed, in %."""
-    rows = pd.concat([pd.read_csv(DESK / f"table{number}.csv") for number in (2, 3)])
-    pooled = rows[rows["setting"] == "all"].drop_duplicates(["method", "seed"])
-    rows = pd.concat(
-        [rows[rows["setting"] != "all"], *(pooled.assign(setting=s) for s in SETTINGS)]
-    )
-    return rows.pivot_table("accuracy_pct", "method", ["setting", "seed"], sort=False)[
-        list(SETTINGS)
-    ]
+def cells() -> dict[tuple[str, str], Cell]:
+    """Ours and the paper's on ImageFruit, over the seeds, by method and setting of SETTINGS."""
+    settings, found = load("desk"), {}
+    for number, own in ((2, ("beta=0.01", "beta=0.5")), (3, ("single_label",))):
+        runs = pd.read_csv(DESK / f"table{number}.csv")
+        layout = arrange(runs, beside(number, settings))
+        found |= {(it, at): layout.cell("digits", at, it) for it in layout.methods for at in own}
+    return found
 
 
 def headline() -> str:
     """The five rows that the paper is about, ours and in brackets the paper's on ImageFruit."""
-    ours = accuracies()
-    theirs = pd.concat([published(2), published(3)]).query("dataset == 'imagefruit'")
-    theirs = theirs.pivot_table("accuracy_pct", "method", "setting")
-    if "all" in theirs:  # Centralized, of which Table 3 has none
-        for setting in ("beta=0.01", "beta=0.5"):
-            theirs[setting] = theirs[setting].fillna(theirs["all"])
+    found = cells()
 
-    def cell(method: str, setting: str) -> str:
-        its, paper = ours.loc[method, setting], theirs[setting].get(method)
-        beside = "–" if pd.isna(paper) else f"{paper:.1f}"
-        return f"{its.mean():.1f} ± {its.std():.1f} ({beside})"
+    def told(method: str, setting: str) -> str:
+        its = found[method, setting]
+        paper = "–" if math.isnan(its.paper_mean) else f"{its.paper_mean:.1f}"
+        return f"{its.mean:.1f} ± {its.std:.1f} ({paper})"
 
-    others = ours.index.difference([*REFERENCES, FT, TF], sort=False)
-    best = {s: ours[s].loc[others].mean(axis=1).idxmax() for s in SETTINGS}
-    rows = {method: [cell(method, s) for s in SETTINGS] for method in REFERENCES}
-    rows["best of the other baselines"] = [f"{best[s]}: {cell(best[s], s)}" for s in SETTINGS]
-    rows |= {method: [cell(method, s) for s in SETTINGS] for method in (TF, FT)}
+    others = [it for it in dict.fromkeys(it for it, _ in found) if it not in (*REFERENCES, FT, TF)]
+    best = {at: max(others, key=lambda it: found[it, at].mean) for at in SETTINGS}
+    rows = {method: [told(method, at) for at in SETTINGS] for method in REFERENCES}
+    rows["best of the other baselines"] = [f"{best[at]}: {told(best[at], at)}" for at in SETTINGS]
+    rows |= {method: [told(method, at) for at in SETTINGS] for method in (TF, FT)}
     table = pd.DataFrame.from_dict(rows, orient="index", columns=list(SETTINGS.values()))
     return table.to_markdown(colalign=["left", *["right"] * len(SETTINGS)])
 
 
 def gaps() -> str:
     """How much of what label skew costs FedAvg each kind of ReGL wins back."""
-    means = {setting: accuracies()[setting].mean(axis=1) for setting in SETTINGS}
-
-    def share(method: str, setting: str) -> str:
-        its = means[setting]
-        won = (its[method] - its["FedAvg"]) / (its["Centralized"] - its["FedAvg"])
-        return f"{100 * won:.0f} %"
-
-    lines = [
-        f"- {words}: FedAvg is {its['Centralized'] - its['FedAvg']:.1f} points below Centralized. "
-        f"TF wins back {share(TF, setting)} of that, FT {share(FT, setting)}. "
-        f"FT − TF is {its[FT] - its[TF]:+.1f} points.".replace("-", "−").replace("− β", "- β", 1)
-        for (setting, words), its in zip(SETTINGS.items(), means.values(), strict=True)
-    ]
-    return "\n".join("- " + line[2:] for line in lines)
+    found, lines = cells(), []
+    for setting, words in SETTINGS.items():
+        centralized, fedavg, tf, ft = (found[it, setting].mean for it in (*REFERENCES, TF, FT))
+        gap = centralized - fedavg
+        lines.append(
+            f"- {words}: FedAvg is {gap:.1f} points below Centralized. TF wins back "
+            f"{(tf - fedavg) / gap:.0%} of that, FT {(ft - fedavg) / gap:.0%}. "
+            f"FT − TF is {ft - tf:+.1f} points."
+        )
+    return "\n".join(lines).replace("%", " %").replace("is -", "is −")
 
 
 def counts() -> str:
     """How many verdicts there are of each kind."""
     rows = pd.read_csv(DESK / "claims.csv")
     kinds = rows["verdict"].value_counts()
-    hold, fail, open_ = (kinds.get(kind, 0) for kind in CHIPS)
+    hold, fail, open_ = (kinds.get(kind, 0) for kind in MARKS)
     return (
         f"{rows['claim'].nunique()} claims, {len(rows)} verdicts: {hold} hold, {fail} do not hold, "
         f"{open_} are not decided."
@@ -108,24 +107,25 @@ def main() -> str:
 def chips() -> str:
     """Each claim, and a sign for each of its verdicts."""
     rows = pd.read_csv(DESK / "claims.csv").groupby("claim")["verdict"]
-    signs = {number: " ".join(CHIPS[it][0] for it in own) for number, own in rows}
-    lines = [f"| {it.number} | {it.text} | {signs.get(it.number, '')} |" for it in CLAIMS]
+    signs = {number: " ".join(MARKS[it] for it in own) for number, own in rows}
+    return _table({it.number: signs.get(it.number, "") for it in CLAIMS})
+
+
+def _table(here: Mapping[int, str]) -> str:
+    """What each claim says, and beside it what there is `here`, by its number."""
+    lines = [f"| {it.number} | {it.text} | {here[it.number]} |" for it in CLAIMS]
     return "\n".join(["| | the paper says | here |", "|---:|---|---|", *lines])
 
 
 def claims() -> str:
     """Each claim with its verdicts."""
-    rows = pd.read_csv(DESK / "claims.csv")
-    lines = ["| | the paper says | here |", "|---:|---|---|"]
-    for claim in CLAIMS:
-        own = rows[rows["claim"] == claim.number]
+    found = {}
+    for number, own in pd.read_csv(DESK / "claims.csv").groupby("claim"):
         wheres = [re.match(WHERE, text) for text in own["evidence"]]
-        chips = [
-            f"**{CHIPS[verdict]}**{f' ({where[1]})' * (where is not None and len(own) > 1)}"
-            for verdict, where in zip(own["verdict"], wheres, strict=True)
-        ]
-        lines.append(f"| {claim.number} | {claim.text} | {'; '.join(chips)} |")
-    return "\n".join(lines)
+        told = [f" ({where[1]})" * (len(own) > 1) for where in wheres]
+        pairs = zip(own["verdict"], told, strict=True)
+        found[number] = "; ".join(f"**{MARKS[it]} {it}**{where}" for it, where in pairs)
+    return _table(found)
 
 
 def privacy() -> str:
@@ -177,11 +177,12 @@ def picture() -> Figure:
     figure, grid = panels(4, 10.5, 3.1, gridspec_kw={"width_ratios": (1, 1, 1, 1.5)})
     for axes, (title, images) in zip(grid[:3], shown.items(), strict=True):
         mosaic(axes, title, images, 8, names if axes is grid[0] else ())
-    means = accuracies()["beta=0.01"].loc[[FT, TF, "FedAvg", "Centralized"]]
-    names = ["ReGL (FT)", "ReGL (TF)", "FedAvg", "all images\nin one place"]
-    grid[3].barh(names, means.mean(axis=1), color=["#D55E00", "#56B4E9", "#4B0092", "0.7"])
-    for seed in means:
-        grid[3].plot(means[seed], names, "o", color="k", markersize=3)
+    runs = pd.read_csv(DESK / "table2.csv").query("setting in ('beta=0.01', 'all')")
+    for method, style in method_styles([FT, TF, "FedAvg", "Centralized"]).items():
+        own = runs.query("method == @method")["accuracy_pct"]
+        name = "all images\nin one place" if method == "Centralized" else method
+        grid[3].barh(name, own.mean(), color=style["color"], alpha=0.7)
+        grid[3].plot(own, [name] * len(own), "o", color="k", markersize=3)
     grid[3].set(xlabel="test accuracy, %, β = 0.01 (dots: seeds)", xlim=(0, 100))
     grid[3].spines[["top", "right"]].set_visible(False)
     return figure

@@ -190,14 +190,16 @@ def _files(folder: Path) -> list[Path]:
 
 def _missing(files: ModelFiles, folder: Path) -> Iterator[str]:
     """What keeps a model in `folder` from being loaded."""
+    found = _files(folder)
+    told = {path: _mapping(path) for path in found if path.suffix == ".json"}
     for choice in ((files.entry,), *files.needed):
         there = [folder / name for name in choice if (folder / name).is_file()]
         if not there:
             yield f"{' or '.join(choice)} is missing"
         for path in there:
-            if path.suffix == ".json" and _mapping(path) is None:
+            if path in told and told[path] is None:
                 yield f"{path.relative_to(folder)} is damaged"
-    for path in _files(folder):
+    for path in found:
         name = path.relative_to(folder)
         if path.name == "adapter_config.json":
             # transformers would load it unasked, from a file that is none of `files`.
@@ -205,8 +207,7 @@ def _missing(files: ModelFiles, folder: Path) -> Iterator[str]:
                 f"{name} is that of an adapter, which would alter the weights: merge it into them, "
                 "or remove it"
             )
-        told = (_mapping(path) or {}) if path.suffix == ".json" else {}
-        if path.suffix == ".py" or "auto_map" in told:
+        if path.suffix == ".py" or "auto_map" in (told.get(path) or {}):
             yield f"{name} is or names code of the model's own, which is never run: remove it"
     for name in files.weights:
         for path, text in _unread(folder / name):

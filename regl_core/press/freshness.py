@@ -1,9 +1,9 @@
 """Whether artefacts are what the present notebooks, settings, code and data would make.
 
 When something has been made, notebooks/<name>.json records what it was made from and the checksums
-of its files: of an artefact, once its notebook has come to its end; of `INDEX`, claims.csv and
-index.html, which are put together from the files of artefacts (`making.build`). `state` compares
-that with what is there now.
+of its files: of an artefact, once its notebook has come to its end; of `INDEX`, claims.csv,
+index.html and README.md, which are put together from the files of artefacts (`making.build`).
+`state` compares that with what is there now.
 """
 
 import hashlib

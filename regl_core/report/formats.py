@@ -150,7 +150,8 @@ def _both(cell: Cell | None, number: Callable[[float, float, int], str], none: s
         return none
     lacking = math.isnan(cell.paper_mean)
     paper = none if lacking else number(cell.paper_mean, cell.paper_std, 0)
-    return f"{number(cell.mean, cell.std, cell.place)} ({paper})"
+    lost = math.isnan(cell.mean)
+    return f"{DIVERGED if lost else number(cell.mean, cell.std, cell.place)} ({paper})"
 
 
 def _plain(name: str) -> str:
@@ -159,16 +160,12 @@ def _plain(name: str) -> str:
 
 
 def _markdown_number(mean: float, std: float, place: int) -> str:
-    if math.isnan(mean):
-        return DIVERGED
     text = f"{mean:.1f}" + ("" if math.isnan(std) else f" ± {std:.1f}")
     # GitHub strips <u> but shows <ins>, also underlined.
     return {1: f"**{text}**", 2: f"<ins>{text}</ins>"}.get(place, text)
 
 
 def _latex_number(mean: float, std: float, place: int) -> str:
-    if math.isnan(mean):
-        return DIVERGED
     text = {1: r"\mathbf{%.1f}", 2: r"\underline{%.1f}"}.get(place, "%.1f") % mean
     spread = "" if math.isnan(std) else rf"_{{\pm {std:.1f}}}"
     return f"${text}{spread}$"
