@@ -155,7 +155,7 @@ def federate(
     with repeatable(), in_memory("federated training", training):
         for number in range(state.round, training.rounds):
             image = tuple(clients[owners[0]].images.shape[1:])
-            now = Round(number, seed, net, training, len(owners), image)
+            now = Round(number, seed, net, training.in_round(number), len(owners), image)
             selected = select(owners, training.client_fraction, seed, number)
             for turn, client in enumerate(selected, 1):
                 if client not in state.updates:

@@ -4,6 +4,7 @@ A profile changes numbers and names, never a branch of the code. Every line of a
 a comment with its unit and its source in the paper; the comments here name only units.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -38,11 +39,10 @@ def _some_and_distinct(values: tuple[T, ...]) -> tuple[T, ...]:
     return values
 
 
-Several = Annotated[
-    tuple[T, ...],
-    BeforeValidator(lambda given: tuple(given) if isinstance(given, list) else given),
-    AfterValidator(_some_and_distinct),
+Listed = Annotated[
+    tuple[T, ...], BeforeValidator(lambda given: tuple(given) if isinstance(given, list) else given)
 ]
+Several = Annotated[Listed[T], AfterValidator(_some_and_distinct)]
 
 
 Methods = Annotated[dict[Name, dict[Name, JsonValue]], Field(min_length=1)]  # hyper-parameters
@@ -65,7 +65,9 @@ class DatasetSettings(Frozen):
     synthetic_per_class: Annotated[int, Field(ge=0, le=10**9)]  # images, per class and client
     train_per_class: Count | None  # images; null: all of the training set
     image_side: Annotated[int, Field(gt=0, le=4096, multiple_of=8)]  # pixels
-    split_seed: Seed  # of the training and test split, where none is official
+    split_seed: (
+        Seed | None
+    )  # of the training and test split, where none is official; null: the run's
     class_list: Literal["cmc", "fgl"] | None  # ImageNet100's classes; null: there is one list
     complete: bool  # whether the numbers of images must be the published ones
     validation_share: Annotated[float, Field(ge=0, lt=1)]  # of training images; 0: test set used
@@ -122,22 +124,21 @@ class TrainingSettings(Frozen):
     local_epochs: Count  # per client and round
     batch_size: Count  # images
     rate: Positive  # learning rate
+    schedule: Literal["constant", "cosine"]  # of the learning rate, over the rounds
     momentum: Annotated[float, Field(ge=0, lt=1)]
     weight_decay: Annotated[float, Field(ge=0)]
     client_fraction: Annotated[float, Field(gt=0, le=1)]  # of the clients, per round
-    report_rounds: Count  # the accuracy reported is the mean over this many last rounds
+    report_rounds: Count  # the accuracy reported is the mean over this many last rounds, or all
     augmentation: Literal["none", "crop_flip"]  # of training images (`augmentation`)
     precision: Literal["float32", "bfloat16"]  # of matrix products and convolutions
     device: Device
 
-    @model_validator(mode="after")
-    def _report_what_was_run(self) -> Self:
-        if self.report_rounds > self.rounds:
-            raise ValueError(
-                f"given report_rounds = {shown(self.report_rounds)}, "
-                f"expected at most rounds = {shown(self.rounds)}"
-            )
-        return self
+    def in_round(self, number: int) -> "TrainingSettings":
+        """These settings with the learning rate of round `number`, from 0."""
+        if self.schedule == "constant":
+            return self
+        factor = (1 + math.cos(math.pi * number / self.rounds)) / 2
+        return self.model_copy(update={"rate": self.rate * factor})
 
 
 class PersonalizationSettings(Frozen):
@@ -158,13 +159,20 @@ class ProbeSettings(Frozen):
     weight_decay: Annotated[float, Field(ge=0)]
 
 
+class Tried(Frozen):
+    """Values of a setting that are tried, and the method whose accuracy decides."""
+
+    method: Name
+    values: Several[int | float]
+
+
 class ChoiceSettings(Frozen):
-    """How hyper-parameters of methods are chosen."""
+    """How settings and hyper-parameters of methods are chosen."""
 
     validation_share: Annotated[float, Field(gt=0, lt=1)]  # of the training images, held out
     seeds: Several[Seed]  # of the trials
-    rates: Several[Positive]  # values of training.rate tried, for FedAvg
-    rate_seeds: Several[Seed]  # of these trials
+    settings: dict[Name, Tried]  # by their dotted key, training.rate say
+    train_per_class: Listed[Count]  # numbers of training images tried; none: all are used
 
 
 class PrivacySettings(Frozen):
@@ -231,6 +239,14 @@ class Settings(Profile):
         """These settings with `changes`, as for `load`, made to them. ReglError if one is wrong."""
         tree = self.model_dump(exclude={"profile"})
         return Settings(profile=self.profile, **_altered(tree, changes))
+
+    def at(self, seed: int) -> "Settings":
+        """These settings with the splits that follow the seed of a run, at `seed`."""
+        datasets = {
+            name: its if its.split_seed is not None else its.model_copy(update={"split_seed": seed})
+            for name, its in self.datasets.items()
+        }
+        return self if datasets == self.datasets else self.model_copy(update={"datasets": datasets})
 
     def for_ablations(self) -> "Settings":
         """These settings, measured where `ablations.validation_share` says (paper, Sec. 5.3)."""

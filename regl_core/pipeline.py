@@ -55,9 +55,9 @@ class Pipeline:
         sources = Sources(settings)
         return Models(sources.digest(), settings.device, sources)
 
-    def training(self, settings: Settings) -> TrainingSettings:
+    def training(self, settings: TrainingSettings) -> TrainingSettings:
         """How a network is trained, as stages name it."""
-        return _here(settings.training)
+        return _here(settings)
 
     def parts(
         self, name: str, settings: Settings, partition: PartitionSpec, seed: int
@@ -102,6 +102,7 @@ class Pipeline:
     ) -> tuple[tuple[Synthetic, ...], ...]:
         """The synthetic images that every client makes for itself, of one `Method.synthesis`.
 
+        Without any for a method whose clients have none, or take their real ones again.
         They come in pieces, so that of many images some can be used, and none is lost to a kill.
         A client that owns no image has nothing to tune on: its images are the training-free ones.
         With `vanilla_pool` = "shared" these are the first client's for all: they differ in nothing
@@ -110,7 +111,7 @@ class Pipeline:
         starts = range(
             0, settings.datasets[dataset].synthetic_per_class, settings.synthesis.per_stage
         )
-        if synthesis is None or not starts:
+        if synthesis in (None, "repeated") or not starts:
             return ()
         source, images = self.source(dataset, settings)
         made: list[tuple[Synthetic, ...]] = []

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from pydantic import BaseModel, JsonValue, model_validator
 
 from .errors import ReglError
-from .params import ROOT, Settings
+from .params import ROOT, Settings, TrainingSettings
 from .partition import PartitionSpec, Pooled
 from .settings import Frozen, nearest
 
@@ -63,6 +63,8 @@ class Run(Frozen):
                 f"method {self.method!r} on partition {self.partition.setting!r}: Centralized is "
                 "training on Pooled(), all data in one place, and no other method is"
             )
+        # A split that follows the seed is part of what determines the number.
+        object.__setattr__(self, "settings", self.settings.at(self.seed))
         return self
 
     def build(self) -> "Method":
@@ -77,10 +79,14 @@ class Run(Frozen):
         Raises ReglError where it cannot be: the method's hyper-parameters are wrong or do not go
         with `training`, say.
         """
+        return self._trained(pipeline, self.build(), self.settings.training)
+
+    def _trained(
+        self, pipeline: "Pipeline", method: "Method", training: TrainingSettings
+    ) -> "Trained":
         from .stages import Trained
 
-        method = self.build()
-        method.check(self.settings.training)
+        method.check(training)
         source, _ = pipeline.source(self.dataset, self.settings)
         parts = pipeline.parts(self.dataset, self.settings, self.partition, self.seed)
         return Trained(
@@ -89,7 +95,7 @@ class Run(Frozen):
             pipeline.synthetic(method.synthesis, self.dataset, parts, self.settings, self.seed),
             self.settings.datasets[self.dataset].synthetic_per_class if method.synthesis else 0,
             method,
-            pipeline.training(self.settings),
+            pipeline.training(training),
             self.seed,
             self.method in self.settings.personal_methods and not method.personalized,
         )
@@ -110,10 +116,9 @@ class PersonalRun(Run):
         """The federation, and the fine-tuning by each client where it belongs to the method."""
         from .stages import Personalized
 
-        trained = super().stage(pipeline)
-        if not self.build().personalized:
-            return trained
-        return Personalized(trained, self.settings.personalization)
+        method, how = self.build(), self.settings.personalization
+        trained = self._trained(pipeline, method, method.schedule(self.settings.training, how))
+        return Personalized(trained, how) if method.personalized else trained
 
     def result(self, folder: Path) -> "PersonalResult":
         return PersonalResult(self, tuple(json.loads((folder / "personal.json").read_text())))
@@ -128,6 +133,11 @@ class Result:
     task: ClassVar[str] = "generalization"  # as the paper calls it
 
     @property
+    def curve(self) -> tuple[float, ...]:
+        """What is to be level at the end."""
+        return self.accuracy
+
+    @property
     def accuracy_pct(self) -> float:
         """The reported accuracy: the mean over the last `training.report_rounds` rounds."""
         last = self.accuracy[-self.run.settings.training.report_rounds :]
@@ -136,7 +146,7 @@ class Result:
     @property
     def measure(self) -> str:
         """What `accuracy_pct` is, in words."""
-        last = self.run.settings.training.report_rounds
+        last = min(self.run.settings.training.report_rounds, len(self.accuracy))
         rounds = f"mean of the last {last} rounds" if last > 1 else "after the last round"
         return f"test accuracy in %, {rounds}"
 
@@ -172,6 +182,12 @@ class PersonalResult:
     run: PersonalRun
     clients: tuple[Sequence[float] | None, ...]
     task: ClassVar[str] = "personalization"  # as the paper calls it
+
+    @property
+    def curve(self) -> tuple[float, ...]:
+        """Mean over the clients that have training and test images."""
+        kept = [curve for curve in self.clients if curve is not None]
+        return tuple(sum(each) / len(kept) for each in zip(*kept, strict=True))
 
     @property
     def personal(self) -> Personal:

@@ -18,28 +18,30 @@ SMOKE = load("smoke")
 
 @pytest.mark.parametrize("profile", profiles())
 def test_every_method_gets_the_same_budget(profile):
-    """Four values, at every β, with the same seeds; the rate, for all methods, has its own."""
+    """Four values, at every β, with the same seeds; settings have what the profile lists."""
     settings, known = load(profile), methods.known()
     how, betas, datasets = settings.choice, settings.betas, settings.datasets
     expected = {
-        (group, name): (known[name].candidates, how.seeds)
+        (group, name): known[name].candidates
         for group in choosing.GROUPS
         for name in getattr(settings, group)
         if known[name].candidates
     }
-    assert all(len(values) == 4 for (_, values), _ in expected.values())
-    if "FedAvg" in settings.methods:
-        expected["training", "FedAvg"] = ("rate", how.rates), how.rate_seeds
+    assert all(len(values) == 4 for _, values in expected.values())
+    for name in expected:
+        assert known[name[1]].model_fields[expected[name][0]].default in expected[name][1]
+    rate = how.settings["training.rate"]
+    expected["training", rate.method] = "rate", rate.values
     tried: dict[tuple[str, str], list[choosing.Trial]] = {}
     for trial in choosing.trials(profile, {}):
         tried.setdefault((trial.group, trial.run.method), []).append(trial)
     assert tried.keys() == expected.keys()
     for key, own in tried.items():
-        (parameter, values), seeds = expected[key]
-        assert len(own) == len(values) * len(betas) * len(seeds) * len(datasets), key
+        parameter, values = expected[key]
+        assert len(own) == len(values) * len(betas) * len(how.seeds) * len(datasets), key
         assert {it.parameter for it in own} == {parameter}
         each = Counter((it.value, it.run.partition.beta, it.run.seed) for it in own)
-        assert each == {one: len(datasets) for one in product(values, betas, seeds)}, key
+        assert each == {one: len(datasets) for one in product(values, betas, how.seeds)}, key
 
 
 def test_no_test_image_is_seen():
@@ -64,33 +66,45 @@ def test_a_profile_without_candidates_is_an_error(monkeypatch):
 
 
 def chosen(rows):
-    """The parameter and its best value by group and method."""
-    best = choosing.means(rows).groupby(["group", "method"], sort=False).first()
-    return {key: (row["parameter"], row["value"]) for key, row in best.iterrows()}
+    """The parameter and its chosen value by group and method."""
+    found = choosing.conclusion(rows).set_index(["group", "method"])
+    return {key: (row["parameter"], row["chosen"]) for key, row in found.iterrows()}
 
 
-def test_the_best_mean_is_chosen_and_the_first_of_equals():
+@pytest.mark.parametrize(
+    ("scores", "expected"),  # of FedProx by seed, with 0.01, the default, and with 1.0
+    [(((50, 60), (54, 64)), 1.0), (((50, 60), (50, 64)), 0.01), (((50, 60), (40, 60)), 0.01)],
+)
+def test_the_default_is_kept_unless_the_lead_exceeds_its_standard_error(scores, expected):
     rows = pd.DataFrame(
         [
-            ("methods", "B", "x", value, setting, 0, score)
+            ("methods", "FedProx", "mu", value, beta, seed, score)
+            for value, own in zip((0.01, 1.0), scores, strict=True)
+            for seed, score in enumerate(own)
+            for beta in ("beta=0.01", "beta=0.5")
+        ],
+        columns=[*choosing.TRIAL, "setting", "seed", "validation_accuracy_pct"],
+    )
+    assert chosen(rows) == {("methods", "FedProx"): ("mu", expected)}
+
+
+def test_the_best_mean_stands_first_and_the_first_of_equals():
+    rows = pd.DataFrame(
+        [
+            ("training", "FedAvg", "x", value, setting, 0, score)
             for value, scores in ((1.0, (10, 30)), (2.0, (20, 40)), (3.0, (25, 35)))
             for setting, score in zip(("beta=0.01", "beta=0.5"), scores, strict=True)
         ]
-        + [("methods", "A", "y", 0.5, "beta=0.5", 0, 50.0)],
+        + [("training", "MOON", "y", 0.5, "beta=0.5", 0, 50.0)],
         columns=[*choosing.TRIAL, "setting", "seed", "validation_accuracy_pct"],
     )
-    assert chosen(rows) == {("methods", "B"): ("x", 2.0), ("methods", "A"): ("y", 0.5)}
+    assert chosen(rows) == {("training", "FedAvg"): ("x", 2.0), ("training", "MOON"): ("y", 0.5)}
     means = choosing.means(rows)
     assert list(means["value"]) == [2.0, 3.0, 1.0, 0.5]
     assert len(choosing.picture(rows).axes) == 2
-    own = rows[rows["method"] == "B"]
-    some = own, own[own["value"] == 2.0], own[own["value"] != 2.0]
-    found = [choosing.conclusion(part).values.tolist() for part in some]
-    assert found == [
-        [["methods", "B", "x", 2.0, 0.0, False]],
-        [["methods", "B", "x", 2.0, 0.0, True]],  # the only one tried
-        [["methods", "B", "x", 3.0, 10.0, True]],
-    ]
+    ends = rows[rows["value"] != 2.0]
+    assert choosing.conclusion(rows)["at an end"].tolist() == [False, True]
+    assert choosing.conclusion(ends)["at an end"].tolist() == [True, True]
 
 
 def test_what_is_tried_is_shown():
@@ -123,10 +137,11 @@ def test_the_settings_of_desk_are_those_chosen():
         if methods.known()[name].candidates
     }
     best = chosen(rows)
-    rate = best.pop(("training", "FedAvg"))
-    assert rate == ("rate", settings.training.rate)
-    tried = rows.loc[rows["group"] == "training", "value"]
-    assert tuple(tried.unique()) == settings.choice.rates
+    for key, its in settings.choice.settings.items():
+        group, _, parameter = key.partition(".")
+        assert best.pop((group, its.method)) == (parameter, getattr(settings.training, parameter))
+        tried = rows.loc[rows["group"] == group, "value"]
+        assert tuple(tried.unique()) == its.values
     assert best.keys() == expected
     for (group, name), (parameter, value) in best.items():
         own = rows[(rows["group"] == group) & (rows["method"] == name)]

@@ -64,7 +64,7 @@ def test_a_slope_alone_is_no_rise():
 def test_noisy_and_few_seeds_and_missing_tasks_or_shares_show_no_rise():
     means = shares(general=(30, 30, 30.5), personal=(30, 40, 60))
     numbers = spread(means) | {("global_share=0%", GENERAL): [31.0, 28.0, 31.0]}
-    assert outcome(judged("table1", numbers)[0]) == "not decided (within the noise of 3 seeds)"
+    assert outcome(judged("table1", numbers)[0]).startswith("not decided (within the noise of 3")
     two = judged("table1", spread(means, (0.0, 1.0)))
     assert {outcome(verdict) for verdict in two} == {"not decided (too few seeds)"}
     one, two = judged("table1", spread(shares(general=(30, 40, 60))))

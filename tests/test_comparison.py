@@ -27,9 +27,9 @@ def test_interval_is_that_of_the_paired_t_test(values):
 def test_decision_agrees_with_the_mean_and_turns_with_the_sign(values, above):
     one = Comparison("", tuple(values), above=above)
     other = Comparison("", tuple(-value for value in values), above=-above)
-    opposite = {"holds": "does not hold", "does not hold": "holds", "not decided": "not decided"}
-    assert other.outcome == opposite[one.outcome]
-    if one.outcome != "not decided":
+    opposite = {"holds": "does not hold", "does not hold": "holds"}
+    assert other.outcome == opposite.get(one.outcome, one.outcome)
+    if one.outcome in opposite:
         assert (one.mean > above) == (one.outcome == "holds")
 
 
@@ -54,7 +54,8 @@ def test_equal_differences_decide_by_their_value_and_have_no_finite_effect():
         ((2.0, 2.0, 2.0), 0.0, "holds", math.inf),
         ((2.0, 2.0, 2.0), 5.0, "does not hold", math.inf),
         ((-2.0, -2.0), 0.0, "not decided", -math.inf),
-        ((0.0, 0.0, 0.0), 0.0, "not decided", math.nan),
+        ((0.0, 0.0, 0.0), 0.0, "no difference", math.nan),
+        ((5.0, 5.0, 5.0), 5.0, "not decided", math.inf),
     ):
         found = Comparison("A > B", values, above=above)
         assert found.outcome == outcome and str(found.effect) == str(effect)
@@ -115,4 +116,4 @@ def test_seeds_that_lack_a_level_have_no_slope():
 def test_rounding_errors_decide_nothing():
     found = scores({("x", "A"): [0.1 + 0.2] * 3, ("x", "B"): [0.3] * 3}).lead("x", "A", "B")
     assert found.differences == (0.0, 0.0, 0.0)
-    assert found.outcome == "not decided"
+    assert found.outcome == "no difference"

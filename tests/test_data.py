@@ -28,12 +28,18 @@ def test_every_digit_stands_once_with_its_label():
     found, raw = digits(image_side=8), load_digits()
     assert len(found.classes) == 10 and found.classes[3] == "three"
     assert found.train.labels.bincount().tolist() == [30] * 10
-    assert len(found.test) == 1797 - 300
+    assert len(found.test) == 1797 - 600 - 300
     images = np.round(raw.data * 255 / 16).astype(int).tolist()
     expected = [(tuple(it), label) for it, label in zip(images, raw.target.tolist(), strict=True)]
     both = [
         row
         for split in (found.train, found.test)
+        for row in zip(grey(split), split.labels.tolist(), strict=True)
+    ]
+    kept = digits(image_side=8, validation_share=0.2)
+    both += [
+        row
+        for split in (kept.train, kept.test)
         for row in zip(grey(split), split.labels.tolist(), strict=True)
     ]
     assert sorted(both) == sorted(expected)
@@ -105,9 +111,9 @@ def test_a_subset_is_a_copy_in_the_order_asked(usual):
 
 def test_each_class_keeps_a_test_image():
     for count in (174, None):
-        with pytest.raises(ReglError, match=r"digits\.train_per_class: given .* at most 173"):
+        with pytest.raises(ReglError, match=r"digits\.train_per_class: given .* at most 113"):
             digits(train_per_class=count)
-    assert digits(train_per_class=173).test.labels.bincount().min() == 1
+    assert digits(train_per_class=113).test.labels.bincount().min() == 1
 
 
 def test_wrong_settings_and_names_are_told():
@@ -124,11 +130,18 @@ def test_resized_keeps_what_fits_and_averages_what_does_not():
     assert torch.equal(data.resized(images, 8), images[..., :8, :8])
 
 
-def test_validation_takes_from_the_training_set_and_never_sees_the_test_set(usual):
-    part = digits(image_side=16, validation_share=0.2)
-    assert part.test.labels.bincount().tolist() == [6] * 10
-    assert part.train.labels.bincount().tolist() == [24] * 10
-    assert sorted(grey(part.train) + grey(part.test)) == sorted(grey(usual.train))
-    assert part.digest != usual.digest
-    with pytest.raises(ReglError, match=r"digits.validation_share: given 0\.99"):
-        digits(validation_share=0.99)
+def test_images_kept_for_choosing_stand_behind_no_table():
+    def rows(**changes):
+        found = datasets.find("digits", settings(None, train_per_class=10, **changes)).listed()
+        train, test = (set(part.rows.tolist()) for part in found.parts)
+        assert not train & test and len(train) == 100
+        return train, test
+
+    kept = {row for part in rows(validation_share=0.2) for row in part}
+    assert len(kept) == 600
+    for seed in (0, 1, None):
+        train, test = rows(split_seed=seed)
+        assert not kept & (train | test) and len(train | test) == 1197
+        other, validation = rows(split_seed=seed, validation_share=0.5)
+        assert other | validation == kept
+    assert rows(split_seed=None) == rows(split_seed=0) != rows(split_seed=1)

@@ -144,8 +144,9 @@ def test_results_repeat_and_do_not_depend_on_the_number_of_workers(tmp_path: Pat
         assert 0 <= result.accuracy_pct <= 100
     assert personal[1].stage(pipeline).key == grid[1].stage(pipeline).key  # FedAvg's
     for result in results[len(grid) :]:
-        tuned = result.run.method.startswith("ReGL")
-        length = SETTINGS.personalization.epochs if tuned else SETTINGS.training.rounds
+        method, how = result.run.build(), SETTINGS.personalization
+        rounds = method.schedule(SETTINGS.training, how).rounds
+        length = how.epochs if method.personalized else rounds
         curves = [curve for curve in result.clients if curve is not None]
         assert len(result.clients) == 2 and curves
         assert all(len(curve) == length for curve in curves)

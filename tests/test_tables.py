@@ -104,6 +104,15 @@ def test_methods_stand_in_the_papers_order():
     assert found == ["method", "---", "Centralized", "FedAvg", "MOON", "ReGL (FT)", "Mine"]
 
 
+def test_a_control_is_marked_and_last_and_has_no_place():
+    made = results({"FedAvg (same steps)": 99, "FedAvg": 60, "ReGL (TF)": 70, "ours": 50})
+    shown = tables.table(2, made, DIGITS, {})
+    rows = re.findall(r"^\| (.+?) \| (.+?) ", shown.md, re.M)
+    assert rows[-2:] == [("ours", "50.0"), ("FedAvg (same steps) †", "99.0")]
+    assert ("ReGL (TF)", "**70.0") in rows and ("FedAvg", "<ins>60.0") in rows
+    assert "† a control of ours, not ranked" in shown.md and r"same steps) \dag{}" in shown.tex
+
+
 def test_missing_numbers_are_dashes():
     made = results({"FedAvg": 30}) + results({"Mine": 40}, SKEWED[1:])
     assert row(table(made).md, "Mine")[0] == "–"

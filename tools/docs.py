@@ -87,10 +87,10 @@ def counts() -> str:
     """How many verdicts there are of each kind."""
     rows = pd.read_csv(DESK / "claims.csv")
     kinds = rows["verdict"].value_counts()
-    hold, fail, open_ = (kinds.get(kind, 0) for kind in MARKS)
+    hold, fail, same, open_ = (kinds.get(kind, 0) for kind in MARKS)
     return (
         f"{rows['claim'].nunique()} claims, {len(rows)} verdicts: {hold} hold, {fail} do not hold, "
-        f"{open_} are not decided."
+        f"{same} find no difference, {open_} are not decided."
     )
 
 

@@ -61,8 +61,8 @@ class Loader(ABC):
 
     @property
     def split_path(self) -> tuple[int | str, ...]:
-        """What a split that is not official is drawn by."""
-        return self.settings.split_seed, "split", self.kind
+        """What a split that is not official is drawn by; outside of a run by the seed 0."""
+        return self.settings.split_seed or 0, "split", self.kind
 
     def blocks(self) -> tuple[Decoded, ...]:
         """What decodes the images that `load` gives; none if it decodes none. Raises `Unfit`."""

@@ -13,6 +13,7 @@ from .listing import Listing, Subset, Unfit
 if TYPE_CHECKING:
     from ..data import Dataset
 
+CHOOSING = 60  # images of each class
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
@@ -20,25 +21,32 @@ class Digits(Loader):
     """1,797 handwritten digits, white on black, 8 × 8 images with 17 grey levels.
 
     Source: the test set of UCI's "Optical Recognition of Handwritten Digits" (Alpaydin and
-    Kaynak 1998), 174 to 183 per class. There is no official split, so `train_per_class` images of
-    each class, drawn from `split_seed`, are for training and all others for test; a larger
-    number adds images to the training set and never exchanges one. The images are enlarged
-    bilinearly and their grey is repeated to RGB.
+    Kaynak 1998), 174 to 183 per class. `CHOOSING` of each class, always the same, are kept for
+    choosing settings: they stand in the place of all others where a `validation_share` is asked
+    for, whatever it is, so that no image behind a table has a part in a choice. There is no
+    official split: of these or those, `train_per_class` of each class, drawn from `split_seed`, are
+    for training and the rest for test; a larger number adds images to the training set and never
+    exchanges one. The images are enlarged bilinearly and their grey is repeated to RGB.
     """
 
     kind: ClassVar[str] = "digits"
 
     def everything(self) -> Listing:
-        everything, count = Subset.of_all(_raw()[1]), self.settings.train_per_class
-        most = min(Counter(everything.labels.tolist()).values()) - 1
+        count, everything = self.settings.train_per_class, Subset.of_all(_raw()[1])
+        choosing, others = everything.divided(lambda of_class: CHOOSING, 0, "choosing", self.kind)
+        part = choosing if self.settings.validation_share else others
+        most = min(Counter(part.labels.tolist()).values()) - 1
         if count is None or count > most:
             raise Unfit(
                 f"datasets.{self.name}.train_per_class: given {count}, expected at most {most}: "
                 "this data set has no official split and each class must keep an image for the test"
             )
-        return Listing(NAMES, *everything.divided(lambda of_class: count, *self.split_path))
+        return Listing(NAMES, *part.divided(lambda of_class: count, *self.split_path))
 
     published = everything
+
+    def listed(self) -> Listing:
+        return self.everything()  # which has cut them
 
     @property
     def place(self) -> str:

@@ -117,7 +117,7 @@ class Listing:
             A class has too few training images for that.
         """
         train, test = self.parts
-        seed, kind = settings.split_seed, name.partition(":")[0]
+        seed, kind = settings.split_seed or 0, name.partition(":")[0]
         fewest = min(self.counts()[0])
         if (count := settings.train_per_class) is not None:
             if count > fewest:

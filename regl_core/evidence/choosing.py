@@ -1,11 +1,14 @@
-"""How hyper-parameters are chosen: one small budget for every method, and never the test set.
+"""How settings and hyper-parameters are chosen: one procedure for all, and never the test set.
 
-First the learning rate, for FedAvg; it serves all methods, the paper gives none. Then each method
-that has something to choose names four values of one hyper-parameter (`Method.candidates`), its
-default among them. Each value is tried on images held out of the *training* set, with seeds that no
-table uses, at every β; the best mean is taken.
+First the settings that `choice.settings` lists, each for the method it names: the learning rate for
+FedAvg, which then serves all methods. Then each method that has something to choose names values of
+one hyper-parameter (`Method.candidates`), its default among them. Each value is tried on images
+held out for choosing, with seeds that no table uses, at every β. The default is kept unless the
+best mean leads it by more than the standard error of this lead over the seeds; a setting without
+a default gets its best mean.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, product
@@ -16,7 +19,7 @@ import pandas as pd
 from .. import methods
 from ..errors import ReglError
 from ..params import Settings, load
-from ..partition import Dirichlet
+from ..partition import Dirichlet, Pooled
 from ..report import spoken
 from ..runs import PersonalResult, PersonalRun, Result, Run
 
@@ -29,7 +32,7 @@ TRIAL = ["group", "method", "parameter", "value"]
 
 @dataclass(frozen=True)
 class Trial:
-    """A run that tries one value. group: of the settings, one of GROUPS, or "training"."""
+    """A run that tries one value. group: of the settings, one of GROUPS, or "training", say."""
 
     run: Run
     group: str
@@ -38,7 +41,7 @@ class Trial:
 
 
 def trials(profile: str, changes: Mapping[str, Any]) -> list[Trial]:
-    """Every value of the learning rate and of every method, at every β, with every seed.
+    """Every value of the settings and of every method, at every β, with every seed.
 
     Raises ReglError if no method of the profile has one to choose.
     """
@@ -46,17 +49,21 @@ def trials(profile: str, changes: Mapping[str, Any]) -> list[Trial]:
     how = settings.choice
     held_out = settings.held_out(settings.datasets, how.validation_share)
     asked = [
-        (group, f"{group}.{name}", name, *known[name].candidates, how.seeds)
+        (group, group, its.method, parameter, its.values)
+        for key, its in how.settings.items()
+        for group, _, parameter in [key.partition(".")]
+        if its.method in settings.methods
+    ]
+    asked += [
+        (group, f"{group}.{name}", name, *known[name].candidates)
         for group in GROUPS
         for name in getattr(settings, group)
         if known[name].candidates
     ]
-    if "FedAvg" in settings.methods:
-        asked.insert(0, ("training", "training", "FedAvg", "rate", how.rates, how.rate_seeds))
-    for group, key, name, parameter, values, seeds in asked:
+    for group, key, name, parameter, values in asked:
         for value in values:
             its = held_out.altered({f"{key}.{parameter}": value})
-            for (dataset, cut), beta, seed in product(its.datasets.items(), its.betas, seeds):
+            for (dataset, cut), beta, seed in product(its.datasets.items(), its.betas, how.seeds):
                 run = GROUPS.get(group, Run)(
                     dataset=dataset,
                     partition=Dirichlet(beta=beta, clients=cut.clients),
@@ -71,6 +78,39 @@ def trials(profile: str, changes: Mapping[str, Any]) -> list[Trial]:
             "that has, such as FedAvg or FedProx, below methods"
         )
     return found
+
+
+def sizes(profile: str, changes: Mapping[str, Any]) -> list[Run]:
+    """Centralized and FedAvg, at every β, for each number of training images tried."""
+    settings = load(profile, changes)
+    how, found = settings.choice, []
+    for count in how.train_per_class:
+        its = settings.held_out(settings.datasets, how.validation_share)
+        its = its.altered({f"datasets.{name}.train_per_class": count for name in its.datasets})
+        for (dataset, cut), seed in product(its.datasets.items(), how.seeds):
+            where = {"dataset": dataset, "seed": seed, "settings": its}
+            found.append(Run(partition=Pooled(), method="Centralized", **where))
+            found += [
+                Run(partition=Dirichlet(beta=beta, clients=cut.clients), method="FedAvg", **where)
+                for beta in its.betas
+            ]
+    return found
+
+
+def by_size(results: Sequence[Result]) -> pd.DataFrame:
+    """Mean validation accuracy in % of the runs of `sizes`: a row for each number of images."""
+    rows = [
+        (
+            it.run.settings.datasets[it.run.dataset].train_per_class,
+            it.run.method,
+            spoken(it.run.partition.setting),
+            it.accuracy_pct,
+        )
+        for it in results
+    ]
+    frame = pd.DataFrame(rows, columns=["images per class", "method", "setting", "accuracy"])
+    means = frame.groupby(list(frame)[:3], sort=False)["accuracy"].mean()
+    return means.unstack(["method", "setting"]).round(1)
 
 
 def scores(tried: Sequence[Trial], results: Sequence[Result | PersonalResult]) -> pd.DataFrame:
@@ -101,19 +141,28 @@ def candidates(trials: Sequence[Trial]) -> pd.DataFrame:
 
 
 def conclusion(rows: pd.DataFrame) -> pd.DataFrame:
-    """What `scores` say: of each method the best value, and its lead over the second in points.
+    """What `scores` say of each method.
 
-    at_an_end : of the values tried, so that one beyond might be better.
+    Returns
+    -------
+    DataFrame with the columns of TRIAL but ``value``, and ``default`` (NaN: it has none),
+    ``best``, ``lead`` of the best over the default, in points, its standard error ``±``,
+    ``chosen``, and whether that is ``at an end`` of those tried: one beyond might be better.
     """
-    found = means(rows).groupby(TRIAL[:3], sort=False)
-    table = found.agg(
-        best=("value", "first"),
-        lead=("validation_accuracy_pct", lambda own: own.iloc[0] - own.iloc[:2].iloc[-1]),
-        end=("value", lambda own: own.iloc[0] in (own.min(), own.max())),
-    )
-    return (
-        table.round({"lead": 1}).rename(columns={"end": "at an end of those tried"}).reset_index()
-    )
+    known, found = methods.known(), []
+    for (group, name, parameter), own in rows.groupby(TRIAL[:3], sort=False):
+        scores = own.pivot_table("validation_accuracy_pct", "seed", "value", sort=False)
+        best = means(own)["value"].iloc[0]
+        default = known[name].model_fields[parameter].default if group in GROUPS else math.nan
+        lead, error = math.nan, math.nan
+        if default in scores:
+            leads = scores[best] - scores[default]
+            lead, error = leads.mean(), leads.sem()
+        chosen = default if lead <= error else best
+        end = chosen in (own["value"].min(), own["value"].max())
+        found.append((group, name, parameter, default, best, lead, error, chosen, end))
+    columns = [*TRIAL[:3], "default", "best", "lead", "±", "chosen", "at an end"]
+    return pd.DataFrame(found, columns=columns).round({"lead": 1, "±": 1})
 
 
 def means(rows: pd.DataFrame) -> pd.DataFrame:

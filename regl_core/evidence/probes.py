@@ -144,7 +144,7 @@ class Probe(Frozen):
         its = self.settings.altered({"synthesis.per_stage": how.images_per_class})
         free = pipeline.vanilla(self.dataset, dataset.classes, its, self.seed, client=0)
         tuned = LoraImages(pipeline.tuned(free, source, index, its), start=0) if index else None
-        return Probed(Judge(source, pipeline.training(its), how, self.seed), tuned or free)
+        return Probed(Judge(source, pipeline.training(its.training), how, self.seed), tuned or free)
 
     def result(self, folder: Path) -> "Probing":
         """What `folder`, written by the stage of this probe, says."""

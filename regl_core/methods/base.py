@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from ..engine import Checkpoint, not_in_key
-from ..params import TrainingSettings
+from ..params import PersonalizationSettings, TrainingSettings
 from ..settings import Frozen
 from ..training import Phase, cross_entropy
 from ..weights import Weights
@@ -144,7 +144,8 @@ class Method(Frozen):
     """Base of the methods; the defaults are those of plain local training."""
 
     name: ClassVar[str]  # as the tables print it
-    synthesis: ClassVar[Literal["vanilla", "lora"] | None] = None  # images clients train on besides
+    # Images that clients train on besides: generated ones, or their own once more.
+    synthesis: ClassVar[Literal["vanilla", "lora", "repeated"] | None] = None
     candidates: ClassVar[tuple[str, tuple[float, ...]] | None] = None  # to choose from (`choosing`)
     uploads: ClassVar[tuple[str, ...]] = ()  # names of what an Update holds besides weights
     masks: ClassVar[tuple[str, ...]] = ()  # those of `uploads` that are weights' masks, bool
@@ -153,6 +154,13 @@ class Method(Frozen):
     @not_in_key
     def check(self, training: TrainingSettings) -> None:
         """ReglError if it cannot be run with `training`."""
+
+    @not_in_key
+    def schedule(
+        self, training: TrainingSettings, personalization: PersonalizationSettings
+    ) -> TrainingSettings:
+        """How it is trained for Table 4, whose `personalization` is ReGL's."""
+        return training
 
     def network(self, net: nn.Module, seed: int) -> nn.Module:
         """The network to train: `net`, or one built around it, its own layers drawn from `seed`."""

@@ -47,7 +47,7 @@ class FedAlign(FedAvg):
     """
 
     name = "FedAlign"
-    candidates = ("mu", (0.15, 0.45, 1.0, 2.0))
+    candidates = ("mu", (0.05, 0.15, 0.45, 1.0))
     mu: float = Field(0.45, ge=0, description="the term's size as a share of CE; the paper")
     width: float = Field(
         0.25, gt=0, le=1, description="share of the channels the student has; the paper"

@@ -32,11 +32,11 @@ from .figure_data import (
 from .notebook_page import write_page
 from .page import render
 from .provenance import COLUMNS, commit, digest, libraries, save_figure, trace, write_csv
-from .rows import RUN, by_clients, by_epochs, by_task, by_volume, gather, spoken
+from .rows import RUN, by_clients, by_epochs, by_task, by_volume, drift, gather, spoken
 from .tables import shipped, table
 
 # Of notebooks.
-__all__ = ["ClientImagesRun", "DistanceRun", "UpdateRun", "gather", "spoken"]
+__all__ = ["ClientImagesRun", "DistanceRun", "UpdateRun", "drift", "gather", "spoken"]
 __all__ += ["by_clients", "by_epochs", "by_task", "by_volume"]
 __all__ += ["save_figure", "shipped", "table", "verdicts", "write_csv"]
 __all__ += ["accuracy_per_class", "class_names", "image_distances", "marked_classes"]

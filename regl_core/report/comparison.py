@@ -1,8 +1,10 @@
 """Methods compared seed by seed: differences, their size, their interval, and what it decides.
 
-Runs of one seed share partition and initial model, so their difference is free of what these
-contribute. That a difference exceeds a threshold is decided by the two-sided 95 % t-interval of
-its mean, from at least three seeds; while the interval contains the threshold, nothing is.
+Runs of one seed share images, partition and initial model, so their difference is free of what
+these contribute. Paired t-tests of the mean difference decide, from at least three seeds: that it
+exceeds a threshold or stays below it, each where the two-sided 95 % interval lies clear of it; or
+that two accuracies do not differ by as much as `EQUAL` points, by two one-sided tests at 5 %
+(Schuirmann 1987). Else nothing is.
 """
 
 from __future__ import annotations
@@ -21,10 +23,18 @@ if TYPE_CHECKING:
 
 MIN_SEEDS = 3  # with two, the 95 % interval is 18 standard deviations wide
 CONFIDENCE = 0.95
+EQUAL = 5.0  # points, within which two accuracies are taken for equal
 
-Outcome = Literal["holds", "does not hold", "not decided"]
+Outcome = Literal["holds", "does not hold", "no difference", "not decided"]
+LEVELS = {"holds": 0.025, "does not hold": 0.025, "no difference": 0.05}  # one-sided; first wins
 
 REGL = FT, TF = "ReGL (FT)", "ReGL (TF)"
+# Of ours, `methods.controls`: of ReGL in Tables 2 and 3, of ReGL and of Separate in Table 4.
+CONTROLS = STEPS, TUNED, LONGER = (
+    "FedAvg (same steps)",
+    "FedAvg (fine-tuned)",
+    "Separate (same epochs)",
+)
 COLUMN = ["setting", "method"]
 
 Key = tuple[str, str]  # setting and method
@@ -69,14 +79,37 @@ class Comparison:
         half = quantile * stdev(self.differences) / math.sqrt(n)
         return self.mean - half, self.mean + half
 
+    def p_value(self, outcome: Outcome, seeds: int | None = None) -> float:
+        """One-sided, against what `outcome` says; 1 where there are too few seeds to say anything.
+
+        seeds : how many there would be, with mean and deviation as they are.
+        """
+        from scipy.special import stdtr
+
+        own = len(self.differences)
+        if own < MIN_SEEDS:
+            return 1.0
+        n = seeds or own
+        error = stdev(self.differences) / math.sqrt(n)
+
+        def exceeds(threshold: float) -> float:
+            gap = self.mean - threshold
+            if not error:
+                return 0.5 - math.copysign(0.5, gap) if gap else 0.5
+            return float(stdtr(n - 1, -gap / error))
+
+        if outcome == "holds":
+            return exceeds(self.above)
+        if outcome == "does not hold":
+            return 1 - exceeds(self.above)
+        if self.above or self.unit != "points" or exceeds(0) < LEVELS["holds"]:
+            return 1.0  # not a question of equal accuracies, or a small difference
+        return max(exceeds(-EQUAL), 1 - exceeds(EQUAL))
+
     @cached_property
     def outcome(self) -> Outcome:
-        if len(self.differences) < MIN_SEEDS:
-            return "not decided"
-        low, high = self.interval
-        if low > self.above:
-            return "holds"
-        return "does not hold" if high < self.above else "not decided"
+        found = (it for it, level in LEVELS.items() if self.p_value(it) < level)
+        return next(found, "not decided")
 
     def told(self, value: float, form: str = "") -> str:
         """`value` with its sign, a minus as it is printed; −0 is +0."""
@@ -201,6 +234,12 @@ class Scores:
         """That `one` leads every baseline."""
         return [self.lead(setting, one, other, above) for other in self.baselines(setting)]
 
+    def over_controls(self, setting: str) -> list[str]:
+        """What remains of ReGL's gains over a control of ours that was run, in sentences."""
+        run = [it for it in (STEPS, TUNED) if (setting, it) in self.ours]
+        pairs = ((method, control) for control in run for method in REGL)
+        return [f"over the control, {self.lead(setting, *pair).words}" for pair in pairs]
+
     def lead_falls(self, what: str, one: str, other: str, start: str, end: str) -> Comparison:
         """That `one` is further above `other` in the setting `start` than in `end`."""
         return self.compare(what, [(start, one), (end, other)], [(start, other), (end, one)])
@@ -221,4 +260,5 @@ class Scores:
 
 
 def _rivals(frame: pd.DataFrame, settings: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(m for own, m in frame if own in settings and m not in REGL))
+    own = {*REGL, *CONTROLS}
+    return list(dict.fromkeys(m for its, m in frame if its in settings and m not in own))

@@ -8,16 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .comparison import CONTROLS
 from .rows import CELL, POOLED, spoken
 
 if TYPE_CHECKING:
     import pandas as pd
 
 DIVERGED = "diverged"
+MARK = "†"  # of a control
 _ESCAPES = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    | {"<": r"\textless{}", ">": r"\textgreater{}", "β": r"$\beta$", "±": r"$\pm$"}
+    | {"<": r"\textless{}", ">": r"\textgreater{}", "β": r"$\beta$", "±": r"$\pm$", MARK: r"\dag{}"}
 )
 
 
@@ -29,7 +31,7 @@ class Cell:
     std: float  # n - 1 in the denominator; NaN for a single seed
     paper_mean: float
     paper_std: float
-    place: int  # among ours in the column: 1 is best; 0 for a reference and what has diverged
+    place: int  # among ours in the column: 1 is best; 0 for what is no rival or has diverged
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,9 @@ class TableLayout:
 def arrange(runs: pd.DataFrame, paper: pd.DataFrame) -> TableLayout:
     """Lay out the table of `runs`: a row per method, a column per data set and setting.
 
-    Methods stand in the paper's order, with references before and methods unknown to the paper
-    after them; columns stand in the order of `runs`. Means that print alike share a place.
+    Methods stand in the paper's order, with references before, and methods unknown to the paper
+    and then controls after them; columns stand in the order of `runs`. Means that print alike
+    share a place; references and controls have none.
 
     Parameters
     ----------
@@ -67,10 +70,11 @@ def arrange(runs: pd.DataFrame, paper: pd.DataFrame) -> TableLayout:
     found = runs.groupby(CELL, sort=False)["accuracy_pct"]
     stats = pd.DataFrame({"mean": found.mean(skipna=False), "std": found.std(skipna=False)})
     printed = stats["mean"].map("{:.1f}".format).astype(float)
-    places = printed.groupby(level=CELL[:2]).rank("dense", ascending=False).fillna(0).astype(int)
-    rivals = stats.index.get_level_values("setting") != POOLED
+    rival = stats.index.get_level_values("setting") != POOLED
+    rival &= ~stats.index.get_level_values("method").isin(CONTROLS)
+    places = printed[rival].groupby(level=CELL[:2]).rank("dense", ascending=False)
     stats = stats.join(paper.set_index(CELL)[["accuracy_pct", "std_pct"]])
-    stats["place"] = places * rivals
+    stats["place"] = places.reindex(stats.index).fillna(0).astype(int)
     cells = {key: Cell(*row) for key, *row in stats.itertuples(name=None)}
 
     pooled = runs.loc[runs["setting"] == POOLED, "method"]
@@ -80,7 +84,8 @@ def arrange(runs: pd.DataFrame, paper: pd.DataFrame) -> TableLayout:
     for dataset, own in runs.groupby("dataset", sort=False):
         settings = dict.fromkeys(own["setting"])
         columns[dataset] = tuple(s for s in settings if s != POOLED) or (POOLED,)
-    return TableLayout(tuple(dict.fromkeys([*pooled, *known, *runs["method"]])), columns, cells)
+    order = dict.fromkeys([*pooled, *known, *runs["method"]])
+    return TableLayout(tuple(sorted(order, key=CONTROLS.__contains__)), columns, cells)
 
 
 def markdown(layout: TableLayout, caption: str) -> str:
@@ -93,7 +98,9 @@ def markdown(layout: TableLayout, caption: str) -> str:
     rows = [heads, ["---", *["---:"] * len(columns)]]
     for method in layout.methods:
         cells = (layout.cell(*column, method) for column in columns)
-        rows.append([_plain(method), *(_both(cell, _markdown_number, "–") for cell in cells)])
+        rows.append(
+            [_plain(marked(method)), *(_both(cell, _markdown_number, "–") for cell in cells)]
+        )
     lines = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([*lines, "", caption, ""])
 
@@ -133,7 +140,7 @@ def latex(name: str, layout: TableLayout, caption: str) -> str:
 
 
 def _latex_row(layout: TableLayout, method: str) -> str:
-    row = [escape(method)]
+    row = [escape(marked(method))]
     for dataset, settings in layout.columns.items():
         spanned = [POOLED] if layout.is_reference(method) else settings
         cells = [layout.cell(dataset, setting, method) for setting in spanned]
@@ -152,6 +159,11 @@ def _both(cell: Cell | None, number: Callable[[float, float, int], str], none: s
     paper = none if lacking else number(cell.paper_mean, cell.paper_std, 0)
     lost = math.isnan(cell.mean)
     return f"{DIVERGED if lost else number(cell.mean, cell.std, cell.place)} ({paper})"
+
+
+def marked(method: str) -> str:
+    """Its name as tables print it."""
+    return f"{method} {MARK}" if method in CONTROLS else method
 
 
 def _plain(name: str) -> str:

@@ -22,7 +22,7 @@ from .provenance import COLUMNS, Provenance
 from .rows import spoken
 from .tables import beside
 
-MARKS = {"holds": "✔", "does not hold": "✘", "not decided": "?"}
+MARKS = {"holds": "✔", "does not hold": "✘", "no difference": "≈", "not decided": "?"}
 
 
 def render(

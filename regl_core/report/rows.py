@@ -84,6 +84,23 @@ def gather(results: Sequence[Result | PersonalResult], place: Place = by_partiti
     return runs
 
 
+def drift(results: Sequence[Result | PersonalResult], last: int = 5) -> pd.DataFrame:
+    """Whether accuracy is level at the end: its mean change over the `last` rounds, in points.
+
+    Mean of the last rounds less mean of as many before, over the seeds; a row per method, a column
+    per setting. Of a method that clients fine-tune, over epochs of fine-tuning.
+    """
+    import pandas as pd
+
+    rows = []
+    for result in results:
+        curve, (setting, method) = result.curve, by_partition(result)
+        change = sum(curve[-last:]) - sum(curve[-2 * last : -last])
+        rows.append((method, spoken(setting), change / last))
+    frame = pd.DataFrame(rows, columns=["method", "setting", "change"])
+    return frame.groupby(["method", "setting"], sort=False)["change"].mean().unstack().round(1)
+
+
 def spoken(setting: str) -> str:
     """A setting's name as a reader would write it: ``beta=0.01`` is β = 0.01."""
     words = setting.replace("beta", "β").replace("=", " = ").replace(";", ", ")

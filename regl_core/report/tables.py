@@ -12,6 +12,7 @@ from ..paper import published
 from ..params import ROOT, Settings
 from ..runs import handed
 from . import formats
+from .comparison import CONTROLS
 from .provenance import Provenance, csv_text, trace, write
 from .rows import CELL, POOLED, by_partition, gather
 
@@ -109,11 +110,13 @@ def _caption(
     pairs = [(name, settings.datasets[name].published) for name in dict.fromkeys(runs["dataset"])]
     others = [f"{paper} for {name}" for name, paper in pairs if paper not in (name, None)]
     pooled = dict.fromkeys(runs.loc[runs["setting"] == POOLED, "method"])
+    controlled = runs["method"].isin(CONTROLS).any()
     sentences = [
         f"Table {number}, profile {settings.profile}{altered}: {measure}",
         "1 seed" if counts == [1] else seeds,
         "In brackets the numbers of the paper" + (f", {', '.join(others)}" if others else ""),
         "Best of ours bold, second underlined",
         *(f"{method}: trained on all images at once, not ranked" for method in pooled),
+        *([f"{formats.MARK} a control of ours, not ranked"] if controlled else []),
     ]
     return ". ".join(sentences) + "."

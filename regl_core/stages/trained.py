@@ -37,7 +37,8 @@ class Trained(Stage):
 
     parts: each client's indices into the training set. synthetic: each client's images of
     every class, in one piece or several, or empty for a method that asks for none; of each class
-    the first `synthetic_per_class` are trained on. personal: whether personal.json is asked for.
+    the first `synthetic_per_class` are trained on, or in their place as many real ones, where the
+    method asks for `repeated`. personal: whether personal.json is asked for.
     """
 
     source: Source
@@ -54,8 +55,13 @@ class Trained(Stage):
 
     def count(self) -> int:
         """Number of images that all clients together train on."""
-        drawn = self.source.size.classes * self.synthetic_per_class * len(self.synthetic)
-        return sum(map(len, self.parts)) + drawn
+        besides = self.source.size.classes * self.synthetic_per_class
+        owners = self.synthetic or [part for part in self.parts if self._repeated and part]
+        return sum(map(len, self.parts)) + besides * len(owners)
+
+    @property
+    def _repeated(self) -> bool:
+        return self.method.synthesis == "repeated"
 
     def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
         dataset = self.source.load()
@@ -89,6 +95,9 @@ class Trained(Stage):
         both = []
         for index in range(len(self.parts)):
             part = torch.tensor(self.parts[index], dtype=torch.int64)
+            if self._repeated and len(part):
+                besides = len(dataset.classes) * self.synthetic_per_class
+                part = part[torch.arange(len(part) + besides) % len(part)]
             images: list[Tensor | Images] = [Images.of(dataset.train.images).view(part)]
             labels = [dataset.train.labels[part]]
             if self.synthetic:

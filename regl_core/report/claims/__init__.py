@@ -51,8 +51,7 @@ def verdicts(artefact: str, runs: pd.DataFrame, settings: Settings) -> str:
             for it in own:
                 lines.append(f"- {it.where}: **{it.verdict}**{it.reason}.")
                 lines += [f"    - {sentence}" for sentence in it.evidence]
-            why = claim.why(own)
-            lines += ["", why, ""] if why else [""]
+            lines.append("")
     return "\n".join(lines)
 
 
@@ -61,16 +60,15 @@ def claims_frame(verdicts: Iterable[Verdict]) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with the columns ``claim`` (int, number), ``artefact``, ``verdict`` ("holds", "does
-    not hold" or "not decided"), ``evidence`` (where, in brackets why nothing is decided, and
-    sentences joined by "; ") and ``seeds`` (int, the fewest behind any comparison that decides).
+    DataFrame with the columns ``claim`` (int, number), ``artefact``, ``verdict`` (an
+    `Outcome`), ``evidence`` (where, in brackets why nothing is decided, and sentences joined by
+    "; ") and ``seeds`` (int, the fewest behind any comparison that decides).
     """
     import pandas as pd
 
     claims, rows = {claim.number: claim for claim in CLAIMS}, []
     for it in verdicts:
         claim = claims[it.claim]
-        sentences = "; ".join(filter(None, [*it.evidence, claim.why([it])]))
-        evidence = f"{it.where}{it.reason}: {sentences}"
+        evidence = f"{it.where}{it.reason}: {'; '.join(it.evidence)}"
         rows.append((claim.number, claim.artefact, it.verdict, evidence, it.seeds))
     return pd.DataFrame(rows, columns=["claim", "artefact", "verdict", "evidence", "seeds"])

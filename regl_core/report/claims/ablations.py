@@ -31,8 +31,6 @@ def rises_with_share(scores: Scores) -> Iterator[Verdict]:
     "fig5",
     "Accuracy rises with the number of synthetic images: its slope over doublings is above 0, "
     "and the largest number beats the smallest.",
-    "At the profile desk, the few images of the smallest number do most of the work, and "
-    "accuracies at β = 0.5 differ more from seed to seed than by what more images add.",
 )
 def rises_with_images(scores: Scores) -> Iterator[Verdict]:
     """Of TF and of FT, as in `rises`, over log2 of the images per class and client.
@@ -55,8 +53,6 @@ def rises_with_images(scores: Scores) -> Iterator[Verdict]:
     "table5",
     "ReGL (FT) leads at every β and under IID; its fall from IID to β = 0.01 is small, less "
     f"than {FEW:.0f} points, and the baselines' large, more than {WIDE:.0f}.",
-    "At the profile desk, FT falls farther than in the paper for the reason given below claim "
-    "3, and some baselines differ so much from seed to seed that five do not decide.",
 )
 def robust_to_skew(scores: Scores) -> Iterator[Verdict]:
     """FT is above every baseline, at each β and under IID; the rest as in `_falls`."""
@@ -75,8 +71,6 @@ def robust_to_skew(scores: Scores) -> Iterator[Verdict]:
     "table7",
     f"More clients ruin the baselines, which fall by more than {WIDE:.0f} points, and hardly "
     f"ReGL (FT), which falls by less than {FEW:.0f}.",
-    "At the profile desk, ten clients share 300 images, and five rounds are few for so many: "
-    "FT falls, too, and the baselines have already fallen at five clients.",
 )
 def robust_to_clients(scores: Scores) -> Iterator[Verdict]:
     """As in `_falls`, from the fewest clients run to the most."""
@@ -113,8 +107,6 @@ def _falls(scores: Scores, start: str, end: str, span: str) -> Iterator[Verdict]
     "table6",
     "One local epoch is too few for every method; ReGL (FT) leads at each number of epochs; "
     f"more than {EPOCHS} bring little, less than {FEW:.0f} points.",
-    "At the profile desk, methods differ by 5 to 25 points from seed to seed, for a seed "
-    "decides which client owns what.",
 )
 def enough_epochs(scores: Scores) -> Iterator[Verdict]:
     """Three parts at each β, on the numbers of local epochs run.

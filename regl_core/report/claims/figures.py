@@ -13,8 +13,6 @@ from .judging import WIDE, Verdict, claim
     "fig4",
     "ReGL (FT) separates classes that a client lacks, FedAvg does not: their silhouette after "
     "a local update is above 0 with the one, below 0 with the other.",
-    "At the profile desk, a single local update of FedAvg does not undo all that the global "
-    "model knows of a class: its silhouette stays above 0, but well below ReGL's.",
 )
 def separates(scores: Scores) -> Iterator[Verdict]:
     """By the silhouette of the classes that a client lacks, mean over clients.
@@ -75,9 +73,6 @@ def _means(what: str, scores: Scores, setting: str, methods: tuple[str, ...]) ->
     "fig7",
     "A local FedAvg update wrecks the accuracy of classes that the client lacks, by more than "
     f"{WIDE:.0f} points; a ReGL update raises every class, in the mean over clients.",
-    "At the profile desk, a client's update with ReGL raises classes of which it has real "
-    "images and lowers those it only draws, far less than FedAvg's update does: drawn images "
-    "are no full substitute for real ones.",
 )
 def local_updates(scores: Scores) -> Iterator[Verdict]:
     """What one local update does to the accuracies of classes, FedAvg's and ReGL's apart."""

@@ -1,4 +1,10 @@
-"""A claim of the paper, what it says of each setting, and the verdict on that."""
+"""A claim of the paper, what it says of each setting, and the verdict on that.
+
+A claim on several comparisons is decided by the p-value of a partial conjunction (Benjamini and
+Heller, "Screening for partial conjunction hypotheses", 2008): that r of k are so has
+(k − r + 1) · p₍ᵣ₎. For all of k this is the largest p-value; for one of k, as many times the
+smallest, so that a claim on many comparisons is not refuted by chance.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +14,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from ..comparison import MIN_SEEDS, Comparison, Levels, Outcome, Scores
+from ..comparison import LEVELS, MIN_SEEDS, Comparison, Levels, Outcome, Scores
 from ..rows import spoken
 
+MOST_SEEDS = 1000  # that are still counted
 FEW = 5.0  # points, for "a few", "little": the largest gap in the paper's Table 2 is 3.5
 WIDE = 20.0  # points, for "a wide margin", "ruin": half of the paper's "about 40"
 
@@ -22,7 +29,7 @@ class Verdict:
     part : of the claim, where it has several in a setting.
     before, after : sentences told around the comparisons.
     needs : where there is nothing to compare, what that takes.
-    most : it is enough that more than half are true; it does not hold once half are refuted.
+    most : it is enough that more than half are true.
     claim, dataset : number of the claim and name of the data set, set by `judge`.
     """
 
@@ -36,38 +43,52 @@ class Verdict:
     claim: int = 0
     dataset: str = ""
 
-    def count(self, outcome: Outcome) -> int:
-        """How many comparisons have this outcome."""
-        return sum(it.outcome == outcome for it in self.comparisons)
+    def decided(self, seeds: int | None = None) -> Outcome:
+        """The verdict, with so many `seeds` if given, means and deviations as they are."""
+        count = len(self.comparisons)
+        true = count // 2 + 1 if self.most else count  # so many have to be
+        for outcome, level in LEVELS.items():
+            many = true if outcome == "holds" else count - true + 1
+            ordered = sorted(it.p_value(outcome, seeds) for it in self.comparisons)
+            if count and (count - many + 1) * ordered[many - 1] < level:
+                return outcome
+        return "not decided"
 
     @cached_property
     def verdict(self) -> Outcome:
-        count = len(self.comparisons)
-        if count and self.count("does not hold") >= (count / 2 if self.most else 1):
-            return "does not hold"
-        enough = count / 2 if self.most else count - 1  # more than so many are true
-        return "holds" if count and self.count("holds") > enough else "not decided"
+        return self.decided()
 
     @property
     def deciding(self) -> list[Comparison]:
-        return [it for it in self.comparisons if it.outcome == self.verdict or self.most]
+        """Those that say what the verdict says; while it is open, those that do not hold yet."""
+        if self.verdict == "not decided":
+            return [it for it in self.comparisons if it.outcome != "holds"]
+        return [it for it in self.comparisons if it.outcome == self.verdict]
 
     @property
     def seeds(self) -> int:
         """The fewest behind any comparison that decides."""
         return min((len(it.differences) for it in self.deciding), default=0)
 
+    @cached_property
+    def seeds_needed(self) -> int | None:
+        """How many would decide, if means and deviations stay; None if unknown or `MOST_SEEDS`."""
+        if self.verdict != "not decided" or self.seeds < MIN_SEEDS:
+            return None
+        tried = range(self.seeds + 1, MOST_SEEDS)
+        return next((n for n in tried if self.decided(n) != "not decided"), None)
+
     @property
     def evidence(self) -> tuple[str, ...]:
         """Sentences. Where only some comparisons decide, one names these."""
         why = [f"cannot be judged: it needs {self.needs}"] * (not self.comparisons)
         if self.most:
-            holds, fails = map(self.count, ("holds", "does not hold"))
-            does = "does" if fails == 1 else "do"
-            why = [f"{holds} of {len(self.comparisons)} do, {fails} {does} not"]
+            holds = sum(it.outcome == "holds" for it in self.comparisons)
+            why = [f"{holds} of {len(self.comparisons)} do"]
         elif len(self.deciding) < len(self.comparisons):
+            words = {"does not hold": "refuted", "not decided": "open"}
             names = ", ".join(it.what for it in self.deciding)
-            why = [f"{'refuted' if self.verdict == 'does not hold' else 'open'}: {names}"]
+            why = [f"{words.get(self.verdict, self.verdict)}: {names}"]
         return (*self.before, *why, *(it.words for it in self.comparisons), *self.after)
 
     @property
@@ -81,7 +102,8 @@ class Verdict:
             return ""
         if self.seeds < MIN_SEEDS:
             return " (too few seeds)" if self.seeds else " (runs missing)"
-        return f" (within the noise of {self.seeds} seeds)"
+        more = f"about {self.seeds_needed}" if self.seeds_needed else f"more than {MOST_SEEDS:,}"
+        return f" (within the noise of {self.seeds} seeds; {more} would decide)"
 
 
 @dataclass(frozen=True)
@@ -92,19 +114,13 @@ class Claim:
     artefact: str  # "table2": the one by whose runs it is judged
     text: str
     verdicts: Callable[[Scores], Iterable[Verdict]]  # none: no setting is one it is about
-    remark: str = ""  # why it may not hold
-
-    def why(self, verdicts: Iterable[Verdict]) -> str:
-        """What is told below verdicts that are not all "holds"."""
-        holds = all(verdict.verdict == "holds" for verdict in verdicts)
-        return f"Why: {self.remark}" if self.remark and not holds else ""
 
 
 def claim(
-    number: int, artefact: str, text: str, remark: str = ""
+    number: int, artefact: str, text: str
 ) -> Callable[[Callable[[Scores], Iterable[Verdict]]], Claim]:
     """Makes a Claim of the function that follows."""
-    return lambda verdicts: Claim(number, artefact, text, verdicts, remark)
+    return lambda verdicts: Claim(number, artefact, text, verdicts)
 
 
 def rises(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..comparison import CONTROLS
 from ..rows import POOLED, by_partition, spoken
 from .palette import RANGES, method_styles
 from .style import legend_below, outlined, panels
@@ -27,13 +28,13 @@ def accuracy_curves(results: Sequence[Result], place: Place = by_partition) -> F
 
     A line is a method's mean over the seeds. Of RANGES, bars go from the worst seed to the best; of
     more methods they would cover each other. A method trained on all images at once stands in each
-    panel of its data set.
+    panel of its data set. Controls have no line.
     """
     from matplotlib.ticker import MaxNLocator
 
     keys = [(result.run.dataset, place(result)[0]) for result in results]
     shown = [key for key in dict.fromkeys(keys) if key[1] != POOLED] or list(dict.fromkeys(keys))
-    methods = list(dict.fromkeys(result.run.method for result in results))
+    methods = [it for it in dict.fromkeys(r.run.method for r in results) if it not in CONTROLS]
     columns = min(len(shown), 2)
     rows = -(-len(shown) // columns)
     figure, grid = panels(len(shown), 4.5 * columns, 3.4 * rows + 0.6, rows, sharey=True)
