@@ -2,15 +2,18 @@
 
 from pathlib import Path
 
+import matplotlib
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from regl_core import foundation, generation
+from regl_core.evidence import FACES
 from regl_core.hub import components
 from regl_core.params import load
 from regl_core.seeds import torch_generator
-from tools.tiny import build, loop, unet
+from tools.tiny import build, loop, type, unet
 from tools.tiny.clip import make_tokenizer, tokens
 from tools.tiny.type import (
     SIDE,
@@ -62,6 +65,9 @@ def test_training_that_was_cut_short_ends_with_the_same_bytes(
 
 def test_the_whole_way_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two steps of every part, assembled, loaded like any other foundation, and drawn with."""
+    fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    printed = [fonts / f"{name}.ttf" for name in type.PRINTED]  # in the place of handwriting, too
+    monkeypatch.setattr(type, "face_files", lambda: printed * 2)
     monkeypatch.setattr(build, "SHEETS", 40)
     monkeypatch.setattr(unet, "BATCH", 8)
     monkeypatch.setattr(build, "STEPS", dict.fromkeys(build.STEPS, 2))
@@ -73,4 +79,13 @@ def test_the_whole_way_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     models = foundation.load(settings.foundation)
     image = generation.sample(models, ["A photo of two"], None, [(0, "t")], settings.synthesis)
     assert image.shape == (1, 3, SIDE, SIDE)
-    assert "| steps | 2 |" in (tmp_path / "tiny" / "README.md").read_text()
+    card = (tmp_path / "tiny" / "README.md").read_text()
+    assert "| steps | 2 |" in card and "OFL-1.1: amatic-sc, annie-use-your-telescope" in card
+
+
+def test_typefaces_are_many_and_open() -> None:
+    """At least sixty, half of them handwriting; specimens are those of `FACES`."""
+    hands = type.handwriting()
+    assert len(hands) >= 60 and set(hands.values()) <= {"OFL-1.1", "Apache-2.0", "MIT"}
+    with Image.open(FACES) as sheet:
+        assert sheet.mode == "L" and sheet.size == (10 * SIDE, 50 * SIDE)

@@ -6,11 +6,13 @@ puts the images of a generative model to the test.
 """
 
 from . import choosing, identities, quadratic
-from .probes import Probe, ProbeImages, probe_table, some_classes
+from .probes import FACES, Probe, ProbeImages, TypeProbe, probe_table, some_classes
 
 __all__ = [
+    "FACES",
     "Probe",
     "ProbeImages",
+    "TypeProbe",
     "choosing",
     "identities",
     "probe_table",

@@ -4,11 +4,13 @@ What a network learns from them, and what one that knows the real images sees in
 `Probed` are the stages, a `Probe` is what a notebook asks for.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
@@ -19,13 +21,26 @@ from ..clients import ClientData, placed
 from ..data import Dataset, resized
 from ..engine import Checkpoint, Stage
 from ..foundation import Foundation
+from ..hub import SHIPPED
 from ..images import Images
 from ..params import ProbeSettings, Settings, TrainingSettings
 from ..pipeline import Pipeline
 from ..seeds import torch_generator
 from ..settings import Frozen
-from ..stages import LoraImages, Source, Tick, Vanilla, load_images, network, plain
+from ..stages import (
+    LoraImages,
+    Models,
+    Source,
+    Tick,
+    Vanilla,
+    load_images,
+    network,
+    plain,
+    save_images,
+)
 from ..training import evaluate, in_memory, repeatable, train_epochs
+
+FACES = SHIPPED / "faces.png"  # rows of ten digits, each 16 × 16 pixels, grey
 
 
 @dataclass(frozen=True)
@@ -82,7 +97,7 @@ class Probed(Stage):
     """
 
     judge: Judge
-    images: Vanilla | LoraImages
+    images: "Vanilla | LoraImages | Typeset"
 
     def needs(self) -> tuple[Stage, ...]:
         return self.judge, self.images
@@ -149,6 +164,43 @@ class Probe(Frozen):
     def result(self, folder: Path) -> "Probing":
         """What `folder`, written by the stage of this probe, says."""
         return Probing(self, **json.loads((folder / "probe.json").read_text()))
+
+
+@dataclass(frozen=True)
+class Typeset(Stage):
+    """The typefaces that the shipped model learnt from, in the style of scanned digits.
+
+    What it could draw at best. Writes images.safetensors as `Vanilla` does, from FACES.
+    models: with whose features their spread is measured.
+    """
+
+    models: Models
+    digest: str  # SHA-256 of FACES, hex
+
+    def count(self) -> int:
+        """Number of images."""
+        return len(self.images().flatten(0, 1))
+
+    def images(self) -> Tensor:
+        """uint8 (10, n, 3, 16, 16)."""
+        from PIL import Image
+
+        grey = torch.from_numpy(np.array(Image.open(FACES)))
+        each = grey.unflatten(1, (10, -1)).unflatten(0, (-1, grey.shape[1] // 10))
+        return each.permute(2, 0, 1, 3)[:, :, None].expand(-1, -1, 3, -1, -1)
+
+    def compute(self, folder: Path, inputs: tuple[Path, ...], tick: Tick) -> None:
+        images = self.images()
+        save_images(folder, images.flatten(0, 1), len(images))
+
+
+class TypeProbe(Probe):
+    """The typefaces themselves in the place of images of a model: a ceiling."""
+
+    def stage(self, pipeline: Pipeline) -> Probed:
+        digest = hashlib.sha256(FACES.read_bytes()).hexdigest()
+        judged = super().stage(pipeline)
+        return replace(judged, images=Typeset(pipeline.models(self.settings.foundation), digest))
 
 
 class ProbeImages(Probe):

@@ -164,4 +164,5 @@ COUNTS: dict[str, Callable[[Any], Work]] = {
         it, (it.source.size.train + it.source.size.test) * it.probe.epochs
     ),
     "Probed": _probed,
+    "Typeset": lambda it: {},
 }

@@ -51,7 +51,7 @@ class TableLayout:
         return self.cells.get((dataset, pooled, method))
 
 
-def arrange(runs: pd.DataFrame, paper: pd.DataFrame) -> TableLayout:
+def arrange(runs: pd.DataFrame, paper: pd.DataFrame, ranked: bool = True) -> TableLayout:
     """Lay out the table of `runs`: a row per method, a column per data set and setting.
 
     Methods stand in the paper's order, with references before, and methods unknown to the paper
@@ -64,13 +64,15 @@ def arrange(runs: pd.DataFrame, paper: pd.DataFrame) -> TableLayout:
         One row per run, columns ``dataset``, ``setting``, ``method``, ``seed``, ``accuracy_pct``.
     paper
         Columns ``dataset`` (as in `runs`), ``setting``, ``method``, ``accuracy_pct``, ``std_pct``.
+    ranked
+        Whether the methods of a column are rivals; if not, none has a place.
     """
     import pandas as pd
 
     found = runs.groupby(CELL, sort=False)["accuracy_pct"]
     stats = pd.DataFrame({"mean": found.mean(skipna=False), "std": found.std(skipna=False)})
     printed = stats["mean"].map("{:.1f}".format).astype(float)
-    rival = stats.index.get_level_values("setting") != POOLED
+    rival = ranked & (stats.index.get_level_values("setting") != POOLED)
     rival &= ~stats.index.get_level_values("method").isin(CONTROLS)
     places = printed[rival].groupby(level=CELL[:2]).rank("dense", ascending=False)
     stats = stats.join(paper.set_index(CELL)[["accuracy_pct", "std_pct"]])

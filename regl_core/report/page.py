@@ -7,6 +7,7 @@ the folder.
 
 import base64
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,11 +17,12 @@ from typing import Any
 from ..params import ROOT, Settings
 from . import catalogue
 from .claims import CLAIMS, Verdict
-from .formats import TableLayout, arrange
+from .formats import TableLayout, arrange, marked
 from .notebook_page import render_template
 from .provenance import COLUMNS, Provenance
 from .rows import spoken
-from .tables import beside
+from .story import leading, sentence
+from .tables import UNRANKED, beside
 
 MARKS = {"holds": "✔", "does not hold": "✘", "no difference": "≈", "not decided": "?"}
 
@@ -47,6 +49,7 @@ def render(
         "counts": Counter(verdict.verdict for verdict in verdicts),
         "marks": MARKS,
         "sections": sections,
+        "story": _story(folder, settings),
         "beside": [
             (_opening(root / f"notebooks/{name}.ipynb", name)[0], page)
             for name, page in pages.items()
@@ -74,7 +77,9 @@ def _section(name: str, folder: Path, settings: Settings, root: Path) -> dict[st
         import pandas as pd
 
         number = int(name.removeprefix("table"))
-        grid = _grid(arrange(pd.read_csv(files["csv"]), beside(number, settings)))
+        runs, ranked = pd.read_csv(files["csv"]), number not in UNRANKED
+        layout = arrange(runs, beside(number, settings), ranked)
+        grid = _grid(layout) | {"ranked": ranked}
     links = [(ending.upper(), file.name) for ending, file in files.items()]
     if (page := folder / f"notebooks/{name}.html").exists():
         links.insert(0, ("notebook", f"notebooks/{page.name}"))
@@ -120,16 +125,46 @@ def _inline(svg: str) -> str:
     return re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg[svg.index("<svg") :])
 
 
+def _story(folder: Path, settings: Settings) -> dict[str, Any]:
+    """What stands first, where Table 2 is there: a sentence, and rows of its means in %."""
+    import pandas as pd
+
+    if not (file := folder / "table2.csv").exists():
+        return {"sentence": "", "rows": ()}
+    layout = arrange(pd.read_csv(file), beside(2, settings))
+    dataset, columns = next(iter(layout.columns.items()))
+    found = {setting: leading(layout, dataset, setting) for setting in columns}
+    roles = dict.fromkeys(role for own in found.values() for role in own)
+    return {
+        "sentence": sentence(layout, dataset, columns[0]),
+        "heads": [spoken(setting) for setting in columns],
+        "rows": [
+            (role or "best other baseline", [found[setting].get(role) for setting in columns])
+            for role in roles
+        ],
+    }
+
+
 def _grid(layout: TableLayout) -> dict[str, Any]:
-    """A table as it is shown, of cells: the longer side runs down the page."""
+    """A table as it is shown: the longer side runs down the page.
+
+    Of cells, each with its gain over FedAvg in points, as printed; None where that says nothing.
+    """
     several = len(layout.columns) > 1
     columns = {
         (dataset, setting): f"{dataset}, {spoken(setting)}" if several else spoken(setting)
         for dataset, settings in layout.columns.items()
         for setting in settings
     }
-    cells = [[layout.cell(*it, method) for it in columns] for method in layout.methods]
-    heads, sides = list(columns.values()), layout.methods
+
+    def shown(column: tuple[str, str], method: str) -> tuple[Any, float | None]:
+        its, usual = layout.cell(*column, method), layout.cell(*column, "FedAvg")
+        compared = its and usual and method != "FedAvg"
+        gain = round(its.mean, 1) - round(usual.mean, 1) if compared else math.nan
+        return its, None if math.isnan(gain) else gain + 0.0
+
+    cells = [[shown(it, method) for it in columns] for method in layout.methods]
+    heads, sides = list(columns.values()), [marked(method) for method in layout.methods]
     if len(heads) > len(sides):
         heads, sides, cells = sides, heads, zip(*cells, strict=True)
     return {"heads": heads, "rows": list(zip(sides, cells, strict=True))}

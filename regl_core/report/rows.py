@@ -103,5 +103,6 @@ def drift(results: Sequence[Result | PersonalResult], last: int = 5) -> pd.DataF
 
 def spoken(setting: str) -> str:
     """A setting's name as a reader would write it: ``beta=0.01`` is β = 0.01."""
-    words = setting.replace("beta", "β").replace("=", " = ").replace(";", ", ")
+    words = setting.replace("single_label", "one class per client").replace("beta", "β")
+    words = words.replace("=", " = ").replace(";", ", ")
     return words.replace("_", " ").replace("iid", "IID")

@@ -24,6 +24,9 @@ if TYPE_CHECKING:  # results are reported without loading what computes them
     from .rows import Place
 
 
+UNRANKED = (1,)  # its rows are two tasks, not two rivals
+
+
 @dataclass(frozen=True)
 class Table:
     """A finished table in its three formats; a notebook shows it as Markdown."""
@@ -75,7 +78,7 @@ def table(
     bytes. Raises ReglError as `gather` does.
     """
     runs = gather(results, place)
-    layout = formats.arrange(runs, beside(number, settings))
+    layout = formats.arrange(runs, beside(number, settings), ranked=number not in UNRANKED)
     measures = "; ".join(dict.fromkeys(result.measure for result in results))
     caption = _caption(number, runs, measures, settings, changes)
     name = f"table{number}"
@@ -115,7 +118,7 @@ def _caption(
         f"Table {number}, profile {settings.profile}{altered}: {measure}",
         "1 seed" if counts == [1] else seeds,
         "In brackets the numbers of the paper" + (f", {', '.join(others)}" if others else ""),
-        "Best of ours bold, second underlined",
+        *(["Best of ours bold, second underlined"] if number not in UNRANKED else []),
         *(f"{method}: trained on all images at once, not ranked" for method in pooled),
         *([f"{formats.MARK} a control of ours, not ranked"] if controlled else []),
     ]

@@ -17,7 +17,7 @@ from .personalized import Personalized
 from .trained import Trained, final, network, plain
 from .tuned import Tuned
 from .updated import Updated, once_more
-from .vanilla_images import Vanilla, load_images
+from .vanilla_images import Vanilla, load_images, save_images
 
 __all__ = [
     "Captioned",
@@ -40,4 +40,5 @@ __all__ = [
     "network",
     "once_more",
     "plain",
+    "save_images",
 ]

@@ -24,7 +24,7 @@ from regl_core.hub import SUMS
 
 from .captioner import make_tokenizer as caption_tokenizer
 from .clip import make_tokenizer
-from .type import FONTS, SIDE
+from .type import PRINTED, SIDE, handwriting
 from .unet import SCHEDULE
 
 
@@ -82,11 +82,17 @@ def write_sums(folder: Path) -> None:
 def _card(sizes: dict[str, int], facts: dict[str, str]) -> str:
     rows = "\n".join(f"| {name} | {count / 1e6:.2f} M |" for name, count in sizes.items())
     made = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
+    hands = handwriting()
+    licences = "\n".join(
+        f"- {licence}: {', '.join(name for name, its in hands.items() if its == licence)}"
+        for licence in sorted(set(hands.values()))
+    )
     return f"""# A tiny Stable Diffusion, CLIP and BLIP of type
 
 Text to 16×16 RGB images of digits and capitals, trained from scratch on glyphs rendered in
-{len(FONTS)} of the fonts that come with matplotlib. The classes are those of diffusers and
-transformers; the folders `stable-diffusion`, `image-encoder` and `captioner` load with
+{len(PRINTED) + len(hands)} typefaces: {len(PRINTED)} printed ones that come with matplotlib and
+{len(hands)} that imitate handwriting. The classes are those of diffusers and transformers; the
+folders `stable-diffusion`, `image-encoder` and `captioner` load with
 `from_pretrained` as any model in the hub's layout.
 
 | model | parameters |
@@ -98,18 +104,21 @@ transformers; the folders `stable-diffusion`, `image-encoder` and `captioner` lo
 {made}
 
 **Use.** The laptop profile of the ReGL companion: it stands in for Stable Diffusion 1.5, CLIP
-ViT-L/14 and BLIP-2. It has never seen handwriting: between its type and handwritten digits
-lies the domain gap that LoRA has to close.
+ViT-L/14 and BLIP-2. It has never seen a digit that someone wrote: between its type, in all
+colours, and scanned digits lies the domain gap that LoRA has to close.
 
-**What it understands.** "A photo of three, bold slanted wobbly soft white on black": a class
+**What it understands.** "A photo of three, bold slanted handwritten soft white on black": a class
 (`zero` … `nine`, `letter a` … `letter z`), then weight (thin, medium, bold), slant (upright,
-slanted), shape (neat, wobbly), focus (crisp, soft), ink colour, "on", optionally "shaded",
+slanted), shape (printed, handwritten), focus (crisp, soft), ink colour, "on", optionally "shaded",
 paper colour. Anything may be left out. A 96-wide CLIP image feature, scaled to the length of
 a text state and appended to the prompt embeddings, sets class and style too.
 
 **Data.** Rendered on the fly from a fixed seed; no image of a person, no scraped text, no
-handwriting. **Limits.** It draws nothing else, and small type at 16×16 pixels is at times
-illegible. **Licence.** MIT, as the code; the fonts' own licences allow embedding their shapes.
+scan of handwriting. **Limits.** It draws nothing else, and small type at 16×16 pixels is at times
+illegible. **Licence.** MIT, as the code. The typefaces are not part of it; their licences are open:
+
+- matplotlib's own: {", ".join(PRINTED)}
+{licences}
 
 Rebuild with `make foundation`: the same bytes on the same machine.
 

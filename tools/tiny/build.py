@@ -11,8 +11,10 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL
+from PIL import Image
 from transformers import CLIPModel
 
+from regl_core.evidence import FACES
 from regl_core.hub import SHIPPED
 from regl_core.seeds import torch_generator
 
@@ -20,12 +22,12 @@ from .assemble import assemble
 from .captioner import make_tokenizer as caption_tokenizer
 from .captioner import train_captioner
 from .clip import make_tokenizer, train_clip
-from .type import World, make_world
+from .type import World, make_world, specimens
 from .unet import train_unet
 from .vae import train_vae
 
-SHEETS = 8000
-STEPS = {"vae": 1900, "clip": 2000, "captioner": 2500, "unet": 12000}
+SHEETS = 10000
+STEPS = {"vae": 1900, "clip": 2000, "captioner": 2500, "unet": 9000}
 WAVES = (("vae", "clip"), ("captioner", "unet"))  # parts of a wave run side by side
 
 
@@ -73,6 +75,9 @@ def main() -> None:
             sys.exit(f"a part of {', '.join(wave)} failed; what is done is kept in {args.folder}")
     facts = {f"steps of the {part}": f"{count:,}" for part, count in STEPS.items()}
     assemble(args.folder, args.out, facts | {"sheets of type": f"{SHEETS:,}"})
+    sheet = specimens(50, torch_generator("specimens"))[:, :, 0]  # grey
+    rows = sheet.permute(0, 2, 1, 3).flatten(2).flatten(0, 1)
+    Image.fromarray(rows.numpy()).save(args.out.parent / FACES.name)
 
 
 if __name__ == "__main__":

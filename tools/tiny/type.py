@@ -1,12 +1,16 @@
 """The world the tiny foundation knows: digits and capitals set in type, in many styles.
 
+Two kinds of typefaces: printed ones, which come with matplotlib, and faces that imitate
+handwriting, from npm's packages, pinned in `faces/package-lock.json` (see the Makefile).
+
 A glyph is kept as a signed distance field, so that weight (the threshold), softness (the
 slope at the edge) and deformation (where the field is sampled) are exact and cheap. Images
 come in *sheets*: several classes in one style, several images of each, as a client's
 images share one style. Rendering is one batched torch function of a generator.
 """
 
-from dataclasses import dataclass, fields
+import json
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import matplotlib
@@ -16,7 +20,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import distance_transform_edt
 
-FONTS = (
+PRINTED = (
     "DejaVuSans",
     "DejaVuSans-Bold",
     "DejaVuSans-Oblique",
@@ -35,6 +39,7 @@ FONTS = (
     "cmti10",
     "cmtt10",
 )
+HANDS = Path(__file__).parent / "faces"  # of its npm packages, each is one handwriting face
 GLYPHS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 FIELD = 64  # side of a distance field, in pixels
 SIDE = 16  # side of an image, in pixels
@@ -55,7 +60,7 @@ PALETTE = {  # name: RGB in [0, 1]
 }
 WEIGHTS = ("thin", "medium", "bold")
 SLANTS = ("upright", "slanted")
-SHAPES = ("neat", "wobbly")
+SHAPES = ("printed", "handwritten")  # decides the typeface too
 FOCUSES = ("crisp", "soft")
 GROUNDS = ("plain", "shaded")
 
@@ -76,15 +81,35 @@ class Style:
         return Style(*(getattr(self, f.name)[index] for f in fields(self)))
 
 
-def glyph_fields() -> torch.Tensor:
-    """Signed distances (fonts, glyphs, FIELD, FIELD), float32, > 0 inside, in units of the side.
+def handwriting() -> dict[str, str]:
+    """Name and licence of each face in HANDS, in alphabetical order."""
+    packages = json.loads((HANDS / "package-lock.json").read_text())["packages"]
+    return {
+        Path(place).name: package["license"] for place, package in sorted(packages.items()) if place
+    }
 
-    Every glyph is set to the height of the box, its width kept in proportion.
+
+def face_files() -> list[Path]:
+    """The printed faces, then those of handwriting. Raises FileNotFoundError before `npm ci`."""
+    printed = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    hands = HANDS / "node_modules" / "@fontsource"
+    files = [printed / f"{name}.ttf" for name in PRINTED]
+    files += [hands / name / "files" / f"{name}-latin-400-normal.woff" for name in handwriting()]
+    if missing := [file for file in files if not file.is_file()]:
+        raise FileNotFoundError(f"{missing[0]}: the typefaces are installed by `make foundation`")
+    return files
+
+
+def glyph_fields() -> torch.Tensor:
+    """Signed distances (faces, glyphs, FIELD, FIELD), float32, > 0 inside, in units of the side.
+
+    Faces in the order of `face_files`. Every glyph is set to the height of the box, its width
+    kept in proportion.
     """
-    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    files = face_files()
     sheets = []
-    for name in FONTS:
-        font = ImageFont.truetype(str(folder / f"{name}.ttf"), 160)
+    for file in files:
+        font = ImageFont.truetype(str(file), 160)
         for glyph in GLYPHS:
             left, top, right, bottom = font.getbbox(glyph)
             mask = Image.new("L", (right - left, bottom - top))
@@ -99,7 +124,7 @@ def glyph_fields() -> torch.Tensor:
             inside = np.asarray(box) > 127
             distance = distance_transform_edt(inside) - distance_transform_edt(~inside)
             sheets.append(distance.astype(np.float32) / FIELD)
-    return torch.from_numpy(np.stack(sheets)).view(len(FONTS), len(GLYPHS), FIELD, FIELD)
+    return torch.from_numpy(np.stack(sheets)).view(len(files), len(GLYPHS), FIELD, FIELD)
 
 
 def random_style(n: int, generator: torch.Generator) -> Style:
@@ -121,7 +146,7 @@ def random_style(n: int, generator: torch.Generator) -> Style:
     return Style(
         weight=pick(0.25, 0.4, 0.35),
         slant=pick(0.6, 0.4),
-        shape=pick(0.4, 0.6),
+        shape=pick(0.3, 0.7),
         focus=pick(0.5, 0.5),
         ground=pick(0.6, 0.4),
         ink=ink,
@@ -136,7 +161,8 @@ def _uniform(n: int, low: float, high: float, generator: torch.Generator) -> tor
 def _sampling_grid(style: Style, generator: torch.Generator) -> torch.Tensor:
     """Where each output pixel looks in the distance field: (n, 2·SIDE, 2·SIDE, 2) in [-1, 1]."""
     n = len(style.weight)
-    slanted, wobbly = (style.slant == 1).float(), (style.shape == 1).float()
+    slanted, by_hand = (style.slant == 1).float(), (style.shape == 1).float()
+    wobbly = by_hand * torch.rand(n, generator=generator)
     shear = slanted * _uniform(n, 0.2, 0.5, generator) + _uniform(n, -0.05, 0.05, generator)
     turn = _uniform(n, -1, 1, generator) * (0.04 + 0.14 * wobbly)
     width, height = _uniform(n, 0.8, 1.25, generator), _uniform(n, 0.85, 1.1, generator)
@@ -184,12 +210,13 @@ def render(
 ) -> torch.Tensor:
     """Images (n, 3, SIDE, SIDE), uint8, of glyphs `classes` (n,) in the given styles.
 
-    `sheets` is what `glyph_fields` returns; the font and everything the style leaves open
+    `sheets` is what `glyph_fields` returns; the typeface and everything the style leaves open
     (exact weight, turn, scale, shift, bend, tint) are drawn from `generator`.
     """
     n = len(classes)
-    font = torch.randint(len(FONTS), (n,), generator=generator)
-    field = sheets[font, classes][:, None]
+    printed = torch.randint(len(PRINTED), (n,), generator=generator)
+    by_hand = torch.randint(len(PRINTED), len(sheets), (n,), generator=generator)
+    field = sheets[torch.where(style.shape == 1, by_hand, printed), classes][:, None]
     grid = _sampling_grid(style, generator)
     distance = F.grid_sample(field, grid, padding_mode="border", align_corners=False)
     # Threshold in units of the side: the stroke grows by `extra` on either edge.
@@ -205,6 +232,21 @@ def render(
     return (image * 255).round().to(torch.uint8)
 
 
+def specimens(count: int, generator: torch.Generator) -> torch.Tensor:
+    """`count` digits of each class in the style of scanned ones: soft, in white on black.
+
+    uint8 (count, 10, 3, SIDE, SIDE); faces, weights and slants are as varied as in `make_world`.
+    """
+    n = 10 * count
+    style = random_style(n, generator)
+    names = list(PALETTE)
+    fixed = {"focus": FOCUSES.index("soft"), "ground": GROUNDS.index("plain")}
+    fixed |= {"ink": names.index("white"), "paper": names.index("black")}
+    style = replace(style, **{name: torch.full((n,), it) for name, it in fixed.items()})
+    images = render(glyph_fields(), torch.arange(n) % 10, style, generator)
+    return images.view(count, 10, 3, SIDE, SIDE)
+
+
 @dataclass(frozen=True)
 class World:
     """Sheets of type: every sheet shows `CLASSES_PER_SHEET` classes in one style, `COPIES` times.
@@ -218,7 +260,7 @@ class World:
     style: Style
 
 
-DIGITS_PER_SHEET, CAPITALS_PER_SHEET, COPIES = 4, 3, 3
+DIGITS_PER_SHEET, CAPITALS_PER_SHEET, COPIES = 5, 2, 3
 CLASSES_PER_SHEET = DIGITS_PER_SHEET + CAPITALS_PER_SHEET
 
 

@@ -38,7 +38,7 @@ def make_unet() -> UNet2DConditionModel:
         sample_size=SIDE // FACTOR,
         in_channels=CHANNELS,
         out_channels=CHANNELS,
-        block_out_channels=(WIDTH,),
+        block_out_channels=(128,),
         down_block_types=("CrossAttnDownBlock2D",),
         up_block_types=("CrossAttnUpBlock2D",),
         layers_per_block=1,

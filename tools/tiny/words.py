@@ -30,7 +30,8 @@ MAX_TOKENS = 16  # of a prompt, with its two end marks; longer ones are cut as C
 def describe(style: Style) -> list[str]:
     """One caption for each of the n images of `style`, without a word on the class.
 
-    E.g. "bold slanted wobbly soft white on black", "thin upright neat crisp red on shaded blue".
+    E.g. "bold slanted handwritten soft white on black", or
+    "thin upright printed crisp red on shaded blue".
     """
     colours = list(PALETTE)
     captions = []

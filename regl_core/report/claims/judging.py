@@ -92,6 +92,18 @@ class Verdict:
         return (*self.before, *why, *(it.words for it in self.comparisons), *self.after)
 
     @property
+    def seen(self) -> str:
+        """What our runs show, in short: of several comparisons the one that holds least."""
+        judged = [it for it in self.comparisons if len(it.differences) > 1]
+        if not judged:
+            return ""
+        least = min(judged, key=lambda it: it.mean - it.above)
+        low, high = map(least.told, least.interval)
+        others = f", the tightest of {len(judged)}" if len(judged) > 1 else ""
+        size = f"{least.told(least.mean)} {least.unit}".rstrip()
+        return f"{least.what}: {size} [{low}, {high}]{others}"
+
+    @property
     def where(self) -> str:
         return ", ".join(filter(None, (self.dataset, spoken(self.setting), self.part)))
 
