@@ -235,7 +235,7 @@ def _check_sent(method: Method, update: Update, known: Weights, count: int) -> N
     """Nothing but weights of the global model, the count and what a method declares is sent.
 
     That is the paper's promise, and what the server can be sure of: a tensor of another shape would
-    be broadcast, a larger count would take the model over.
+    be broadcast, one of another type would change the model's, a larger count would take it over.
     """
     if not isinstance(update, Update) or set(update.extra) != set(method.uploads):
         raise ReglError(
@@ -247,14 +247,18 @@ def _check_sent(method: Method, update: Update, known: Weights, count: int) -> N
             f"method {method.name!r}: a client of {count} images sent a count of {update.count}"
         )
     whole = {**known.params, **known.buffers}
-    for part in (update.weights, *update.extra.values()):
+    for title, part in {"": update.weights, **update.extra}.items():
         sent = {**part.params, **part.buffers} if isinstance(part, Weights) else {}
         for name, tensor in sent.items():
-            if name not in whole or tensor.shape != whole[name].shape:
+            expected = "no such weight"
+            if name in whole:
+                kind = torch.bool if title in method.masks else whole[name].dtype
+                expected = f"{tuple(whole[name].shape)} of {kind}"
+            given = f"{tuple(tensor.shape)} of {tensor.dtype}"
+            if given != expected:
                 raise ReglError(
-                    f"method {method.name!r}: a client sent {name!r} of the shape "
-                    f"{tuple(tensor.shape)}, the model has "
-                    f"{tuple(whole[name].shape) if name in whole else 'no such weight'}"
+                    f"method {method.name!r}: a client sent {name!r} as {given}, "
+                    f"the model has {expected}"
                 )
 
 

@@ -62,6 +62,8 @@ PLAIN = {
     "Centralized": "its one client holds the images of all",
     "ReGL (TF)": "its clients hold synthetic images besides",
     "ReGL (FT)": "its clients hold synthetic images besides",
+    "FedAvg (same steps)": "its clients hold their own images several times",
+    "FedAvg (fine-tuned)": "what comes after is no part of the federation",
 }
 # DynaFed acts from the round that ends the trajectory on: here in the last one.
 QUICK = {"DynaFed": {"trajectory": 3, "segment": 2, "inner_steps": 2, "iterations": 2}}

@@ -24,6 +24,7 @@ from regl_core.errors import ReglError
 from regl_core.federation import federate
 from regl_core.methods import FedAvg, Server
 from regl_core.methods.scaffold import Scaffold
+from regl_core.report.comparison import CONTROLS, REGL, STEPS, TUNED
 from regl_core.training import evaluate
 from regl_core.weights import Weights
 
@@ -205,10 +206,11 @@ def test_what_is_not_declared_cannot_be_sent():
 
 
 def test_the_registry_finds_every_method_of_the_paper():
-    assert methods.known().keys() >= GENERAL | PERSONAL
+    assert methods.known().keys() == GENERAL | PERSONAL | set(CONTROLS)
     synthesis = {name: kind.synthesis for name, kind in methods.known().items() if kind.synthesis}
-    assert synthesis == {"ReGL (TF)": "vanilla", "ReGL (FT)": "lora"}
-    assert {n for n, kind in methods.known().items() if kind.personalized} == set(synthesis)
+    assert synthesis == {"ReGL (TF)": "vanilla", "ReGL (FT)": "lora", STEPS: "repeated"}
+    personalized = {name for name, kind in methods.known().items() if kind.personalized}
+    assert personalized == {*REGL, TUNED}
     assert methods.get("FedAvg", {}) == FedAvg()
     assert set(map(type, CASES.values())) == set(methods.known().values())
 

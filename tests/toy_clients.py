@@ -23,6 +23,7 @@ def settings(**changes) -> TrainingSettings:
         "local_epochs": 2,
         "batch_size": 4,
         "rate": 0.1,
+        "schedule": "constant",
         "momentum": 0.9,
         "weight_decay": 1e-3,
         "client_fraction": 1.0,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PLAIN_SGD = {
+    "schedule": "constant",
     "momentum": 0.0,
     "weight_decay": 0.0,
     "client_fraction": 1.0,

@@ -46,7 +46,7 @@ class Scaffold(FedAvg):
 
     name = "SCAFFOLD"
     uploads = ("change",)
-    candidates = ("server_rate", (0.5, 1.0, 1.5, 2.0))
+    candidates = ("server_rate", (1.0, 1.5, 2.0, 4.0))
     server_rate: float = Field(
         1.0, gt=0, description="η_g, server learning rate; the paper's experiments"
     )
