@@ -9,7 +9,16 @@ from toy_results import settings as toy_settings
 from regl_core.paper import published
 from regl_core.params import ROOT, load
 from regl_core.partition import SingleLabel
-from regl_core.report import CLAIMS, Comparison, Verdict, claims_frame, gather, judge, verdicts
+from regl_core.report import (
+    CLAIMS,
+    Comparison,
+    Verdict,
+    claims_frame,
+    gather,
+    judge,
+    undecided,
+    verdicts,
+)
 
 
 def outcomes(made, number=2, its=DIGITS):
@@ -176,6 +185,17 @@ def test_seeds_that_would_decide_are_the_fewest_that_do():
     assert (verdict.decided(n - 1), verdict.decided(n)) == ("not decided", "holds")
     assert verdict.reason == f" (within the noise of 3 seeds; about {n} would decide)"
     assert Verdict("", [Comparison("", (4.0,))]).seeds_needed is None
+
+
+def test_open_verdicts_are_told_with_the_seeds_they_need(tmp_path):
+    found = judged("table1", {("global_share=0%", "FedAvg (generalization)"): [50.0] * 3})
+    noisy = Verdict("beta=0.5", [Comparison("", (4.0, -3.0, 8.0))], claim=2, dataset="mine")
+    rows = claims_frame([*found, noisy, Verdict("", [Comparison("", (4.0, 5.0, 4.0))], claim=2)])
+    rows.to_csv(tmp_path / "claims.csv", index=False)
+    head, line = undecided(tmp_path, ["table2"])
+    assert tmp_path.name in head
+    assert line == f"  claim 2: mine, β = 0.5{noisy.reason}" and "would decide" in line
+    assert undecided(tmp_path, ["table7"]) == undecided(tmp_path / "none", ["table2"]) == []
 
 
 def test_the_verdicts_on_the_numbers_of_desk_are_those_of_its_claims():

@@ -64,6 +64,7 @@ def _act(options: argparse.Namespace, settings: Settings, changes: dict[str, Any
 
             from ..engine import Store
             from ..plan import DryRun, told
+            from ..report import undecided
             from ..runs import STORE
             from .grids import grids
 
@@ -71,6 +72,8 @@ def _act(options: argparse.Namespace, settings: Settings, changes: dict[str, Any
             asked = grids(names, profile, changes, pipeline=built)
             stages = {name: grid.stages for name, grid in asked.items()}
             print(told(stages, built, settings, store, options.calibrate))
+            for line in undecided(ROOT / "figures" / profile, names):
+                print(line)
         case "status":
             from .status import status
 

@@ -7,7 +7,7 @@ Importing this loads neither torch nor what draws: that is done where it is need
 """
 
 from .catalogue import ENDINGS, ORDER, artefacts, check
-from .claims import CLAIMS, Verdict, claims_frame, judge, verdicts
+from .claims import CLAIMS, Verdict, claims_frame, judge, undecided, verdicts
 from .comparison import FT, MIN_SEEDS, TF, Comparison
 from .drawing.accuracies import accuracy_bars, accuracy_by_volume, accuracy_curves
 from .drawing.clients import local_update, named, ownership_maps, recovery
@@ -47,7 +47,7 @@ __all__ += ["REAL", "SYNTHETIC", "scatter_by_class", "scatter_together"]
 # Of press.
 __all__ += ["CLAIMS", "COLUMNS", "ENDINGS", "ORDER", "Verdict", "artefacts", "check"]
 __all__ += ["claims_frame", "commit", "digest", "judge", "libraries", "render"]
-__all__ += ["trace", "write_page"]
+__all__ += ["trace", "undecided", "write_page"]
 # Of rooms that compare and draw for themselves.
 __all__ += ["FT", "MIN_SEEDS", "RUN", "TF", "Comparison"]
 __all__ += ["CLASSES", "MARKERS", "heat_map", "method_styles", "named"]

@@ -6,8 +6,10 @@ What a claim means exactly stands there; no threshold depends on results.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import csv
+from collections.abc import Collection, Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...params import Settings
@@ -53,6 +55,23 @@ def verdicts(artefact: str, runs: pd.DataFrame, settings: Settings) -> str:
                 lines += [f"    - {sentence}" for sentence in it.evidence]
             lines.append("")
     return "\n".join(lines)
+
+
+def undecided(folder: Path, artefacts: Collection[str]) -> list[str]:
+    """Of the verdicts in `folder`/claims.csv on `artefacts` those that are open, a line each.
+
+    With how many seeds would decide. The line ahead of them says so; nothing where none is open.
+    """
+    if not (file := folder / "claims.csv").exists():
+        return []
+    with file.open(encoding="utf-8", newline="") as text:
+        rows = [it for it in csv.DictReader(text) if it["artefact"] in artefacts]
+    found = [
+        f"  claim {it['claim']}: {it['evidence'].partition(': ')[0]}"
+        for it in rows
+        if it["verdict"] == "not decided"
+    ]
+    return [f"\nnot decided by the results in {folder.name}:", *found] if found else []
 
 
 def claims_frame(verdicts: Iterable[Verdict]) -> pd.DataFrame:
