@@ -29,7 +29,7 @@ export TABLE_NAMES = $(addprefix table,$(call split,$(TABLES)))
 export FIGURE_NAMES = $(addprefix fig,$(call split,$(FIGURES)))
 settings = --profile "$$PROFILE" $(if $(DATASETS),--datasets $$DATASETS) \
   $(if $(SEEDS),--seeds $$SEEDS) $(if $(SET),--set $$SET)
-supported := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
+supported := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
 # Notebooks and tests import regl_core from wherever they run, without installing it.
 link := import os, sysconfig; open(sysconfig.get_path("purelib") + "/regl_core.pth", "w").write(os.getcwd())
 
@@ -53,7 +53,7 @@ help:  ## print this list
 	@echo "TABLES='$$TABLES', FIGURES='$$FIGURES'  which tables and figures; or make table2 fig5"
 	@echo "DATASETS='$$DATASETS', SEEDS='$$SEEDS'  these alone, as DATASETS='cub folder:/my/photos' SEEDS=0"
 	@echo "SET='$$SET'  single settings to alter, as SET='training.rounds=3 seeds=[0,1]'"
-	@echo 'PYTHON=$(PYTHON)  the Python 3.11 or 3.12 to make the environment with'
+	@echo 'PYTHON=$(PYTHON)  the Python, 3.11 to 3.14, to make the environment with'
 	@echo 'VENV=$(VENV)  the environment, as VENV=$$CONDA_PREFIX in an active conda environment'
 
 setup: $(ready)  ## make the environment in .venv: 6 GB, some minutes, once
@@ -61,7 +61,7 @@ setup: $(ready)  ## make the environment in .venv: 6 GB, some minutes, once
 $(ready): requirements.lock
 	@if $(PYTHON) -c '$(supported)' 2>/dev/null; then by='$(PYTHON)'; \
 	elif $(py) -m pip --version >/dev/null 2>&1; then by='$(py)'; \
-	else echo 'error: $(PYTHON) is not Python 3.11 or 3.12; name one: make PYTHON=python3.12 ...' >&2; \
+	else echo 'error: $(PYTHON) is not Python 3.11 to 3.14; name one: make PYTHON=python3.13 ...' >&2; \
 	  exit 2; fi; \
 	exec $$by -c '$(hold)' sh -ec "$$install"
 
@@ -70,7 +70,7 @@ define install
 [ ! $(ready) -nt requirements.lock ] || exit 0
 $(py) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 $(py) -c '$(supported)' || {
-  echo 'error: $(VENV) is not of Python 3.11 or 3.12; remove it and run make again' >&2; exit 2; }
+  echo 'error: $(VENV) is not of Python 3.11 to 3.14; remove it and run make again' >&2; exit 2; }
 echo '$(py) -m pip install --require-hashes -r requirements.lock'
 $(py) -m pip install --require-hashes -r requirements.lock
 $(py) -c '$(link)'
