@@ -59,7 +59,6 @@ class DynaFed(FedAvg):
     """
 
     name = "DynaFed"
-    candidates = ("server_rate", (1e-4, 3e-4, 1e-3, 3e-3))
     trajectory: int = Field(25, ge=2, description="L, models recorded; official experiments")
     segment: Count = Field(3, description="s, rounds a target may lie ahead; official experiments")
     averaged: Count = Field(

@@ -47,7 +47,7 @@ class FedCAC(FedAvg):
 
     name = "FedCAC"
     uploads = masks = ("critical",)
-    candidates = ("tau", (0.5, 0.75, 0.9, 0.97))
+    candidates = ("tau", (0.25, 0.5, 0.75, 0.9))
     tau: float = Field(
         0.5, ge=0, le=1, description="share of critical parameters; official, for CIFAR-10"
     )
