@@ -28,7 +28,7 @@ CHANGES = {
     "personalization.epochs": 9,
 }
 SETTINGS = load("smoke", CHANGES)
-TESTED = 1797 - 100  # images of the digits that are not trained on
+TESTED = 1797 - 600 - 100  # images of the digits that are neither for choosing nor trained on
 SKEWED = Dirichlet(beta=0.5, clients=3)
 PIPELINE = Pipeline()
 
@@ -117,7 +117,7 @@ def test_probes_and_attacks():
     assert attack == {"denoised": 2 * 2 * 5 * count, "encoded": 2 * 2 * count}
     judge = Judge(trained.source, SETTINGS.training, SETTINGS.probe, 0)
     epochs = SETTINGS.probe.epochs
-    assert amounts(judge)["trained"] == 1797 * epochs
+    assert amounts(judge)["trained"] == (TESTED + 100) * epochs
     assert amounts(Probed(judge, drawn)) == {
         "trained": 30 * epochs, "evaluated": TESTED + 30, "embedded": 130,
     }  # fmt: skip

@@ -73,7 +73,7 @@ def test_the_command_says_what_is_missing_and_has_status_2(tmp_path, capsys):
     assert all(f"{tmp_path / name} is no folder" in shown.out for name in PAPER.datasets)
     assert all(it in shown.out for it in ("ILSVRC 2012", "Caltech", "Stanford", "Zenodo"))
     assert main(["data", "--profile", "smoke"]) == 0
-    line = "digits: 60 training and 1,737 test images of 10 classes out of scikit-learn, each"
+    line = "digits: 60 training and 1,137 test images of 10 classes out of scikit-learn, each"
     assert line in capsys.readouterr().out
 
 

@@ -25,7 +25,7 @@ from regl_core.data import Dataset, Split
 from regl_core.datasets import find
 from regl_core.engine import Stage, closure
 from regl_core.engine.checkpoints import CHECKPOINT
-from regl_core.evidence.probes import Judge, Probed
+from regl_core.evidence.probes import Judge, Probed, Typeset
 from regl_core.foundation import Foundation
 from regl_core.params import Settings, load
 from regl_core.partition import Dirichlet
@@ -51,7 +51,7 @@ EACH = {"Personalized", "Updated", "UpdateAttack"}  # a part for each client, fr
 SHARED = {"Trained"}  # from weights that all clients sent
 NONE = {"Vanilla"}  # from no real image
 # Whoever measures has all real images, as no client has; nothing of it reaches one.
-MEASURED = {"EmbeddedReal", "EmbeddedTest", "Distance", "Judge", "Probed"}
+MEASURED = {"EmbeddedReal", "EmbeddedTest", "Distance", "Judge", "Probed", "Typeset"}
 TWO = Dirichlet(beta=0.5, clients=2)
 LETTERS = ("A", "B", "C")
 
@@ -100,7 +100,8 @@ class Walk:
         piece, source = self.trained.synthetic[self.client][0], self.trained.source
         judge = Judge(source, self.settings.training, self.settings.probe, 0)
         real = EmbeddedReal(piece.models, source)
-        return [Probed(judge, piece), Distance(real, (Embedded(piece),))]
+        shown = Typeset(piece.models, "any")
+        return [Probed(judge, piece), Distance(real, (Embedded(piece),)), shown]
 
 
 def noise(*shape: int, seed: int) -> Tensor:
