@@ -37,7 +37,7 @@ RUN = {"Trained", *METHODS}
 FEDERATED = RUN | {"Personalized", "Updated"}
 DRAWN = {"Vanilla", "LoraImages"}
 # Of these only the data sets are drawn, which keys know by the digest of their bytes.
-UNSEEDED = {"Captioned", "Embedded", "EmbeddedReal", "EmbeddedTest", "Distance"}
+UNSEEDED = {"Captioned", "Embedded", "EmbeddedReal", "EmbeddedTest", "Distance", "Typeset"}
 SEEN = {"Captioned", "Tuned", "Embedded", "EmbeddedReal", "EmbeddedTest", "Probed"}
 
 # (file, text, its replacement, stages whose result it can alter)

@@ -30,6 +30,7 @@ SMOKE = load("smoke", {"training.local_epochs": 2})
 FIVE = Dirichlet(beta=0.01, clients=5)
 # Those with FedAvg's local update.
 KEPT = {"Centralized", "FedAvg", "FedNova", "FedOpt", "DynaFed", "ReGL (TF)", "ReGL (FT)"}
+KEPT |= {"FedAvg (same steps)", "FedAvg (fine-tuned)"}
 
 
 def run(method: str = "FedAvg", seed: int = 0, partition=FIVE) -> UpdateRun:
