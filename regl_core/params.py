@@ -65,9 +65,7 @@ class DatasetSettings(Frozen):
     synthetic_per_class: Annotated[int, Field(ge=0, le=10**9)]  # images, per class and client
     train_per_class: Count | None  # images; null: all of the training set
     image_side: Annotated[int, Field(gt=0, le=4096, multiple_of=8)]  # pixels
-    split_seed: (
-        Seed | None
-    )  # of the training and test split, where none is official; null: the run's
+    split_seed: Seed | None  # of a split that is not official; null: the run's
     class_list: Literal["cmc", "fgl"] | None  # ImageNet100's classes; null: there is one list
     complete: bool  # whether the numbers of images must be the published ones
     validation_share: Annotated[float, Field(ge=0, lt=1)]  # of training images; 0: test set used

@@ -28,10 +28,10 @@ from regl_core.report import (
     panels,
 )
 from regl_core.report.drawing.image_grids import mosaic
-from regl_core.report.formats import Cell, arrange
+from regl_core.report.formats import Cell
 from regl_core.report.page import MARKS
 from regl_core.report.story import REFERENCES, leading
-from regl_core.report.tables import beside
+from regl_core.report.tables import laid_out
 from regl_core.runs import run_all
 
 DESK = ROOT / "figures" / "desk"
@@ -45,8 +45,7 @@ def columns() -> dict[str, dict[str, tuple[str, Cell]]]:
     """Of each setting in SETTINGS the rows that the paper is about (`story.leading`)."""
     settings, found = load("desk"), {}
     for number, own in ((2, ("beta=0.01", "beta=0.5")), (3, ("single_label",))):
-        runs = pd.read_csv(DESK / f"table{number}.csv")
-        layout = arrange(runs, beside(number, settings))
+        layout = laid_out(number, pd.read_csv(DESK / f"table{number}.csv"), settings)
         found |= {setting: leading(layout, "digits", setting) for setting in own}
     return found
 

@@ -84,9 +84,11 @@ def sizes(profile: str, changes: Mapping[str, Any]) -> list[Run]:
     """Centralized and FedAvg, at every β, for each number of training images tried."""
     settings = load(profile, changes)
     how, found = settings.choice, []
+    held_out = settings.held_out(settings.datasets, how.validation_share)
     for count in how.train_per_class:
-        its = settings.held_out(settings.datasets, how.validation_share)
-        its = its.altered({f"datasets.{name}.train_per_class": count for name in its.datasets})
+        its = held_out.altered(
+            {f"datasets.{name}.train_per_class": count for name in settings.datasets}
+        )
         for (dataset, cut), seed in product(its.datasets.items(), how.seeds):
             where = {"dataset": dataset, "seed": seed, "settings": its}
             found.append(Run(partition=Pooled(), method="Centralized", **where))

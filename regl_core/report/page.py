@@ -17,12 +17,12 @@ from typing import Any
 from ..params import ROOT, Settings
 from . import catalogue
 from .claims import CLAIMS, Verdict
-from .formats import TableLayout, arrange, marked
+from .formats import TableLayout, marked
 from .notebook_page import render_template
 from .provenance import COLUMNS, Provenance
 from .rows import spoken
 from .story import leading, sentence
-from .tables import UNRANKED, beside
+from .tables import UNRANKED, laid_out
 
 MARKS = {"holds": "✔", "does not hold": "✘", "no difference": "≈", "not decided": "?"}
 
@@ -77,9 +77,8 @@ def _section(name: str, folder: Path, settings: Settings, root: Path) -> dict[st
         import pandas as pd
 
         number = int(name.removeprefix("table"))
-        runs, ranked = pd.read_csv(files["csv"]), number not in UNRANKED
-        layout = arrange(runs, beside(number, settings), ranked)
-        grid = _grid(layout) | {"ranked": ranked}
+        layout = laid_out(number, pd.read_csv(files["csv"]), settings)
+        grid = _grid(layout) | {"ranked": number not in UNRANKED}
     links = [(ending.upper(), file.name) for ending, file in files.items()]
     if (page := folder / f"notebooks/{name}.html").exists():
         links.insert(0, ("notebook", f"notebooks/{page.name}"))
@@ -131,7 +130,7 @@ def _story(folder: Path, settings: Settings) -> dict[str, Any]:
 
     if not (file := folder / "table2.csv").exists():
         return {"sentence": "", "rows": ()}
-    layout = arrange(pd.read_csv(file), beside(2, settings))
+    layout = laid_out(2, pd.read_csv(file), settings)
     dataset, columns = next(iter(layout.columns.items()))
     found = {setting: leading(layout, dataset, setting) for setting in columns}
     roles = dict.fromkeys(role for own in found.values() for role in own)

@@ -78,12 +78,17 @@ def table(
     bytes. Raises ReglError as `gather` does.
     """
     runs = gather(results, place)
-    layout = formats.arrange(runs, beside(number, settings), ranked=number not in UNRANKED)
+    layout = laid_out(number, runs, settings)
     measures = "; ".join(dict.fromkeys(result.measure for result in results))
     caption = _caption(number, runs, measures, settings, changes)
     name = f"table{number}"
     tex = formats.latex(name, layout, caption)
     return Table(name, formats.markdown(layout, caption), tex, runs)
+
+
+def laid_out(number: int, runs: pd.DataFrame, settings: Settings) -> formats.TableLayout:
+    """Table `number` from its rows, beside the published numbers."""
+    return formats.arrange(runs, beside(number, settings), ranked=number not in UNRANKED)
 
 
 def beside(number: int, settings: Settings) -> pd.DataFrame:
