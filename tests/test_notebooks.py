@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,13 +11,14 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from toy_notebooks import PARAMETERS, write
 
 from regl_core.errors import ReglError
 from regl_core.params import ROOT
 from regl_core.press.execution import execute
 from regl_core.press.notebooks import find
+from regl_core.report import write_page
 
 
 @pytest.fixture
@@ -43,6 +45,28 @@ def test_a_notebook_gets_its_parameters_and_runs_at_the_root_with_this_python(fo
     assert printed(copy) in shown.out and str(copy) in shown.out
     assert shown.err == ""
     assert os.listdir(folder / "out") == ["good.ipynb"]
+
+
+def test_links_lead_from_the_copy_and_its_page_where_they_lead_from_the_notebook(tmp_path):
+    home, out = tmp_path / "notebooks", tmp_path / "figures/smoke/notebooks"
+    home.mkdir()
+    write(home, "fig8", "1")
+    notebook = nbformat.read(home / "fig8.ipynb", as_version=4)
+    links = ["fig6.ipynb", "methods.ipynb", "../docs/results.md#how", "https://a.org/b", "#here"]
+    text = " ".join(f"[x]({link})" for link in links)
+    notebook.cells.append(new_markdown_cell(text))
+    nbformat.write(notebook, home / "fig8.ipynb")
+    execute(["fig8"], "smoke", {}, out, home)
+    up = "../../.."
+    far = [
+        f"{up}/notebooks/fig6.ipynb",
+        f"{up}/notebooks/methods.ipynb",
+        f"{up}/docs/results.md#how",
+    ]
+    copied = nbformat.read(out / "fig8.ipynb", as_version=4).cells[-1].source
+    assert re.findall(r"\((.*?)\)", copied) == [*far, *links[3:]]
+    page = write_page(out / "fig8.ipynb").read_text()
+    assert re.findall(r'href="(\S+?)"[^>]*>x<', page) == ["fig6.html", *far[1:], *links[3:]]
 
 
 def test_a_failure_is_kept_and_told_and_the_others_run(folder, capsys):

@@ -1,6 +1,9 @@
 """Running notebooks through papermill: a failure is kept and shown, and the others run."""
 
 import io
+import json
+import os
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -130,7 +133,7 @@ def _attempt(
         if ended.is_set():
             return False
         if side.exists():
-            put({(failed if why else copy).name: side.read_bytes()}, out)
+            put({(failed if why else copy).name: _linked(side, path.parent, out)}, out)
     if text := said.getvalue().rstrip():
         print(f"{text}\n", end="", flush=True)  # in one piece, as another may print too
     if why:
@@ -139,3 +142,16 @@ def _attempt(
     failed.unlink(missing_ok=True)
     print(f"{name}: done in {time.monotonic() - start:.0f} s, {copy}", flush=True)
     return True
+
+
+def _linked(executed: Path, home: Path, out: Path) -> bytes:
+    """The notebook `executed`, for `out`: what its text links to is what it is in `home`."""
+    notebook, away = json.loads(executed.read_bytes()), os.path.relpath(home, out)
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = re.sub(
+                r"\]\((?!\w+:|#)([^)]+)",
+                lambda it: f"]({os.path.normpath(f'{away}/{it[1]}')}",
+                "".join(cell["source"]),
+            ).splitlines(keepends=True)
+    return f"{json.dumps(notebook, indent=1, ensure_ascii=False)}\n".encode()

@@ -1,9 +1,11 @@
 """An executed notebook as a page of its own, which needs nothing but a browser."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 from ..system import put
+from .catalogue import ORDER
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -11,7 +13,8 @@ TEMPLATES = Path(__file__).with_name("templates")
 def write_page(notebook: Path) -> Path:
     """Write `notebook` as HTML beside it, its code folded; the file.
 
-    The title is the first heading. Nothing is fetched from anywhere when it is shown.
+    The title is the first heading. Links to notebooks that have such a page lead to that. Nothing
+    is fetched from anywhere when it is shown.
     """
     from nbconvert import HTMLExporter
 
@@ -24,6 +27,12 @@ def write_page(notebook: Path) -> Path:
         exclude_anchor_links=True,
     )
     body, _ = exporter.from_filename(str(notebook))
+
+    def page(link: re.Match[str]) -> str:
+        own = f"{link[1]}.html"
+        return f'href="{own}"' if link[1] in ORDER or notebook.with_name(own).exists() else link[0]
+
+    body = re.sub(r'href="\S*notebooks/(\w+)\.ipynb"', page, body)
     text = render_template("frame.html.j2", title=notebook.stem, body=body, code=_code_styles())
     file = notebook.with_suffix(".html")
     put({file.name: text.encode()}, file.parent)
