@@ -56,7 +56,7 @@ class AdapterMembership(TunedModel):
 
 
 class ImageCopying(TunedModel):
-    """Nearest neighbours of the images drawn, by the model as it is or by the tuned one."""
+    """Nearest neighbours of the images generated, by the model as it is or by the tuned one."""
 
     drawn: Literal["vanilla", "lora"] = "lora"
 

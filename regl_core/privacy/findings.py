@@ -74,7 +74,7 @@ def table(rows: pd.DataFrame, measures: Mapping[str, str]) -> pd.DataFrame:
 
 
 def neighbour_table(rows: pd.DataFrame, space: str) -> pd.DataFrame:
-    """`table` of drawn images and their neighbours, in "features" or "pixels"."""
+    """`table` of generated images and their neighbours, in "features" or "pixels"."""
     headings = {
         "made": "drawn, median distance",
         "held_out": "unseen, median distance",

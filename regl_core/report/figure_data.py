@@ -105,7 +105,7 @@ class DistanceRun(Run):
         if not pieces:
             raise ReglError(
                 f"method {self.method!r} with {trained.synthetic_per_class} synthetic images per "
-                "class: there is nothing to measure; take a method that draws images, and some"
+                "class: there is nothing to measure; take a method that generates images, and some"
             )
         real = EmbeddedReal(pieces[0].models, trained.source)
         return Distance(real, tuple(map(Embedded, pieces)))
