@@ -110,6 +110,8 @@ def test_notebooks_beside_the_paper_are_linked_where_they_were_run(root):
     links.feed(text := built(root))
     assert "notebooks/privacy.html" in links.hrefs and links.ids[-2:] == ["beside", "claims"]
     assert "Privacy: what is given &amp; what not" in text
+    told = (root / "figures/smoke/README.md").read_text()  # where forges show notebooks, not pages
+    assert "[Privacy: what is given & what not](notebooks/privacy.ipynb)" in told
 
 
 def test_every_link_leads_somewhere_and_pages_need_no_network(made):
